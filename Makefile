@@ -1,0 +1,158 @@
+# rss-broker: everything is built into build/ (SAN=1: build/san).
+#
+#   make            the broker, the library, the command line tool
+#   make check      every test (installs what it needs)
+#   make demo       the main job, shown (installs what it needs)
+#   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
+#
+# A new source file is picked up by its place; nothing is listed here twice.
+
+VERSION := 0.1.0
+SOVERSION := 0
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+LIBEXECDIR ?= $(PREFIX)/libexec
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+PKG_CONFIG ?= pkg-config
+PYTEST ?= /usr/bin/pytest-3
+INSTALL ?= install
+# WERROR=1 (CI and make lint) turns every warning into an error.
+WERROR ?= $(if $(CI),1)
+
+B := build$(if $(SAN),/san)
+
+BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
+CLI_PKGS := json-c
+pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
+pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
+
+CFLAGS ?= -O2 -g
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	$(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter \
+	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -I. -Iproto -Iclient \
+	-D_GNU_SOURCE -DRSSB_VERSION='"$(VERSION)"' \
+	$(HARDENING) $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
+	$(CFLAGS)
+ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
+	$(if $(SAN),-fsanitize=address,undefined) $(LDFLAGS)
+
+PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
+BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
+LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
+CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
+BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
+
+.DELETE_ON_ERROR:
+.PHONY: all check demo bench lint format deps install clean test-programs FORCE
+
+all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS)
+
+# Another compiler or other flags rebuild everything; the same ones nothing.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@
+
+# --- the steering objects -------------------------------------------------
+
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
+	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -ffile-prefix-map=$(CURDIR)/=
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+	$(LLVM_STRIP) -g $@
+
+# --- programs and libraries -----------------------------------------------
+
+$(B)/broker/%.o: PKG_CFLAGS = $(call pkg_cflags,$(BROKER_PKGS))
+$(B)/client/cli/%.o: PKG_CFLAGS = $(call pkg_cflags,$(CLI_PKGS))
+$(B)/tests/%: PKG_CFLAGS = $(call pkg_cflags,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
+
+# The embedded objects: assembled from the very bytes of build/bpf/*.bpf.o.
+$(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) -I. -I$(B)/bpf -c $< -o $@
+
+$(B)/libproto.a: $(PROTO_OBJS)
+$(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
+$(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS))
+$(B)/librssb.a: $(LIB_OBJS) $(PROTO_OBJS)
+%.a:
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/rss-broker: $(B)/broker/main.o $(B)/libbroker.a $(B)/libproto.a
+	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
+
+$(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a
+	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(CLI_PKGS))
+
+$(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/librssb.map
+	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,librssb.so.$(SOVERSION) \
+		-Wl,--version-script=client/librssb.map -o $@ $(filter %.o,$^)
+
+$(B)/librssb.so: $(B)/librssb.so.$(SOVERSION)
+	ln -sf $(<F) $@
+
+$(B)/rssb.pc: client/rssb.pc.in $(B)/flags
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+
+# --- tests ----------------------------------------------------------------
+
+test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
+
+# One program a file; the archives give each what it uses and no more.
+$(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/librssb.a $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
+		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
+
+deps:
+	tests/setup/deps.sh
+
+check: deps
+	+tests/setup/check.sh $(if $(SAN),SAN=1)
+
+demo: deps
+	+$(MAKE) all test-programs
+	tests/setup/demo.sh $(B)
+
+# --- the rest ---------------------------------------------------------------
+
+lint: deps
+	tests/setup/lint.sh
+
+format:
+	clang-format -i $$(git ls-files '*.[ch]')
+
+install: all
+	$(INSTALL) -D -m 755 $(B)/rss-broker $(DESTDIR)$(SBINDIR)/rss-broker
+	$(INSTALL) -D -m 755 $(B)/rssb $(DESTDIR)$(BINDIR)/rssb
+	$(INSTALL) -D -m 755 $(B)/librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so.$(SOVERSION)
+	ln -sf librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so
+	$(INSTALL) -D -m 644 $(B)/librssb.a $(DESTDIR)$(LIBDIR)/librssb.a
+	$(INSTALL) -D -m 644 $(B)/rssb.pc $(DESTDIR)$(LIBDIR)/pkgconfig/rssb.pc
+	$(INSTALL) -D -m 644 client/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

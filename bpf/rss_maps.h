@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The maps of a steering object: names, layouts and limits, as QEMU >= 9.0
+ * knows them.  Shared by the BPF program and user space; it must hold no code
+ * and include nothing but fixed-width types.
+ *
+ * Every number here is ABI: QEMU mmaps these maps and writes them itself.
+ */
+#pragma once
+
+#ifdef __bpf__
+#include <linux/types.h>
+typedef __u8 rss_u8;
+typedef __u16 rss_u16;
+typedef __u32 rss_u32;
+#else
+#include <stdint.h>
+typedef uint8_t rss_u8;
+typedef uint16_t rss_u16;
+typedef uint32_t rss_u32;
+#endif
+
+#define RSS_PROG_NAME	    "tun_rss_steering_prog"
+#define RSS_MAP_CONFIG_NAME "tap_rss_map_configurations"
+#define RSS_MAP_KEY_NAME    "tap_rss_map_toeplitz_key"
+#define RSS_MAP_TABLE_NAME  "tap_rss_map_indirection_table"
+
+#define RSS_KEY_LEN   40  /* bytes */
+#define RSS_TABLE_MAX 128 /* entries */
+
+/* An mmapped array map rounds each value up to 8 bytes: entry i is at 8 * i. */
+#define RSS_TABLE_STRIDE 8
+
+/* VIRTIO_NET_RSS_HASH_TYPE_*, as in the virtio specification. */
+#define RSS_HASH_IPV4	0x001u
+#define RSS_HASH_TCPV4	0x002u
+#define RSS_HASH_UDPV4	0x004u
+#define RSS_HASH_IPV6	0x008u
+#define RSS_HASH_TCPV6	0x010u
+#define RSS_HASH_UDPV6	0x020u
+#define RSS_HASH_IP_EX	0x040u
+#define RSS_HASH_TCP_EX 0x080u
+#define RSS_HASH_UDP_EX 0x100u
+#define RSS_HASH_ALL	0x1ffu
+
+/* The one element of the configuration map; host byte order. */
+struct rss_config {
+	rss_u8 redirect;      /* 0: every packet goes to default_queue */
+	rss_u8 populate_hash; /* QEMU writes it; the program has no use for it */
+	rss_u32 hash_types;
+	rss_u16 table_len; /* a power of two, at most RSS_TABLE_MAX */
+	rss_u16 default_queue;
+} __attribute__((packed));
+
+/*
+ * The one element of the key map.  The first four key bytes, read big-endian,
+ * are stored as a host-order integer; the others as they are.
+ */
+struct rss_key {
+	rss_u32 word0;
+	rss_u8 rest[RSS_KEY_LEN - 4];
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct rss_config) == 10, "QEMU's configuration is 10 bytes");
+_Static_assert(sizeof(struct rss_key) == RSS_KEY_LEN, "QEMU's key is 40 bytes");

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * librssb: receive-side scaling from rss-broker, for a process without any
+ * capability.
+ *
+ * Every call returns 0 or -errno.  Nothing here logs, starts a thread, raises
+ * a signal or keeps global state.  A connection is used by one thread at a
+ * time; different connections are independent.  Every fd is close-on-exec.
+ */
+#ifndef RSSB_H
+#define RSSB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RSSB_DEFAULT_TIMEOUT_MS 5000
+#define RSSB_KEY_BYTES		40  /* a Toeplitz key */
+#define RSSB_TABLE_ENTRIES_MAX	128 /* an indirection table */
+#define RSSB_OBJECT_ID_BYTES	32  /* SHA-256 of an object's ELF bytes */
+
+/* A connection to the broker. */
+struct rssb;
+
+/* What a grant consists of; -1: not part of it.  The fds are the caller's. */
+struct rssb_fds {
+	int prog;   /* BPF_PROG_TYPE_SOCKET_FILTER, for TUNSETSTEERINGEBPF */
+	int config; /* map, one value of 10 bytes (bpf/rss_maps.h) */
+	int key;    /* map, one value of 40 bytes */
+	int table;  /* map, 128 values of 2 bytes at a stride of 8 */
+	int lease;  /* the grant is charged to you while a copy of this is open */
+};
+#define RSSB_FDS_INIT { -1, -1, -1, -1, -1 }
+
+/* How packets are steered.  size is sizeof(struct rssb_steering). */
+struct rssb_steering {
+	size_t size;
+	uint32_t hash_types;	/* VIRTIO_NET_RSS_HASH_TYPE_* bits */
+	uint16_t queues;	/* receive queues, 1..256 */
+	uint16_t default_queue; /* for packets of no enabled hash type; < queues */
+	uint16_t table_len;	/* a power of two, 1..128 */
+	const uint16_t *table;	/* table_len entries, each < queues; borrowed */
+	const uint8_t *key;	/* RSSB_KEY_BYTES bytes; borrowed */
+};
+
+enum rssb_grant_kind {
+	RSSB_HANDOFF = 1,      /* program and three maps: what QEMU needs */
+	RSSB_PROGRAM_ONLY = 2, /* the program alone: its steering is fixed */
+};
+
+/* What to ask for.  size is sizeof(struct rssb_acquire_options). */
+struct rssb_acquire_options {
+	size_t size;
+	enum rssb_grant_kind kind;
+	const struct rssb_steering *steering; /* NULL: maps stay zero (handoff only) */
+	const uint8_t *object_id;	      /* NULL: the broker's own object of ABI qemu-rss-1 */
+	const char *label;		      /* NULL: none; 1-16 of A-Z a-z 0-9 . _ - */
+};
+
+/* What was granted. */
+struct rssb_grant {
+	uint64_t id;
+	uint8_t object_id[RSSB_OBJECT_ID_BYTES];
+};
+
+struct rssb_object {
+	uint8_t id[RSSB_OBJECT_ID_BYTES];
+	char name[32];
+	uint32_t size;	/* of the ELF, bytes */
+	uint16_t abi;	/* 1: qemu-rss-1 */
+};
+
+struct rssb_info {
+	char version[32]; /* the broker's */
+	uint32_t n_objects;
+	uint16_t queues_max;
+	uint16_t table_max;
+	uint32_t ops;	/* bit n: operation n is known */
+	uint32_t kinds; /* bit n: grant kind n is known */
+};
+
+/*
+ * Connects to the broker at path (NULL: $RSSB_SOCKET, else the default path).
+ * On failure *ret is a handle that only rssb_reason() and rssb_close() may be
+ * used on, or NULL if there was no memory.
+ * -ENOENT, -ECONNREFUSED: no broker; -EACCES: the socket is not for this user;
+ * -ENAMETOOLONG, -ENOMEM, -ETIMEDOUT.
+ */
+int rssb_connect(struct rssb **ret, const char *path);
+
+/* Closes c, which may be NULL.  Returns NULL.  Grants live on with their lease. */
+struct rssb *rssb_close(struct rssb *c);
+
+/* The longest that any later call on c may take; -1: no limit. */
+void rssb_set_timeout(struct rssb *c, int timeout_ms);
+
+/* Why the last call on c failed: one line, never NULL, valid until the next call. */
+const char *rssb_reason(const struct rssb *c);
+
+/* After -EAGAIN or -EDQUOT: when to ask again, in milliseconds (0: unknown). */
+uint32_t rssb_retry_ms(const struct rssb *c);
+
+/*
+ * Errors that any of the following may return, besides its own:
+ * -ETIMEDOUT; -ECONNRESET: the broker went away; -EPROTO: its reply is not one
+ * of this protocol; -EPROTONOSUPPORT: it speaks another version; -ENOSYS: it
+ * does not know the operation; -EACCES: its policy says no; -EREMOTEIO: its own
+ * fault.  After the first four the connection is of no further use.
+ */
+
+int rssb_info(struct rssb *c, struct rssb_info *ret);
+
+/* Object number index, of rssb_info.n_objects.  -ENOENT: no such. */
+int rssb_object(struct rssb *c, uint32_t index, struct rssb_object *ret);
+
+/*
+ * Gets a steering set.  On success the fds are the caller's.
+ * -EINVAL: a value is refused, the reason names it; -ENOENT: no such object;
+ * -EEXIST: the label is taken; -EAGAIN: no set ready; -EDQUOT: a limit;
+ * -EBADMSG: fewer fds arrived than the reply says (an LSM or RLIMIT_NOFILE
+ * refused some): what did arrive is closed.
+ */
+int rssb_acquire(struct rssb *c, const struct rssb_acquire_options *options,
+		 struct rssb_fds *ret_fds, struct rssb_grant *ret_grant);
+
+/* Ends a grant by id, or by label with id 0.  -ENOENT: no such grant of yours. */
+int rssb_release(struct rssb *c, uint64_t id, const char *label);
+
+/*
+ * The ELF bytes of an object (NULL: the broker's own), in a sealed memfd that
+ * is the caller's.  ret_object may be NULL.  -ENOENT: no such object.
+ */
+int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
+		struct rssb_object *ret_object);
+
+/*
+ * Checks that the open fds of *fds are what their names say, and that the maps
+ * are the program's own.  -EBADF, -EINVAL: one is not; -EOPNOTSUPP: this kernel
+ * does not tell an unprivileged process (before 5.19 with
+ * kernel.unprivileged_bpf_disabled set).
+ */
+int rssb_fds_verify(const struct rssb_fds *fds);
+
+/* Closes what is open in *fds and marks it closed. */
+void rssb_fds_close(struct rssb_fds *fds);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole wire contract between the broker and its clients.
+ *
+ * A connection is AF_UNIX, SOCK_SEQPACKET; one packet is one message.  The
+ * client speaks first; each request gets exactly one reply, and the next
+ * request is sent only after that reply was read.  Integers are little-endian
+ * and naturally aligned; padding is explicit and named "reserved"; reserved
+ * bytes, unused table entries and bytes after a string's NUL are zero.
+ *
+ * docs/protocol.md explains what is fixed here.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RSSB_SOCKET_DEFAULT "/run/rss-broker/rss-broker.sock"
+
+#define RSSB_PROTO_MAGIC   0x42535352u /* the bytes "RSSB" */
+#define RSSB_PROTO_VERSION 1u
+
+#define RSSB_REQUEST_MAX 512u /* bytes; a longer packet is refused */
+#define RSSB_REPLY_MAX	 512u
+
+#define RSSB_KEY_LEN	   40u	/* bytes of a Toeplitz key */
+#define RSSB_TABLE_MAX	   128u /* entries of an indirection table */
+#define RSSB_QUEUES_MAX	   256u /* receive queues of a tap */
+#define RSSB_HASH_ALL	   0x1ffu /* VIRTIO_NET_RSS_HASH_TYPE_*, all nine */
+#define RSSB_OBJECT_ID_LEN 32u	/* SHA-256 of the ELF bytes */
+#define RSSB_LABEL_MAX	   16u	/* A-Z a-z 0-9 . _ - ; no NUL when all 16 are used */
+#define RSSB_NAME_MAX	   32u	/* an object's name, NUL-terminated */
+#define RSSB_REASON_MAX	   160u /* a reply's reason, NUL-terminated */
+#define RSSB_FDS_MAX	   5u	/* the most fds that one reply carries */
+
+enum rssb_op {
+	RSSB_OP_INFO = 1,    /* rssb_request_info -> rssb_reply_info */
+	RSSB_OP_OBJECT = 2,  /* rssb_request_object -> rssb_reply_object */
+	RSSB_OP_ACQUIRE = 3, /* rssb_request_acquire -> rssb_reply_acquire + fds */
+	RSSB_OP_RELEASE = 4, /* rssb_request_release -> rssb_reply */
+	RSSB_OP_EXPORT = 5,  /* rssb_request_export -> rssb_reply_object + fd */
+};
+
+#define RSSB_OP_REPLY 0x8000u /* or-ed into the op of a reply */
+
+enum rssb_status {
+	RSSB_OK = 0,
+	RSSB_MALFORMED = 1,   /* not a message of this protocol; the broker hangs up */
+	RSSB_VERSION = 2,     /* another protocol version; the broker hangs up */
+	RSSB_UNKNOWN_OP = 3,  /* this broker is older than the operation */
+	RSSB_INVALID = 4,     /* a field is out of range: the reason names it */
+	RSSB_DENIED = 5,      /* the policy does not let this user do it */
+	RSSB_NO_OBJECT = 6,   /* no such object here */
+	RSSB_NO_GRANT = 7,    /* no such grant, or not yours */
+	RSSB_LABEL_TAKEN = 8, /* another live grant of this user has the label */
+	RSSB_BUSY = 9,	      /* nothing ready: come back after retry_ms */
+	RSSB_LIMIT = 10,      /* a limit is reached; retry_ms says when to come back, 0: unknown */
+	RSSB_INTERNAL = 11,   /* the broker's own fault; its log says more */
+};
+
+/* What an fd in a reply is.  The order of this enum is the order on the wire. */
+enum rssb_role {
+	RSSB_ROLE_NONE = 0,
+	RSSB_ROLE_PROG = 1,   /* the program */
+	RSSB_ROLE_CONFIG = 2, /* map of struct rss_config (bpf/rss_maps.h) */
+	RSSB_ROLE_KEY = 3,    /* map of struct rss_key */
+	RSSB_ROLE_TABLE = 4,  /* map of the indirection table */
+	RSSB_ROLE_LEASE = 5,  /* read end of a pipe: the grant lives while a copy is open */
+	RSSB_ROLE_ELF = 6,    /* sealed memfd with an object's ELF bytes */
+};
+
+enum rssb_kind {
+	RSSB_KIND_HANDOFF = 1,	    /* program and maps, the client's own */
+	RSSB_KIND_PROGRAM_ONLY = 2, /* the program alone: steering is fixed for good */
+};
+
+enum rssb_abi {
+	RSSB_ABI_QEMU_RSS_1 = 1, /* "qemu-rss-1": the maps of QEMU >= 9.0 */
+};
+
+enum rssb_acquire_flags {
+	RSSB_ACQUIRE_NO_CONFIG = 1u << 0, /* leave the maps zero; handoff only */
+};
+#define RSSB_ACQUIRE_FLAGS_ALL (RSSB_ACQUIRE_NO_CONFIG)
+
+enum rssb_object_by {
+	RSSB_BY_ABI = 0, /* the broker's own object of that ABI */
+	RSSB_BY_ID = 1,	 /* exactly this object */
+};
+
+/* Opens every message. */
+struct rssb_header {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t op;
+	uint32_t length; /* of the whole message, header included, bytes */
+	uint32_t tag;	 /* the client's; the reply carries it back */
+};
+
+/* Which object.  by ABI: id is zero.  by ID: abi is zero. */
+struct rssb_object_ref {
+	uint16_t by;  /* enum rssb_object_by */
+	uint16_t abi; /* enum rssb_abi */
+	uint8_t reserved[4];
+	uint8_t id[RSSB_OBJECT_ID_LEN];
+};
+
+/* Steering in full: what the maps will hold. */
+struct rssb_steering_wire {
+	uint32_t hash_types;	/* RSSB_HASH_ALL bits */
+	uint16_t queues;	/* 1..RSSB_QUEUES_MAX */
+	uint16_t default_queue; /* < queues */
+	uint16_t table_len;	/* a power of two, 1..RSSB_TABLE_MAX */
+	uint16_t key_len;	/* RSSB_KEY_LEN */
+	uint8_t reserved[4];
+	uint8_t key[RSSB_KEY_LEN];
+	uint16_t table[RSSB_TABLE_MAX]; /* each < queues; zero from table_len on */
+};
+
+struct rssb_request_info {
+	struct rssb_header header;
+};
+
+struct rssb_request_object {
+	struct rssb_header header;
+	uint32_t index; /* 0..n_objects - 1 */
+	uint8_t reserved[4];
+};
+
+struct rssb_request_acquire {
+	struct rssb_header header;
+	uint16_t kind;	/* enum rssb_kind */
+	uint16_t flags; /* enum rssb_acquire_flags */
+	uint8_t reserved[4];
+	struct rssb_object_ref object;
+	char label[RSSB_LABEL_MAX]; /* all zero: none */
+	struct rssb_steering_wire steering; /* all zero with NO_CONFIG */
+};
+
+/* By id, or by label with id 0; never both. */
+struct rssb_grant_ref {
+	uint64_t id;
+	char label[RSSB_LABEL_MAX];
+};
+
+struct rssb_request_release {
+	struct rssb_header header;
+	struct rssb_grant_ref grant;
+};
+
+struct rssb_request_export {
+	struct rssb_header header;
+	struct rssb_object_ref object;
+};
+
+/* Opens every reply; a reply with a status other than RSSB_OK is this alone. */
+struct rssb_reply {
+	struct rssb_header header; /* op: the request's | RSSB_OP_REPLY; 0 | it if unreadable */
+	uint16_t status;	   /* enum rssb_status */
+	uint16_t n_fds;		   /* fds that were sent with this reply */
+	uint32_t retry_ms;	   /* RSSB_BUSY, RSSB_LIMIT: when to come back */
+	uint8_t roles[8];	   /* enum rssb_role of each fd, in order */
+	char reason[RSSB_REASON_MAX]; /* for people; empty on success */
+};
+
+struct rssb_reply_info {
+	struct rssb_reply reply;
+	char version[RSSB_NAME_MAX]; /* the broker's */
+	uint32_t n_objects;
+	uint16_t queues_max;
+	uint16_t table_max;
+	uint32_t ops;	/* bit n: operation n is known */
+	uint32_t kinds; /* bit n: enum rssb_kind n is known */
+};
+
+struct rssb_reply_object {
+	struct rssb_reply reply;
+	uint8_t id[RSSB_OBJECT_ID_LEN];
+	char name[RSSB_NAME_MAX];
+	uint32_t size; /* of the ELF, bytes */
+	uint16_t abi;  /* enum rssb_abi */
+	uint8_t reserved[2];
+};
+
+struct rssb_reply_acquire {
+	struct rssb_reply reply;
+	uint64_t grant_id;		       /* never 0 */
+	uint8_t object_id[RSSB_OBJECT_ID_LEN]; /* of the object that was loaded */
+};
+
+#define RSSB_AT(type, field, offset) \
+	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field " moved")
+#define RSSB_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " changed size")
+
+RSSB_AT(rssb_header, version, 4);
+RSSB_AT(rssb_header, op, 6);
+RSSB_AT(rssb_header, length, 8);
+RSSB_AT(rssb_header, tag, 12);
+RSSB_SIZE(rssb_header, 16);
+RSSB_AT(rssb_object_ref, abi, 2);
+RSSB_AT(rssb_object_ref, id, 8);
+RSSB_SIZE(rssb_object_ref, 40);
+RSSB_AT(rssb_steering_wire, queues, 4);
+RSSB_AT(rssb_steering_wire, default_queue, 6);
+RSSB_AT(rssb_steering_wire, table_len, 8);
+RSSB_AT(rssb_steering_wire, key_len, 10);
+RSSB_AT(rssb_steering_wire, key, 16);
+RSSB_AT(rssb_steering_wire, table, 56);
+RSSB_SIZE(rssb_steering_wire, 312);
+RSSB_SIZE(rssb_request_info, 16);
+RSSB_AT(rssb_request_object, index, 16);
+RSSB_SIZE(rssb_request_object, 24);
+RSSB_AT(rssb_request_acquire, kind, 16);
+RSSB_AT(rssb_request_acquire, flags, 18);
+RSSB_AT(rssb_request_acquire, object, 24);
+RSSB_AT(rssb_request_acquire, label, 64);
+RSSB_AT(rssb_request_acquire, steering, 80);
+RSSB_SIZE(rssb_request_acquire, 392);
+RSSB_AT(rssb_grant_ref, label, 8);
+RSSB_SIZE(rssb_grant_ref, 24);
+RSSB_AT(rssb_request_release, grant, 16);
+RSSB_SIZE(rssb_request_release, 40);
+RSSB_AT(rssb_request_export, object, 16);
+RSSB_SIZE(rssb_request_export, 56);
+RSSB_AT(rssb_reply, status, 16);
+RSSB_AT(rssb_reply, n_fds, 18);
+RSSB_AT(rssb_reply, retry_ms, 20);
+RSSB_AT(rssb_reply, roles, 24);
+RSSB_AT(rssb_reply, reason, 32);
+RSSB_SIZE(rssb_reply, 192);
+RSSB_AT(rssb_reply_info, version, 192);
+RSSB_AT(rssb_reply_info, n_objects, 224);
+RSSB_AT(rssb_reply_info, queues_max, 228);
+RSSB_AT(rssb_reply_info, table_max, 230);
+RSSB_AT(rssb_reply_info, ops, 232);
+RSSB_AT(rssb_reply_info, kinds, 236);
+RSSB_SIZE(rssb_reply_info, 240);
+RSSB_AT(rssb_reply_object, id, 192);
+RSSB_AT(rssb_reply_object, name, 224);
+RSSB_AT(rssb_reply_object, size, 256);
+RSSB_AT(rssb_reply_object, abi, 260);
+RSSB_SIZE(rssb_reply_object, 264);
+RSSB_AT(rssb_reply_acquire, grant_id, 192);
+RSSB_AT(rssb_reply_acquire, object_id, 200);
+RSSB_SIZE(rssb_reply_acquire, 232);
+
+#undef RSSB_AT
+#undef RSSB_SIZE
