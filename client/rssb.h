@@ -34,7 +34,10 @@ struct rssb_fds {
 	int table;  /* map, 128 values of 2 bytes at a stride of 8 */
 	int lease;  /* the grant is charged to you while a copy of this is open */
 };
-#define RSSB_FDS_INIT { -1, -1, -1, -1, -1 }
+#define RSSB_FDS_INIT                                                                              \
+	{                                                                                          \
+		-1, -1, -1, -1, -1                                                                 \
+	}
 
 /* How packets are steered.  size is sizeof(struct rssb_steering). */
 struct rssb_steering {
@@ -70,8 +73,8 @@ struct rssb_grant {
 struct rssb_object {
 	uint8_t id[RSSB_OBJECT_ID_BYTES];
 	char name[32];
-	uint32_t size;	/* of the ELF, bytes */
-	uint16_t abi;	/* 1: qemu-rss-1 */
+	uint32_t size; /* of the ELF, bytes */
+	uint16_t abi;  /* 1: qemu-rss-1 */
 };
 
 struct rssb_info {

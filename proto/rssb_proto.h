@@ -23,15 +23,15 @@
 #define RSSB_REQUEST_MAX 512u /* bytes; a longer packet is refused */
 #define RSSB_REPLY_MAX	 512u
 
-#define RSSB_KEY_LEN	   40u	/* bytes of a Toeplitz key */
-#define RSSB_TABLE_MAX	   128u /* entries of an indirection table */
-#define RSSB_QUEUES_MAX	   256u /* receive queues of a tap */
+#define RSSB_KEY_LEN	   40u	  /* bytes of a Toeplitz key */
+#define RSSB_TABLE_MAX	   128u	  /* entries of an indirection table */
+#define RSSB_QUEUES_MAX	   256u	  /* receive queues of a tap */
 #define RSSB_HASH_ALL	   0x1ffu /* VIRTIO_NET_RSS_HASH_TYPE_*, all nine */
-#define RSSB_OBJECT_ID_LEN 32u	/* SHA-256 of the ELF bytes */
-#define RSSB_LABEL_MAX	   16u	/* A-Z a-z 0-9 . _ - ; no NUL when all 16 are used */
-#define RSSB_NAME_MAX	   32u	/* an object's name, NUL-terminated */
-#define RSSB_REASON_MAX	   160u /* a reply's reason, NUL-terminated */
-#define RSSB_FDS_MAX	   5u	/* the most fds that one reply carries */
+#define RSSB_OBJECT_ID_LEN 32u	  /* SHA-256 of the ELF bytes */
+#define RSSB_LABEL_MAX	   16u	  /* A-Z a-z 0-9 . _ - ; no NUL when all 16 are used */
+#define RSSB_NAME_MAX	   32u	  /* an object's name, NUL-terminated */
+#define RSSB_REASON_MAX	   160u	  /* a reply's reason, NUL-terminated */
+#define RSSB_FDS_MAX	   5u	  /* the most fds that one reply carries */
 
 enum rssb_op {
 	RSSB_OP_INFO = 1,    /* rssb_request_info -> rssb_reply_info */
@@ -133,7 +133,7 @@ struct rssb_request_acquire {
 	uint16_t flags; /* enum rssb_acquire_flags */
 	uint8_t reserved[4];
 	struct rssb_object_ref object;
-	char label[RSSB_LABEL_MAX]; /* all zero: none */
+	char label[RSSB_LABEL_MAX];	    /* all zero: none */
 	struct rssb_steering_wire steering; /* all zero with NO_CONFIG */
 };
 
@@ -155,11 +155,11 @@ struct rssb_request_export {
 
 /* Opens every reply; a reply with a status other than RSSB_OK is this alone. */
 struct rssb_reply {
-	struct rssb_header header; /* op: the request's | RSSB_OP_REPLY; 0 | it if unreadable */
-	uint16_t status;	   /* enum rssb_status */
-	uint16_t n_fds;		   /* fds that were sent with this reply */
-	uint32_t retry_ms;	   /* RSSB_BUSY, RSSB_LIMIT: when to come back */
-	uint8_t roles[8];	   /* enum rssb_role of each fd, in order */
+	struct rssb_header header;    /* op: the request's | RSSB_OP_REPLY; 0 | it if unreadable */
+	uint16_t status;	      /* enum rssb_status */
+	uint16_t n_fds;		      /* fds that were sent with this reply */
+	uint32_t retry_ms;	      /* RSSB_BUSY, RSSB_LIMIT: when to come back */
+	uint8_t roles[8];	      /* enum rssb_role of each fd, in order */
 	char reason[RSSB_REASON_MAX]; /* for people; empty on success */
 };
 
@@ -188,7 +188,7 @@ struct rssb_reply_acquire {
 	uint8_t object_id[RSSB_OBJECT_ID_LEN]; /* of the object that was loaded */
 };
 
-#define RSSB_AT(type, field, offset) \
+#define RSSB_AT(type, field, offset)                                                               \
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field " moved")
 #define RSSB_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " changed size")
 

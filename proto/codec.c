@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes <-> structs of rssb_proto.h, by one table of operations.  Must stay pure. */
+#include "codec.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "validate.h"
+
+/*
+ * Byte order.  Each function turns wire order into host order and back: the
+ * two are the same operation.  On little-endian hosts they are empty.
+ */
+static void header_swap(struct rssb_header *h)
+{
+	h->magic = le32toh(h->magic);
+	h->version = le16toh(h->version);
+	h->op = le16toh(h->op);
+	h->length = le32toh(h->length);
+	h->tag = le32toh(h->tag);
+}
+
+static void object_ref_swap(struct rssb_object_ref *o)
+{
+	o->by = le16toh(o->by);
+	o->abi = le16toh(o->abi);
+}
+
+static void steering_swap(struct rssb_steering_wire *s)
+{
+	s->hash_types = le32toh(s->hash_types);
+	s->queues = le16toh(s->queues);
+	s->default_queue = le16toh(s->default_queue);
+	s->table_len = le16toh(s->table_len);
+	s->key_len = le16toh(s->key_len);
+	for (size_t i = 0; i < RSSB_TABLE_MAX; i++)
+		s->table[i] = le16toh(s->table[i]);
+}
+
+static void request_object_swap(union rssb_request *r)
+{
+	r->object.index = le32toh(r->object.index);
+}
+
+static void request_acquire_swap(union rssb_request *r)
+{
+	r->acquire.kind = le16toh(r->acquire.kind);
+	r->acquire.flags = le16toh(r->acquire.flags);
+	object_ref_swap(&r->acquire.object);
+	steering_swap(&r->acquire.steering);
+}
+
+static void request_release_swap(union rssb_request *r)
+{
+	r->release.grant.id = le64toh(r->release.grant.id);
+}
+
+static void request_export_swap(union rssb_request *r)
+{
+	object_ref_swap(&r->export.object);
+}
+
+static void reply_swap(struct rssb_reply *r)
+{
+	header_swap(&r->header);
+	r->status = le16toh(r->status);
+	r->n_fds = le16toh(r->n_fds);
+	r->retry_ms = le32toh(r->retry_ms);
+}
+
+static void reply_info_swap(union rssb_reply_any *r)
+{
+	r->info.n_objects = le32toh(r->info.n_objects);
+	r->info.queues_max = le16toh(r->info.queues_max);
+	r->info.table_max = le16toh(r->info.table_max);
+	r->info.ops = le32toh(r->info.ops);
+	r->info.kinds = le32toh(r->info.kinds);
+}
+
+static void reply_object_swap(union rssb_reply_any *r)
+{
+	r->object.size = le32toh(r->object.size);
+	r->object.abi = le16toh(r->object.abi);
+}
+
+static void reply_acquire_swap(union rssb_reply_any *r)
+{
+	r->acquire.grant_id = le64toh(r->acquire.grant_id);
+}
+
+/* One row an operation: all that the codec knows of it. */
+static const struct op {
+	const char *name;
+	size_t request_len, reply_len;
+	void (*request_swap)(union rssb_request *);
+	void (*reply_swap)(union rssb_reply_any *);
+	int (*validate)(const union rssb_request *, struct rssb_refusal *);
+} ops[] = {
+	[RSSB_OP_INFO] = { "INFO", sizeof(struct rssb_request_info), sizeof(struct rssb_reply_info),
+			   NULL, reply_info_swap, NULL },
+	[RSSB_OP_OBJECT] = { "OBJECT", sizeof(struct rssb_request_object),
+			     sizeof(struct rssb_reply_object), request_object_swap,
+			     reply_object_swap, validate_object },
+	[RSSB_OP_ACQUIRE] = { "ACQUIRE", sizeof(struct rssb_request_acquire),
+			      sizeof(struct rssb_reply_acquire), request_acquire_swap,
+			      reply_acquire_swap, validate_acquire },
+	[RSSB_OP_RELEASE] = { "RELEASE", sizeof(struct rssb_request_release),
+			      sizeof(struct rssb_reply), request_release_swap, NULL,
+			      validate_release },
+	[RSSB_OP_EXPORT] = { "EXPORT", sizeof(struct rssb_request_export),
+			     sizeof(struct rssb_reply_object), request_export_swap,
+			     reply_object_swap, validate_export },
+};
+
+static const struct op *op_find(unsigned op)
+{
+	return op < sizeof(ops) / sizeof(ops[0]) && ops[op].name ? &ops[op] : NULL;
+}
+
+/* Reads as much of the header as there is, for a reply that can be matched. */
+static void header_read(struct rssb_header *ret, const void *buf, size_t len)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (len < sizeof(*ret))
+		return;
+	memcpy(ret, buf, sizeof(*ret));
+	header_swap(ret);
+}
+
+static int header_check(const struct rssb_header *h, size_t len, struct rssb_refusal *why)
+{
+	if (len < sizeof(*h))
+		return rssb_refuse(why, RSSB_MALFORMED,
+				   "a message has at least %zu bytes, this has %zu", sizeof(*h),
+				   len);
+	if (h->magic != RSSB_PROTO_MAGIC)
+		return rssb_refuse(why, RSSB_MALFORMED, "magic is 0x%08x, must be 0x%08x", h->magic,
+				   RSSB_PROTO_MAGIC);
+	if (h->version != RSSB_PROTO_VERSION)
+		return rssb_refuse(why, RSSB_VERSION,
+				   "protocol version is %u, this broker speaks %u", h->version,
+				   RSSB_PROTO_VERSION);
+	if (h->length != len)
+		return rssb_refuse(why, RSSB_MALFORMED,
+				   "the header says %u bytes, the packet has %zu", h->length, len);
+	return 0;
+}
+
+int rssb_request_decode(union rssb_request *ret, const void *buf, size_t len,
+			struct rssb_refusal *ret_why)
+{
+	union rssb_request r = { 0 };
+	const struct op *op;
+	int err;
+
+	memset(ret_why, 0, sizeof(*ret_why));
+	header_read(&ret->header, buf, len);
+	err = header_check(&ret->header, len, ret_why);
+	if (err)
+		return err;
+
+	op = op_find(ret->header.op);
+	if (!op)
+		return rssb_refuse(ret_why, RSSB_UNKNOWN_OP, "operation %u is not known here",
+				   ret->header.op);
+	if (len != op->request_len)
+		return rssb_refuse(ret_why, RSSB_MALFORMED, "%s has %zu bytes, this has %zu",
+				   op->name, op->request_len, len);
+
+	memcpy(&r, buf, len);
+	header_swap(&r.header);
+	if (op->request_swap)
+		op->request_swap(&r);
+	err = op->validate ? op->validate(&r, ret_why) : 0;
+	if (!err)
+		*ret = r;
+	return err;
+}
+
+static void header_fill(struct rssb_header *h, size_t len)
+{
+	h->magic = RSSB_PROTO_MAGIC;
+	h->version = RSSB_PROTO_VERSION;
+	h->length = (uint32_t)len;
+}
+
+size_t rssb_request_encode(union rssb_request *r)
+{
+	const struct op *op = op_find(r->header.op);
+
+	if (!op)
+		return 0;
+	header_fill(&r->header, op->request_len);
+	if (op->request_swap)
+		op->request_swap(r);
+	header_swap(&r->header);
+	return op->request_len;
+}
+
+/* What a reply to op with this status measures; an op that nobody knows has no body. */
+static size_t reply_len(const struct op *op, unsigned status)
+{
+	return op && status == RSSB_OK ? op->reply_len : sizeof(struct rssb_reply);
+}
+
+int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
+{
+	union rssb_reply_any r = { 0 };
+	const struct op *op;
+
+	if (len < sizeof(r.base) || len > sizeof(r))
+		return -EBADMSG;
+	memcpy(&r, buf, len);
+	reply_swap(&r.base);
+
+	if (r.base.header.magic != RSSB_PROTO_MAGIC)
+		return -EBADMSG;
+	if (r.base.header.version != RSSB_PROTO_VERSION)
+		return -EPROTONOSUPPORT;
+	op = op_find(r.base.header.op & ~RSSB_OP_REPLY);
+	if (!(r.base.header.op & RSSB_OP_REPLY) || r.base.header.length != len ||
+	    len != reply_len(op, r.base.status))
+		return -EBADMSG;
+	if (r.base.n_fds > RSSB_FDS_MAX || r.base.reason[RSSB_REASON_MAX - 1])
+		return -EBADMSG;
+	if (op && op->reply_swap)
+		op->reply_swap(&r);
+
+	*ret = r;
+	return 0;
+}
+
+size_t rssb_reply_encode(union rssb_reply_any *r)
+{
+	const struct op *op = op_find(r->base.header.op & ~RSSB_OP_REPLY);
+	size_t len = reply_len(op, r->base.status);
+
+	header_fill(&r->base.header, len);
+	if (op && op->reply_swap)
+		op->reply_swap(r);
+	reply_swap(&r->base);
+	return len;
+}
+
+int rssb_refuse(struct rssb_refusal *ret, enum rssb_status status, const char *format, ...)
+{
+	va_list args;
+
+	ret->status = status;
+	va_start(args, format);
+	vsnprintf(ret->reason, sizeof(ret->reason), format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
+			   const uint8_t id[RSSB_OBJECT_ID_LEN])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < RSSB_OBJECT_ID_LEN; i++) {
+		ret[2 * i] = digits[id[i] >> 4];
+		ret[2 * i + 1] = digits[id[i] & 15];
+	}
+	ret[2 * RSSB_OBJECT_ID_LEN] = '\0';
+}
+
+const char *rssb_op_name(unsigned op)
+{
+	const struct op *found = op_find(op);
+
+	return found ? found->name : "?";
+}
+
+const char *rssb_status_name(unsigned status)
+{
+	static const char *const names[] = {
+		[RSSB_OK] = "ok",
+		[RSSB_MALFORMED] = "malformed",
+		[RSSB_VERSION] = "version",
+		[RSSB_UNKNOWN_OP] = "unknown-op",
+		[RSSB_INVALID] = "invalid",
+		[RSSB_DENIED] = "denied",
+		[RSSB_NO_OBJECT] = "no-object",
+		[RSSB_NO_GRANT] = "no-grant",
+		[RSSB_LABEL_TAKEN] = "label-taken",
+		[RSSB_BUSY] = "busy",
+		[RSSB_LIMIT] = "limit",
+		[RSSB_INTERNAL] = "internal",
+	};
+
+	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "?";
+}
+
+const char *rssb_abi_name(unsigned abi)
+{
+	return abi == RSSB_ABI_QEMU_RSS_1 ? "qemu-rss-1" : "?";
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes <-> structs of rssb_proto.h, and the one validator of requests.  Pure:
+ * no system call, no allocation, no state.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rssb_proto.h"
+
+/* Any request, in host byte order; header.op says which. */
+union rssb_request {
+	struct rssb_header header;
+	struct rssb_request_info info;
+	struct rssb_request_object object;
+	struct rssb_request_acquire acquire;
+	struct rssb_request_release release;
+	struct rssb_request_export export;
+};
+
+/* Any reply, in host byte order; base.header.op says which. */
+union rssb_reply_any {
+	struct rssb_reply base;
+	struct rssb_reply_info info;
+	struct rssb_reply_object object;
+	struct rssb_reply_acquire acquire;
+};
+
+/* Why a request was refused: what its reply will say. */
+struct rssb_refusal {
+	enum rssb_status status;
+	uint32_t retry_ms;
+	char reason[RSSB_REASON_MAX];
+};
+
+/* Fills *ret; the reason is cut to fit.  Returns -EINVAL, for `return refuse(...)`. */
+int rssb_refuse(struct rssb_refusal *ret, enum rssb_status status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Accepts exactly one well-formed and valid request of len bytes.  0 with *ret
+ * in host byte order; or -EINVAL with *ret_why, and in ret->header whatever of
+ * op and tag could be read, zero if nothing.
+ */
+int rssb_request_decode(union rssb_request *ret, const void *buf, size_t len,
+			struct rssb_refusal *ret_why);
+
+/*
+ * Fills magic, version, length into r->header (op and tag are the caller's) and
+ * turns it into wire byte order in place.  Returns its length, 0 for an unknown op.
+ */
+size_t rssb_request_encode(union rssb_request *r);
+
+/*
+ * Accepts exactly one well-formed reply.  0 with *ret in host byte order, where
+ * strings are NUL-terminated and a failed reply's body is zero; -EBADMSG: it is
+ * not one; -EPROTONOSUPPORT: of another version.
+ */
+int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len);
+
+/* As rssb_request_encode(); a failed reply is its base alone. */
+size_t rssb_reply_encode(union rssb_reply_any *r);
+
+/* 1-16 characters of A-Z a-z 0-9 . _ - */
+bool rssb_label_valid(const char *label);
+
+/* Writes an id as 64 hex digits and a NUL. */
+void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
+			   const uint8_t id[RSSB_OBJECT_ID_LEN]);
+
+/* Names for logs, reasons and people; "?" for an unknown one. */
+const char *rssb_op_name(unsigned op);
+const char *rssb_status_name(unsigned status);
+const char *rssb_abi_name(unsigned abi);

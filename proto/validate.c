@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one judge of a request's values.  Pure; a refusal names the field, the
+ * value and the allowed range, and never quotes a client's bytes.
+ */
+#include "validate.h"
+
+#include <errno.h>
+
+#define REFUSE(...) return rssb_refuse(why, RSSB_INVALID, __VA_ARGS__)
+
+static bool all_zero(const void *p, size_t len)
+{
+	const uint8_t *bytes = p;
+	uint8_t seen = 0;
+
+	for (size_t i = 0; i < len; i++)
+		seen |= bytes[i];
+	return !seen;
+}
+
+static bool label_char(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '-';
+}
+
+/* Length of the leading run of label characters, at most max. */
+static size_t label_span(const char *label, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && label_char(label[n]))
+		n++;
+	return n;
+}
+
+bool rssb_label_valid(const char *label)
+{
+	size_t n = label_span(label, RSSB_LABEL_MAX);
+
+	return n > 0 && label[n] == '\0';
+}
+
+/* A label field: valid characters, then zeros. */
+static int check_label(const char label[RSSB_LABEL_MAX], struct rssb_refusal *why)
+{
+	size_t n = label_span(label, RSSB_LABEL_MAX);
+
+	if (!all_zero(label + n, RSSB_LABEL_MAX - n))
+		REFUSE("label byte %zu is 0x%02x, allowed are A-Z a-z 0-9 . _ - and zeros behind",
+		       n, (unsigned char)label[n]);
+	return 0;
+}
+
+static int check_reserved(const void *reserved, size_t len, const char *where,
+			  struct rssb_refusal *why)
+{
+	if (!all_zero(reserved, len))
+		REFUSE("reserved bytes of %s must be zero", where);
+	return 0;
+}
+
+static int check_object_ref(const struct rssb_object_ref *o, struct rssb_refusal *why)
+{
+	bool id_zero = all_zero(o->id, sizeof(o->id));
+
+	if (check_reserved(o->reserved, sizeof(o->reserved), "object", why))
+		return -EINVAL;
+	if (o->by != RSSB_BY_ABI && o->by != RSSB_BY_ID)
+		REFUSE("object.by is %u, allowed are %d (ABI) and %d (id)", o->by, RSSB_BY_ABI,
+		       RSSB_BY_ID);
+	if (o->by == RSSB_BY_ABI && !id_zero)
+		REFUSE("object.id must be zero when object.by is %d (ABI)", RSSB_BY_ABI);
+	if (o->by == RSSB_BY_ABI && o->abi != RSSB_ABI_QEMU_RSS_1)
+		REFUSE("object.abi is %u, known is %d (qemu-rss-1)", o->abi, RSSB_ABI_QEMU_RSS_1);
+	if (o->by == RSSB_BY_ID && o->abi)
+		REFUSE("object.abi is %u, must be 0 when object.by is %d (id)", o->abi, RSSB_BY_ID);
+	return 0;
+}
+
+static int check_table(const struct rssb_steering_wire *s, struct rssb_refusal *why)
+{
+	unsigned len = s->table_len;
+
+	if (len < 1 || len > RSSB_TABLE_MAX || (len & (len - 1)))
+		REFUSE("table_len is %u, allowed is a power of two from 1 to %u", len,
+		       RSSB_TABLE_MAX);
+	for (unsigned i = 0; i < len; i++) {
+		if (s->table[i] >= s->queues)
+			REFUSE("table[%u] is %u, allowed is 0 to %u (queues is %u)", i, s->table[i],
+			       s->queues - 1, s->queues);
+	}
+	if (!all_zero(s->table + len, (RSSB_TABLE_MAX - len) * sizeof(s->table[0])))
+		REFUSE("table entries from table_len (%u) on must be zero", len);
+	return 0;
+}
+
+static int check_steering(const struct rssb_steering_wire *s, struct rssb_refusal *why)
+{
+	if (check_reserved(s->reserved, sizeof(s->reserved), "steering", why))
+		return -EINVAL;
+	if (s->hash_types & ~RSSB_HASH_ALL)
+		REFUSE("hash_types is 0x%x, known bits are 0x%x", s->hash_types, RSSB_HASH_ALL);
+	if (s->queues < 1 || s->queues > RSSB_QUEUES_MAX)
+		REFUSE("queues is %u, allowed is 1 to %u", s->queues, RSSB_QUEUES_MAX);
+	if (s->default_queue >= s->queues)
+		REFUSE("default_queue is %u, allowed is 0 to %u (queues is %u)", s->default_queue,
+		       s->queues - 1, s->queues);
+	if (s->key_len != RSSB_KEY_LEN)
+		REFUSE("key_len is %u, must be %u", s->key_len, RSSB_KEY_LEN);
+	return check_table(s, why);
+}
+
+int validate_object(const union rssb_request *r, struct rssb_refusal *why)
+{
+	return check_reserved(r->object.reserved, sizeof(r->object.reserved), "OBJECT", why);
+}
+
+int validate_acquire(const union rssb_request *r, struct rssb_refusal *why)
+{
+	const struct rssb_request_acquire *a = &r->acquire;
+	bool no_config = a->flags & RSSB_ACQUIRE_NO_CONFIG;
+
+	if (check_reserved(a->reserved, sizeof(a->reserved), "ACQUIRE", why) ||
+	    check_object_ref(&a->object, why) || check_label(a->label, why))
+		return -EINVAL;
+	if (a->kind != RSSB_KIND_HANDOFF && a->kind != RSSB_KIND_PROGRAM_ONLY)
+		REFUSE("kind is %u, known are %d (handoff) and %d (program-only)", a->kind,
+		       RSSB_KIND_HANDOFF, RSSB_KIND_PROGRAM_ONLY);
+	if (a->flags & ~RSSB_ACQUIRE_FLAGS_ALL)
+		REFUSE("flags is 0x%x, known bits are 0x%x", a->flags, RSSB_ACQUIRE_FLAGS_ALL);
+	if (!no_config)
+		return check_steering(&a->steering, why);
+	if (a->kind != RSSB_KIND_HANDOFF)
+		REFUSE("flag NO_CONFIG goes with kind %d (handoff) only: nobody could fill the "
+		       "maps",
+		       RSSB_KIND_HANDOFF);
+	if (!all_zero(&a->steering, sizeof(a->steering)))
+		REFUSE("steering must be zero with flag NO_CONFIG");
+	return 0;
+}
+
+int validate_release(const union rssb_request *r, struct rssb_refusal *why)
+{
+	const struct rssb_grant_ref *g = &r->release.grant;
+	bool labelled = g->label[0] != '\0';
+
+	if (check_label(g->label, why))
+		return -EINVAL;
+	if (!g->id && !labelled)
+		REFUSE("grant.id is 0 and there is no label: name the grant by one of them");
+	if (g->id && labelled)
+		REFUSE("grant has both an id and a label: name it by one of them");
+	return 0;
+}
+
+int validate_export(const union rssb_request *r, struct rssb_refusal *why)
+{
+	return check_object_ref(&r->export.object, why);
+}
