@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Installs the Debian packages that building and testing need and that are not
+# there yet.  Says what it installs; says nothing and asks no mirror when
+# nothing is missing.  It must never change the configuration of apt, and never
+# install a QEMU (tests/setup/qemu.sh unpacks its own).
+set -eu
+
+# The broker, the library, the command line tool.
+build='gcc make clang llvm bpftool pkg-config scdoc libc6-dev linux-libc-dev libbpf-dev libelf-dev
+zlib1g-dev libcap-ng-dev libseccomp-dev libmd-dev libjson-c-dev'
+# make check, make demo.
+check='libclang-rt-dev libcmocka-dev python3 python3-pytest iproute2 ethtool strace util-linux
+busybox-static cpio xz-utils zstd'
+# make lint.
+lint='shellcheck cppcheck clang-tidy clang-format git'
+
+missing() {
+	# shellcheck disable=SC2086 # lists of words
+	set -- $build $check $lint
+	installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' "$@" 2>/dev/null || true)"
+	for package; do
+		case $installed in
+		*" installed:$package "*) ;;
+		*) printf '%s ' "$package" ;;
+		esac
+	done
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "deps: this needs root: $*" >&2
+		exit 1
+	fi
+}
+
+wanted=$(missing)
+[ -n "$wanted" ] || exit 0
+if ! command -v apt-get >/dev/null; then
+	echo "deps: not a Debian; please install the likes of: $wanted" >&2
+	exit 1
+fi
+
+echo "deps: installing $wanted"
+as_root apt-get -qq update
+# shellcheck disable=SC2086 # a list of words
+as_root env DEBIAN_FRONTEND=noninteractive \
+	apt-get -qq install -y --no-install-recommends $wanted </dev/null

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Unpacks the QEMUs that the tests run, each with the libraries of its own
+# Debian release, without installing anything:
+#
+#   build/qemu/VERSION/qemu-system-x86_64   runs it; execs, so fds are inherited
+#   build/qemu/VERSION/rss.bpf.o            its steering object, by QMP request-ebpf (>= 9.0)
+#   build/qemu/VERSION/version              the package's full version
+#
+# usage: tests/setup/qemu.sh [VERSION...]     VERSION: 7.2, 10.0 or sid; default 10.0
+#
+# It must never touch a QEMU of the host.  What is there already is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tests/setup/private_apt.sh
+
+# Which suite holds which QEMU.
+qemu_suite() {
+	case $1 in
+	7.2) echo bookworm ;;
+	10.0) if [ "$(private_apt_host_release)" = bookworm ]; then echo bookworm-backports; else echo trixie; fi ;;
+	sid) echo sid ;;
+	*) echo "qemu: no such test QEMU: $1" >&2 && return 1 ;;
+	esac
+}
+
+qemu_unpack() {
+	local suite=$1 root=$2 deb
+
+	private_apt_fetch "$suite" qemu-system-x86 >"$root/debs"
+	while read -r deb; do
+		dpkg -x "$deb" "$root"
+	done <"$root/debs"
+}
+
+# Runs a QEMU of this host's release with its own libraries on the host's libc.
+qemu_wrapper_native() {
+	cat <<-'SH'
+		#!/bin/sh
+		root=$(dirname "$(readlink -f "$0")")
+		lib=x86_64-linux-gnu
+		export LD_LIBRARY_PATH="$root/usr/lib/$lib:$root/lib/$lib"
+		exec "$root/usr/bin/qemu-system-x86_64" "$@"
+	SH
+}
+
+# Runs a QEMU of another release by that release's own dynamic linker.
+qemu_wrapper_foreign() {
+	cat <<-'SH'
+		#!/bin/sh
+		root=$(dirname "$(readlink -f "$0")")
+		lib=x86_64-linux-gnu
+		for loader in "$root/usr/lib/$lib" "$root/lib/$lib"; do
+			[ ! -e "$loader/ld-linux-x86-64.so.2" ] || break
+		done
+		exec "$loader/ld-linux-x86-64.so.2" --argv0 "$0" \
+			--library-path "$root/usr/lib/$lib:$root/lib/$lib" \
+			"$root/usr/bin/qemu-system-x86_64" \
+			-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu" "$@"
+	SH
+}
+
+qemu_wrap() {
+	local suite=$1 root=$2
+
+	if [ "${suite%-backports}" = "$(private_apt_host_release)" ]; then
+		rm -f "$root"/{lib,usr/lib}/x86_64-linux-gnu/{ld-linux*,lib{c,m,dl,rt,pthread,resolv}.so.*}
+		qemu_wrapper_native >"$root/qemu-system-x86_64"
+	else
+		qemu_wrapper_foreign >"$root/qemu-system-x86_64"
+	fi
+	chmod 755 "$root/qemu-system-x86_64"
+}
+
+# Asks the QEMU itself for its steering object; before 9.0 it has none to give.
+qemu_export_object() {
+	local root=$1
+
+	printf '{"execute": "%s"%s}\n' qmp_capabilities '' \
+		request-ebpf ', "arguments": {"id": "rss"}' quit '' |
+		"$root/qemu-system-x86_64" -machine none -nodefaults -display none -qmp stdio |
+		sed -n 's/.*"object": "\([^"]*\)".*/\1/p' | base64 -d >"$root/rss.bpf.o"
+	[ -s "$root/rss.bpf.o" ] || rm "$root/rss.bpf.o"
+}
+
+qemu_get() {
+	local version=$1 root=build/qemu/$1 suite
+
+	[ ! -e "$root/version" ] || return 0
+	suite=$(qemu_suite "$version")
+	echo "qemu: unpacking QEMU $version of Debian $suite"
+	rm -rf "$root"
+	mkdir -p "$root"
+	qemu_unpack "$suite" "$root"
+	qemu_wrap "$suite" "$root"
+	qemu_export_object "$root"
+	"$root/qemu-system-x86_64" --version | head -n 1 >"$root/version.new"
+	mv "$root/version.new" "$root/version"
+}
+
+[ $# -gt 0 ] || set -- 10.0
+for version; do
+	qemu_get "$version"
+done
