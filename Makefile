@@ -41,10 +41,10 @@ ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-pro
 	-Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter \
 	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -I. -Iproto -Iclient \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
-	$(HARDENING) $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
+	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
 	$(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
-	$(if $(SAN),-fsanitize=address,undefined) $(LDFLAGS)
+	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(LDFLAGS)
 
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
