@@ -18,6 +18,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 #define RSSB_DEFAULT_TIMEOUT_MS 5000
 #define RSSB_KEY_BYTES		40  /* a Toeplitz key */
 #define RSSB_TABLE_ENTRIES_MAX	128 /* an indirection table */
@@ -91,7 +93,8 @@ struct rssb_info {
  * On failure *ret is a handle that only rssb_reason() and rssb_close() may be
  * used on, or NULL if there was no memory.
  * -ENOENT, -ECONNREFUSED: no broker; -EACCES: the socket is not for this user;
- * -ENAMETOOLONG, -ENOMEM, -ETIMEDOUT.
+ * -EPROTOTYPE: it is another service's; -ENAMETOOLONG; -ENOMEM; -ETIMEDOUT:
+ * nobody accepted within RSSB_DEFAULT_TIMEOUT_MS.
  */
 int rssb_connect(struct rssb **ret, const char *path);
 
@@ -112,7 +115,8 @@ uint32_t rssb_retry_ms(const struct rssb *c);
  * -ETIMEDOUT; -ECONNRESET: the broker went away; -EPROTO: its reply is not one
  * of this protocol; -EPROTONOSUPPORT: it speaks another version; -ENOSYS: it
  * does not know the operation; -EACCES: its policy says no; -EREMOTEIO: its own
- * fault.  After the first four the connection is of no further use.
+ * fault.  After the first four the connection is of no further use, and every
+ * call on it returns -ENOTCONN.
  */
 
 int rssb_info(struct rssb *c, struct rssb_info *ret);
@@ -150,6 +154,8 @@ int rssb_fds_verify(const struct rssb_fds *fds);
 
 /* Closes what is open in *fds and marks it closed. */
 void rssb_fds_close(struct rssb_fds *fds);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every command shares: reading options, reporting errors, connecting.
+ * It never ends the process and prints to stdout only what --help asks for.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+
+static int option_error(const struct cli_usage *usage, int opt, char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	/* Of a short option getopt tells the letter, of a long one the word. */
+	if (word[0] == '-' && word[1] == '-')
+		return cli_misuse(usage, "%s: %s", word,
+				  opt == ':' ? "needs a value"
+					     : "no such option, or a wrong use of it");
+	return cli_misuse(usage, "-%c: %s", optopt,
+			  opt == ':' ? "needs a value" : "no such option");
+}
+
+int cli_getopt(const struct cli_usage *usage, int argc, char **argv)
+{
+	int opt;
+
+	opterr = 0;
+	opt = getopt_long(argc, argv, usage->shorts, usage->options, NULL);
+	if (opt == 'h')
+		fputs(usage->help, stdout);
+	if (opt != '?' && opt != ':')
+		return opt;
+	option_error(usage, opt, argv);
+	return '?';
+}
+
+int cli_usage_status(int opt)
+{
+	return opt == 'h' ? CLI_OK : CLI_USAGE;
+}
+
+int cli_fail(const char *what, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "rssb: %s: ", what);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return CLI_FAILED;
+}
+
+int cli_misuse(const struct cli_usage *usage, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "rssb: %s%s", usage->name, usage->name[0] ? ": " : "");
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, " (see rssb %s%s--help)\n", usage->name, usage->name[0] ? " " : "");
+	return CLI_USAGE;
+}
+
+int cli_connect(const struct cli *cli, const char *what, struct rssb **ret)
+{
+	struct rssb *c = NULL;
+	int r = rssb_connect(&c, cli->socket);
+
+	if (r) {
+		cli_fail(what, "%s", c ? rssb_reason(c) : strerror(-r));
+		rssb_close(c);
+		return CLI_FAILED;
+	}
+	*ret = c;
+	return CLI_OK;
+}
