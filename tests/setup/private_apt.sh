@@ -7,8 +7,9 @@
 # It must never write outside build/.
 #
 #   private_apt_host_release             the codename of this Debian
-#   private_apt_fetch SUITE PACKAGE...   downloads with all dependencies, prints the .debs
-#   private_apt_fetch_only SUITE PACKAGE...           without dependencies
+#   private_apt_fetch SUITE PACKAGE...   downloads them with all dependencies, prints the .debs
+#   private_apt_fetch_depends SUITE PACKAGE PATTERN
+#                                        downloads the direct dependency of that name alone
 
 private_apt_root=$PWD/build/apt
 
@@ -98,12 +99,15 @@ private_apt_fetch() {
 		awk -v dir="$private_apt_root/archives" '/^\x27/ { print dir "/" $2 }'
 }
 
-private_apt_fetch_only() {
-	local suite=$1 conf=$private_apt_root/$1/apt.conf
+private_apt_fetch_depends() {
+	local suite=$1 package=$2 pattern=$3 conf=$private_apt_root/$1/apt.conf dependency
 
-	shift
 	private_apt_init "$suite" || return 1
-	(cd "$private_apt_root/archives" && apt-get -c "$conf" -qq -t "$suite" download "$@" >&2) || return 1
-	apt-get -c "$conf" -qq -t "$suite" --print-uris download "$@" |
+	while read -r dependency; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $dependency == $pattern ]] && break
+	done < <(apt-cache -c "$conf" depends "$package" | sed -n 's/.*Depends: //p')
+	(cd "$private_apt_root/archives" && apt-get -c "$conf" -qq download "$dependency" >&2) || return 1
+	apt-get -c "$conf" -qq --print-uris download "$dependency" |
 		awk -v dir="$private_apt_root/archives" '/^\x27/ { print dir "/" $2 }'
 }

@@ -34,30 +34,34 @@ qemu_unpack() {
 	done <"$root/debs"
 }
 
-# Runs a QEMU of this host's release with its own libraries on the host's libc.
-qemu_wrapper_native() {
+# What both wrappers start with.  -L: Debian's QEMU looks for its ROMs below /usr.
+qemu_wrapper_head() {
 	cat <<-'SH'
 		#!/bin/sh
 		root=$(dirname "$(readlink -f "$0")")
-		lib=x86_64-linux-gnu
-		export LD_LIBRARY_PATH="$root/usr/lib/$lib:$root/lib/$lib"
-		exec "$root/usr/bin/qemu-system-x86_64" "$@"
+		qemu=$root/usr/bin/qemu-system-x86_64
+		usr_lib=$root/usr/lib/x86_64-linux-gnu
+		lib=$root/lib/x86_64-linux-gnu
+		set -- -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu" "$@"
+	SH
+}
+
+# Runs a QEMU of this host's release with its own libraries on the host's libc.
+qemu_wrapper_native() {
+	qemu_wrapper_head
+	cat <<-'SH'
+		export LD_LIBRARY_PATH="$usr_lib:$lib"
+		exec "$qemu" "$@"
 	SH
 }
 
 # Runs a QEMU of another release by that release's own dynamic linker.
 qemu_wrapper_foreign() {
+	qemu_wrapper_head
 	cat <<-'SH'
-		#!/bin/sh
-		root=$(dirname "$(readlink -f "$0")")
-		lib=x86_64-linux-gnu
-		for loader in "$root/usr/lib/$lib" "$root/lib/$lib"; do
-			[ ! -e "$loader/ld-linux-x86-64.so.2" ] || break
-		done
-		exec "$loader/ld-linux-x86-64.so.2" --argv0 "$0" \
-			--library-path "$root/usr/lib/$lib:$root/lib/$lib" \
-			"$root/usr/bin/qemu-system-x86_64" \
-			-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu" "$@"
+		loader=$lib/ld-linux-x86-64.so.2
+		[ -e "$loader" ] || loader=$usr_lib/ld-linux-x86-64.so.2
+		exec "$loader" --argv0 "$0" --library-path "$usr_lib:$lib" "$qemu" "$@"
 	SH
 }
 
