@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""The one runner of all tests.
+
+Test programs (built from tests/unit/test_*.c and tests/bpf/test_*.c, speaking
+TAP) and Python tests are items of one pytest run; the last line it prints is
+"N passed, N failed".  A result that a program did not report is a failure.
+
+Paths come from the environment, which `tests/setup/check.sh` sets:
+    RSSB_BUILD        where the programs under test are   (default build)
+    RSSB_QEMU         a QEMU >= 9.0                        (build/qemu/10.0/qemu-system-x86_64)
+    RSSB_QEMU_OBJECT  the steering object it exports       (build/qemu/10.0/rss.bpf.o)
+All are made absolute, and are in the environment of every test program.
+"""
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+sys.dont_write_bytecode = True
+
+import programs  # noqa: E402  (found by the path above)
+
+ITEM_TIMEOUT_S = 240
+
+DEFAULTS = {
+    "RSSB_BUILD": "build",
+    "RSSB_QEMU": "build/qemu/10.0/qemu-system-x86_64",
+    "RSSB_QEMU_OBJECT": "build/qemu/10.0/rss.bpf.o",
+}
+
+
+def pytest_configure(config):
+    if os.geteuid() != 0:
+        pytest.exit("the tests make taps and namespaces: please run them as root", returncode=1)
+    os.chdir(ROOT)
+    for name, path in DEFAULTS.items():
+        os.environ[name] = str((ROOT / os.environ.get(name, path)).absolute())
+
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".c" and file_path.name.startswith("test_"):
+        return programs.ProgramFile.from_parent(parent, path=file_path)
+    return None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """No test hangs the run: after a while it fails where it stands."""
+
+    def expire(_signal, _frame):
+        raise TimeoutError(f"{item.nodeid} took more than {ITEM_TIMEOUT_S} s")
+
+    signal.signal(signal.SIGALRM, expire)
+    signal.alarm(ITEM_TIMEOUT_S)
+    yield
+    signal.alarm(0)
+
+
+def pytest_unconfigure(config):
+    """The last line, alone: what people and CI look at."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or config.option.collectonly:
+        return
+
+    def count(*outcomes):
+        return sum(len(reporter.stats.get(outcome, [])) for outcome in outcomes)
+
+    line = f"{count('passed')} passed, {count('failed', 'error', 'xpassed')} failed"
+    skipped = count("skipped", "xfailed")
+    print(line + (f", {skipped} skipped" if skipped else ""))
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The directory with the programs under test."""
+    return Path(os.environ["RSSB_BUILD"])
+
+
+@pytest.fixture(scope="session")
+def qemu():
+    """A QEMU >= 9.0."""
+    return Path(os.environ["RSSB_QEMU"])

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# make check: builds everything, gets the test QEMUs and the guest, runs every
+# test, and ends with the line "N passed, N failed".  SAN=1: the same with ASan
+# and UBSan.  It must never end with status 0 when a test failed or none ran.
+#
+# usage: tests/setup/check.sh [SAN=1]      more arguments for pytest in PYTEST_ARGS
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+san=
+for arg; do
+	case $arg in
+	SAN=1) san=1 ;;
+	*) echo "check: what is $arg?" >&2 && exit 2 ;;
+	esac
+done
+
+if [ "$(id -u)" != 0 ]; then
+	echo "check: the tests make taps and namespaces: please run this as root" >&2
+	exit 1
+fi
+
+tests/setup/qemu.sh 10.0
+tests/setup/guest.sh
+case ${MAKEFLAGS:-} in
+*jobserver*) jobs= ;;
+*) jobs=-j$(nproc) ;;
+esac
+make ${jobs:+"$jobs"} ${san:+SAN=1} all test-programs
+
+export RSSB_BUILD=build${san:+/san}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+# shellcheck disable=SC2086 # a list of words
+exec /usr/bin/pytest-3 ${PYTEST_ARGS:-} tests </dev/null
