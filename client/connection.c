@@ -90,7 +90,7 @@ int connection_open(struct rssb *c, const char *path)
 	int r;
 
 	if (!*path)
-		return connect_reason(c, -ENOENT, "an empty path");
+		return connection_fail(c, -ENOENT, "no broker: the path is empty");
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return connection_fail(c, -ENAMETOOLONG,
 				       "a socket's path has at most %zu bytes: %s",

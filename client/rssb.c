@@ -14,6 +14,13 @@
 #include "fd.h"
 #include "options.h"
 
+static const char *default_path(void)
+{
+	const char *path = secure_getenv("RSSB_SOCKET");
+
+	return path && *path ? path : RSSB_SOCKET_DEFAULT;
+}
+
 int rssb_connect(struct rssb **ret, const char *path)
 {
 	struct rssb *c = calloc(1, sizeof(*c));
@@ -24,11 +31,7 @@ int rssb_connect(struct rssb **ret, const char *path)
 	c->sock = -1;
 	c->timeout_ms = RSSB_DEFAULT_TIMEOUT_MS;
 
-	if (!path)
-		path = secure_getenv("RSSB_SOCKET");
-	if (!path || !*path)
-		path = RSSB_SOCKET_DEFAULT;
-	return connection_open(c, path);
+	return connection_open(c, path ? path : default_path());
 }
 
 struct rssb *rssb_close(struct rssb *c)

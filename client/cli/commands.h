@@ -12,6 +12,8 @@
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
+#define CLI_GO_ON (-1) /* of functions that may also end the command with a status */
+
 /* What the global options say. */
 struct cli {
 	const char *socket; /* NULL: $RSSB_SOCKET, else the default path */

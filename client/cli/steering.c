@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -70,16 +71,13 @@ static int next_value(struct parser *p, const char *clause)
 static int parse_number(struct parser *p, const char *clause, const char *text, unsigned min,
 			unsigned max, unsigned *ret)
 {
-	unsigned value = 0;
-	size_t len = strlen(text);
+	size_t digits = strspn(text, "0123456789");
+	unsigned long value = digits ? strtoul(text, NULL, 10) : 0;
 
-	/* Six digits cannot overflow, and no limit here has more. */
-	for (size_t i = 0; i < len && len <= 6; i++)
-		value = text[i] >= '0' && text[i] <= '9' ? value * 10 + (unsigned)(text[i] - '0')
-							 : max + 1;
-	if (!len || len > 6 || value < min || value > max)
-		return fail(p, "%s: \"%s\" is not a number from %u to %u", clause, text, min, max);
-	*ret = value;
+	if (!digits || text[digits] || value < min || value > max)
+		return fail(p, "%s: \"%.40s\" is not a number from %u to %u", clause, text, min,
+			    max);
+	*ret = (unsigned)value;
 	return 0;
 }
 
@@ -232,10 +230,11 @@ static int clause_hash_types(struct parser *p)
 		while (i < N_HASH_TYPES && strcmp(hash_types[i].name, name) != 0)
 			i++;
 		if (i == N_HASH_TYPES)
-			return fail(p,
-				    "hash-types: \"%s\" is none of ipv4 tcp4 udp4 ipv6 tcp6 udp6 "
-				    "ip_ex tcp_ex udp_ex all none",
-				    name);
+			return fail(
+				p,
+				"hash-types: \"%.40s\" is none of ipv4 tcp4 udp4 ipv6 tcp6 udp6 "
+				"ip_ex tcp_ex udp_ex all none",
+				name);
 		p->out.hash_types |= hash_types[i].bits;
 	}
 	return r;
