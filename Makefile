@@ -155,4 +155,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/qemu -prune -o -name '*.d' -type f -print 2>/dev/null)
