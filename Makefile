@@ -85,6 +85,14 @@ $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 
+# What seccomp allows, collected from the comments beside the calls.
+$(B)/broker/syscalls.h: broker/syscalls.sh $(wildcard broker/*.c proto/*.c)
+	@mkdir -p $(@D)
+	broker/syscalls.sh $(filter %.c,$^) > $@
+
+$(B)/broker/seal.o: $(B)/broker/syscalls.h
+$(B)/broker/seal.o: PKG_CFLAGS += -I$(B)/broker
+
 # The embedded objects: assembled from the very bytes of build/bpf/*.bpf.o.
 $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 	@mkdir -p $(@D)

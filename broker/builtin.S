@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The built-in steering objects, byte for byte as clang made them. */
+	.section .rodata
+	.balign 8
+	.globl builtin_rss, builtin_rss_end
+builtin_rss:
+	.incbin "rss.bpf.o"
+builtin_rss_end:
+
+	.section .note.GNU-stack, "", %progbits

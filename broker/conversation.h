@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* One peer's requests and their replies, in turn. */
+#pragma once
+
+#include "front.h"
+
+/*
+ * Reads and answers one request.  hangup: the poll said that the peer has closed
+ * its side.  0, or -EAGAIN: there was none.
+ */
+int conversation_read(struct front *f, struct session *session, bool hangup);
+
+/* Answers a session that waits, if a set of its object is there now. */
+void conversation_resume(struct front *f, struct session *session);
+
+/* Tells a session that waits to come back later. */
+void conversation_busy(struct front *f, struct session *session);

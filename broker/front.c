@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The front's loop: one epoll_wait, one switch.  It must never block, never
+ * allocate, and never close an fd that a client sent where that could block.
+ */
+#include "front.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conversation.h"
+#include "fd.h"
+#include "listen.h"
+#include "log.h"
+
+#define EVENTS_PER_TURN	 64
+#define ACCEPTS_PER_TURN 64  /* then the others have their turn */
+#define ACCEPT_PAUSE_MS	 100 /* without free fds or slots */
+#define RESTOCK_PAUSE_MS 1000
+
+enum source { SOURCE_LISTENER, SOURCE_SIGNALS, SOURCE_LOADER, SOURCE_SESSION, SOURCE_LEASE };
+
+/* What an event says of where it comes from: a slot may have a new user by then. */
+static uint64_t event_tag(enum source source, uint32_t generation, uint32_t index)
+{
+	return (uint64_t)source << 56 | (uint64_t)(generation & 0xffffff) << 32 | index;
+}
+
+static int watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event e = { .events = events, .data.u64 = tag };
+
+	/* #syscalls:front epoll_ctl */
+	return epoll_ctl(f->epoll, op, fd, &e) ? -errno : 0;
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* --- sessions ------------------------------------------------------------- */
+
+static uint64_t session_tag(const struct front *f, const struct session *session)
+{
+	return event_tag(SOURCE_SESSION, session->generation,
+			 (uint32_t)(session - f->sessions.list));
+}
+
+void front_watch_session(struct front *f, const struct session *session, bool requests)
+{
+	watch(f, EPOLL_CTL_MOD, session->fd, requests ? EPOLLIN | EPOLLRDHUP : 0,
+	      session_tag(f, session));
+}
+
+static void accepting_set(struct front *f, bool on)
+{
+	if (f->accepting != on)
+		watch(f, EPOLL_CTL_MOD, f->listener, on ? EPOLLIN : 0,
+		      event_tag(SOURCE_LISTENER, 0, 0));
+	f->accepting = on;
+}
+
+void front_end_session(struct front *f, struct session *session)
+{
+	session_end(&f->sessions, session);
+	accepting_set(f, true);
+}
+
+static void session_start(struct front *f, int *fd)
+{
+	struct session *session;
+
+	/* Where the kernel cannot refuse fds, they are adopted and closed. */
+	listen_refuse_fds(*fd);
+	session = session_new(&f->sessions, fd);
+	if (!session)
+		return;
+	if (peer_read(&session->peer, session->fd) ||
+	    watch(f, EPOLL_CTL_ADD, session->fd, EPOLLIN | EPOLLRDHUP, session_tag(f, session))) {
+		front_end_session(f, session);
+		return;
+	}
+	/* The request is mostly here already: saves a turn. */
+	conversation_read(f, session, false);
+}
+
+static void on_listener(struct front *f)
+{
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		_cleanup_fd_ int fd = -1;
+
+		if (f->sessions.n_open == SESSIONS_MAX) {
+			accepting_set(f, false);
+			return;
+		}
+		/* #syscalls:front accept4 */
+		fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			session_start(f, &fd);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			   errno == ENOMEM) {
+			log_warning("cannot accept now: %s", strerrordesc_np(errno));
+			accepting_set(f, false);
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return;
+		}
+	}
+}
+
+static void on_session(struct front *f, uint32_t index, uint64_t tag, uint32_t events)
+{
+	struct session *session = &f->sessions.list[index];
+
+	if (session->state == SESSION_FREE || session_tag(f, session) != tag)
+		return;
+	if (events & EPOLLIN)
+		conversation_read(f, session, events & (EPOLLRDHUP | EPOLLHUP));
+	else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
+		front_end_session(f, session);
+}
+
+/* --- grants and the pool --------------------------------------------------- */
+
+static uint64_t lease_tag(const struct front *f, const struct grant *grant)
+{
+	return event_tag(SOURCE_LEASE, (uint32_t)grant->id, grant_index(&f->service.grants, grant));
+}
+
+/* A pipe's write end reports EPOLLERR when the last reader is gone. */
+void front_watch_lease(struct front *f, const struct grant *grant)
+{
+	watch(f, EPOLL_CTL_ADD, grant->lease_write, 0, lease_tag(f, grant));
+}
+
+static void on_lease(struct front *f, uint32_t index, uint64_t tag)
+{
+	struct grant *grant = &f->service.grants.list[index];
+
+	if (!grant->id || lease_tag(f, grant) != tag)
+		return;
+	log_info("grant %llu ended: its lease was closed", (unsigned long long)grant->id);
+	grant_end(&f->service.grants, grant);
+}
+
+void front_restock(struct front *f, unsigned object)
+{
+	if (!f->restock_at_ms)
+		pool_restock(&f->service.pool, object, sessions_waiting(&f->sessions, object));
+}
+
+/* Takes one answer of the loader and serves the one who waits longest. */
+static int on_loader(struct front *f)
+{
+	struct session *first;
+	unsigned object;
+	int failed, err = pool_receive(&f->service.pool, &object, &failed);
+
+	if (err == -EAGAIN)
+		return 0;
+	if (err)
+		return log_error(err, "the loader is gone");
+	if (failed) {
+		log_error(failed, "the loader could not make a set of object %s",
+			  f->service.objects.list[object].name);
+		f->restock_at_ms = f->now_ms + RESTOCK_PAUSE_MS;
+	}
+	first = session_first_waiting(&f->sessions, object);
+	if (first && failed)
+		conversation_busy(f, first);
+	else if (first)
+		conversation_resume(f, first);
+	front_restock(f, object);
+	return 0;
+}
+
+/* --- time -------------------------------------------------------------------- */
+
+static void on_time(struct front *f)
+{
+	struct session *first;
+
+	while ((first = session_first_waiting(&f->sessions, OBJECT_ANY)) &&
+	       first->deadline_ms <= f->now_ms)
+		conversation_busy(f, first);
+	if (f->restock_at_ms && f->restock_at_ms <= f->now_ms) {
+		f->restock_at_ms = 0;
+		for (unsigned i = 0; i < f->service.objects.n; i++)
+			front_restock(f, i);
+	}
+	if (!f->accepting && f->sessions.n_open < SESSIONS_MAX)
+		accepting_set(f, true);
+}
+
+/* How long the loop may sleep, in ms; -1: until something happens. */
+static int time_left(struct front *f)
+{
+	const struct session *first = session_first_waiting(&f->sessions, OBJECT_ANY);
+	uint64_t next = UINT64_MAX;
+
+	if (first)
+		next = first->deadline_ms;
+	if (f->restock_at_ms && f->restock_at_ms < next)
+		next = f->restock_at_ms;
+	if (!f->accepting && f->now_ms + ACCEPT_PAUSE_MS < next)
+		next = f->now_ms + ACCEPT_PAUSE_MS;
+	if (next == UINT64_MAX)
+		return -1;
+	return next > f->now_ms ? (int)(next - f->now_ms) : 0;
+}
+
+/* --- the loop ------------------------------------------------------------------ */
+
+static int on_event(struct front *f, const struct epoll_event *e)
+{
+	uint32_t index = (uint32_t)e->data.u64;
+
+	switch ((enum source)(e->data.u64 >> 56)) {
+	case SOURCE_LISTENER:
+		on_listener(f);
+		return 0;
+	case SOURCE_SIGNALS:
+		f->stopping = true;
+		return 0;
+	case SOURCE_LOADER:
+		return on_loader(f);
+	case SOURCE_SESSION:
+		on_session(f, index, e->data.u64, e->events);
+		return 0;
+	case SOURCE_LEASE:
+		on_lease(f, index, e->data.u64);
+		return 0;
+	}
+	return 0;
+}
+
+/* One turn: waits, then serves what is there. */
+static int front_turn(struct front *f, int timeout_ms)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+	int err = 0, n;
+
+	/* #syscalls:front epoll_wait epoll_pwait */
+	n = epoll_wait(f->epoll, events, EVENTS_PER_TURN, timeout_ms);
+	f->now_ms = clock_ms();
+	if (n < 0)
+		return errno == EINTR ? 0 : log_error(-errno, "epoll_wait");
+	for (int i = 0; i < n && !err; i++)
+		err = on_event(f, &events[i]);
+	on_time(f);
+	return err;
+}
+
+int front_run(struct front *f)
+{
+	int err = 0;
+
+	accepting_set(f, true);
+	while (!err && !f->stopping)
+		err = front_turn(f, time_left(f));
+	return err;
+}
+
+static int signals_open(int *ret)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN); /* a log that nobody reads is no reason to die */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	*ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *ret < 0 ? -errno : 0;
+}
+
+/* The listener waits: nobody is served before the pool is full. */
+static int front_watch_all(struct front *f)
+{
+	int err;
+
+	if ((err = watch(f, EPOLL_CTL_ADD, f->signals, EPOLLIN, event_tag(SOURCE_SIGNALS, 0, 0))) ||
+	    (err = watch(f, EPOLL_CTL_ADD, f->loader->sock, EPOLLIN,
+			 event_tag(SOURCE_LOADER, 0, 0))) ||
+	    (err = watch(f, EPOLL_CTL_ADD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0))))
+		return err;
+	return 0;
+}
+
+static int front_fill_pool(struct front *f)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < f->service.objects.n; i++)
+		front_restock(f, i);
+	while (!err && !f->stopping && !pool_is_full(&f->service.pool))
+		err = front_turn(f, -1);
+	return err;
+}
+
+int front_init(struct front *ret, int *listener, const struct loader *loader,
+	       const struct policy *policy, const struct objects *objects, unsigned pool)
+{
+	int err;
+
+	ret->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (ret->epoll < 0)
+		return log_error(-errno, "epoll_create1");
+	err = signals_open(&ret->signals);
+	if (err)
+		return log_error(err, "cannot set up signals");
+	ret->listener = fd_take(listener);
+	ret->loader = loader;
+	ret->policy = *policy;
+	ret->service.objects = *objects;
+	ret->accepting = false;
+	sessions_init(&ret->sessions);
+	pool_init(&ret->service.pool, loader, objects->n, pool);
+	err = grants_init(&ret->service.grants);
+	if (err)
+		return log_error(err, "cannot get random bytes");
+	err = front_watch_all(ret);
+	if (err)
+		return log_error(err, "cannot poll");
+	return front_fill_pool(ret);
+}

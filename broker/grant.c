@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* Grants and their leases.  Must never allocate: the table is all there is. */
+#include "grant.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "fd.h"
+
+#define NO_SLOT UINT32_MAX
+
+int grants_init(struct grants *ret)
+{
+	uint32_t start;
+
+	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
+		return -errno;
+	memset(ret, 0, sizeof(*ret));
+	/* Stays below 2^53, where a JSON number is still exact. */
+	ret->last_id = (uint64_t)start << 20;
+	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
+		ret->list[i].lease_write = -1;
+		ret->list[i].next_free = i + 1 < GRANTS_MAX ? i + 1 : NO_SLOT;
+	}
+	return 0;
+}
+
+struct grant *grant_new(struct grants *g, uid_t uid, const struct rssb_request_acquire *request,
+			int *lease_write)
+{
+	struct grant *new;
+
+	if (g->first_free == NO_SLOT)
+		return NULL;
+	new = &g->list[g->first_free];
+	g->first_free = new->next_free;
+	g->n_live++;
+	new->id = ++g->last_id;
+	new->uid = uid;
+	new->kind = request->kind;
+	memcpy(new->label, request->label, sizeof(new->label));
+	new->lease_write = fd_take(lease_write);
+	return new;
+}
+
+/* uid's own, or anybody's for root. */
+static bool grant_is_for(const struct grant *grant, uid_t uid)
+{
+	return grant->id && (uid == 0 || grant->uid == uid);
+}
+
+static bool grant_is(const struct grant *grant, const struct rssb_grant_ref *ref)
+{
+	return ref->id ? grant->id == ref->id
+		       : !memcmp(grant->label, ref->label, sizeof(grant->label));
+}
+
+struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref, uid_t uid)
+{
+	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
+		if (grant_is_for(&g->list[i], uid) && grant_is(&g->list[i], ref))
+			return &g->list[i];
+	}
+	return NULL;
+}
+
+bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX], uid_t uid)
+{
+	for (uint32_t i = 0; label[0] && i < GRANTS_MAX; i++) {
+		const struct grant *it = &g->list[i];
+
+		if (it->id && it->uid == uid && !memcmp(it->label, label, sizeof(it->label)))
+			return true;
+	}
+	return false;
+}
+
+void grant_end(struct grants *g, struct grant *grant)
+{
+	fd_closep(&grant->lease_write);
+	grant->id = 0;
+	grant->next_free = g->first_free;
+	g->first_free = grant_index(g, grant);
+	g->n_live--;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grants: who holds what.  A grant lives while its lease has a reader; the
+ * broker keeps the write end and nothing else of a set that it handed over.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "rssb_proto.h"
+
+#define GRANTS_MAX 2048
+
+struct grant {
+	uint64_t id; /* 0: a free slot */
+	uid_t uid;
+	uint16_t kind; /* enum rssb_kind */
+	char label[RSSB_LABEL_MAX];
+	int lease_write;
+	uint32_t next_free;
+};
+
+struct grants {
+	uint64_t last_id;
+	uint32_t n_live;
+	uint32_t first_free;
+	struct grant list[GRANTS_MAX];
+};
+
+/* Starts ids at a random place, so that one from before a restart names nothing. */
+int grants_init(struct grants *ret);
+
+/* Makes a grant, which takes *lease_write.  NULL: all GRANTS_MAX are in use. */
+struct grant *grant_new(struct grants *g, uid_t uid, const struct rssb_request_acquire *request,
+			int *lease_write);
+
+/* The live grant that ref names and uid may touch (root: any), or NULL. */
+struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref, uid_t uid);
+
+/* Whether uid has a live grant of that label; an empty one is never taken. */
+bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX], uid_t uid);
+
+/* Ends a grant: its lease hangs up, its slot is free. */
+void grant_end(struct grants *g, struct grant *grant);
+
+/* Where a grant lies in the list, for the data of an event. */
+static inline uint32_t grant_index(const struct grants *g, const struct grant *grant)
+{
+	return (uint32_t)(grant - g->list);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The listening socket file.  What a service manager passes: activation.h. */
+#pragma once
+
+#include <sys/types.h>
+
+/* How a socket file is to be made. */
+struct listen_options {
+	const char *path;
+	mode_t mode;
+	gid_t group; /* (gid_t)-1: leave it */
+};
+
+/*
+ * Makes the socket file.  Replaces a stale socket of its own; refuses a live
+ * one, any other kind of file, and a directory that others can write.  *ret_lock
+ * keeps a second broker away while it is open.  Every refusal is logged.
+ */
+int listen_make(const struct listen_options *o, int *ret_sock, int *ret_lock);
+
+/* Refuses fds from clients at the sender (Linux 6.16).  -ENOPROTOOPT before that. */
+int listen_refuse_fds(int sock);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loader process.  Must never see a byte that a client sent: all that
+ * reaches it is the number of an object.
+ */
+#include "loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "packet.h"
+#include "template.h"
+
+#define OBJECT_NONE UINT32_MAX /* in the first answer: every object was loaded once */
+
+struct loader_request {
+	uint32_t object;
+};
+
+struct loader_reply {
+	uint32_t object;
+	int32_t err;
+};
+
+/* --- in the loader ----------------------------------------------------- */
+
+struct templates {
+	size_t n;
+	struct template list[OBJECTS_MAX];
+};
+
+static int templates_load(struct templates *ret, const struct objects *objects)
+{
+	for (size_t i = 0; i < objects->n; i++) {
+		int err = template_load(&ret->list[i], &objects->list[i]);
+
+		if (err)
+			return log_error(err, "cannot load object %s", objects->list[i].name);
+		ret->n++;
+	}
+	return 0;
+}
+
+static int answer(int sock, const struct templates *templates, uint32_t object)
+{
+	struct loader_reply reply = { .object = object };
+	struct set_fds set = SET_FDS_INIT;
+	int fds[SET_FDS], err;
+
+	reply.err = object < templates->n ? template_make(&templates->list[object], &set) : -ENOENT;
+	set_fds_to_array(&set, fds);
+	err = packet_send(sock, &reply, sizeof(reply), fds, reply.err ? 0 : SET_FDS);
+	set_fds_done(&set);
+	return err;
+}
+
+/* Returns when the front is gone. */
+static int serve(int sock, const struct templates *templates)
+{
+	const struct loader_reply ready = { .object = OBJECT_NONE };
+	struct loader_request request;
+	int err = packet_send(sock, &ready, sizeof(ready), NULL, 0);
+
+	while (!err) {
+		struct packet p;
+
+		err = packet_recv(sock, &p);
+		if (!err && (p.len != sizeof(request) || p.n_fds))
+			err = -EBADMSG;
+		packet_done(&p);
+		if (!err) {
+			memcpy(&request, p.data, sizeof(request));
+			err = answer(sock, templates, request.object);
+		}
+	}
+	return err;
+}
+
+/* The front ends the loader by closing its socket; a terminal's Ctrl-C reaches both. */
+static void ignore_signals(void)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+}
+
+static int loader_main(int sock, const struct objects *objects, const struct identity *id,
+		       enum sandbox_caps caps)
+{
+	static struct templates templates;
+	int err;
+
+	ignore_signals();
+	prctl(PR_SET_NAME, "rss-loader", 0, 0, 0);
+	if ((err = sandbox_drop(id, caps)) || (err = templates_load(&templates, objects)) ||
+	    (err = sandbox_seal_loader()))
+		return err;
+	return serve(sock, &templates);
+}
+
+/* --- in the front -------------------------------------------------------- */
+
+int loader_start(struct loader *ret, const struct objects *objects, const struct identity *id,
+		 enum sandbox_caps caps)
+{
+	_cleanup_fd_ int front = -1, loader = -1;
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return log_error(-errno, "cannot make a socket pair");
+	front = pair[0];
+	loader = pair[1];
+	pid = fork();
+	if (pid < 0)
+		return log_error(-errno, "cannot start the loader");
+	if (!pid) {
+		fd_closep(&front);
+		/* _exit: nothing of the parent's may be flushed or undone here. */
+		_exit(loader_main(loader, objects, id, caps) == -ECONNRESET ? EXIT_SUCCESS
+									    : EXIT_FAILURE);
+	}
+	ret->sock = fd_take(&front);
+	return 0;
+}
+
+int loader_wait_ready(struct loader *l)
+{
+	struct loader_reply ready;
+	struct packet p;
+	int err = packet_recv(l->sock, &p);
+
+	packet_done(&p);
+	if (err)
+		return -ECHILD;
+	memcpy(&ready, p.data, sizeof(ready));
+	if (p.len != sizeof(ready) || ready.object != OBJECT_NONE)
+		return -EBADMSG;
+	return fcntl(l->sock, F_SETFL, O_NONBLOCK) ? -errno : 0;
+}
+
+int loader_ask(const struct loader *l, unsigned object)
+{
+	const struct loader_request request = { .object = object };
+
+	return packet_send(l->sock, &request, sizeof(request), NULL, 0);
+}
+
+int loader_receive(const struct loader *l, struct loader_answer *ret)
+{
+	struct loader_reply reply;
+	struct packet p;
+	int err = packet_recv(l->sock, &p);
+
+	if (!err) {
+		memcpy(&reply, p.data, sizeof(reply));
+		if (p.len != sizeof(reply) || p.n_fds != (reply.err ? 0 : SET_FDS))
+			err = -EBADMSG;
+	}
+	if (!err) {
+		*ret = (struct loader_answer){ reply.object, reply.err, SET_FDS_INIT };
+		if (!reply.err) {
+			set_fds_from_array(&ret->fds, p.fds);
+			p.n_fds = 0;
+		}
+	}
+	packet_done(&p);
+	return err;
+}
+
+void loader_done(struct loader *l)
+{
+	fd_closep(&l->sock);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rss-broker: loads RSS programs for those who may not.  The order of the calls
+ * in serve() is the security document in short; docs/security.md is the long one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "account.h"
+#include "activation.h"
+#include "fd.h"
+#include "front.h"
+#include "listen.h"
+#include "log.h"
+#include "options.h"
+
+/* Whom to run as: the user of --user where that can be done, else who we are. */
+static int identity_choose(const char *user, struct identity *ret)
+{
+	int err;
+
+	*ret = (struct identity){ geteuid(), getegid(), sandbox_may_change_id() };
+	if (!ret->change) {
+		if (ret->uid == 0)
+			log_notice("no CAP_SETUID: staying uid 0, without its capabilities");
+		return 0;
+	}
+	err = account_user(user, ret);
+	if (err) {
+		log_line(LOG_ERR,
+			 "there is no user %s; this makes one: useradd --system --user-group "
+			 "--no-create-home --shell /usr/sbin/nologin %s",
+			 user, user);
+		return err;
+	}
+	if (ret->uid == 0 || ret->uid == 65534) {
+		log_line(LOG_ERR,
+			 "--user %s is uid %u: a uid shared with others can kill the broker", user,
+			 ret->uid);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Root and the group rss-broker by default; with --allow-... the socket is open to
+ * all, and the policy decides. */
+static struct listen_options socket_options(struct options *o)
+{
+	struct listen_options listen = { .path = o->socket, .mode = 0660, .group = (gid_t)-1 };
+
+	if (o->policy.n_uids || o->policy.n_gids) {
+		listen.mode = 0666;
+		return listen;
+	}
+	if (policy_allow_group(&o->policy, BROKER_GROUP))
+		log_notice("there is no group " BROKER_GROUP ": only root may make requests");
+	else if (geteuid() == 0)
+		listen.group = o->policy.gids[0];
+	return listen;
+}
+
+static int listener_get(const struct activation *a, struct options *o, int *ret_sock, int *ret_lock)
+{
+	const struct listen_options listen = socket_options(o);
+
+	return a->n_fds ? activation_take(a, ret_sock) : listen_make(&listen, ret_sock, ret_lock);
+}
+
+static int front_serve(struct front *front, struct activation *a)
+{
+	int err;
+
+	activation_connect(a);
+	err = sandbox_seal_front(); /* nothing opens again */
+	if (err)
+		return err;
+	log_info("ready: %zu objects", front->service.objects.n);
+	activation_notify(a, "READY=1");
+	err = front_run(front);
+	activation_notify(a, "STOPPING=1");
+	return err;
+}
+
+static int serve(struct options *o, struct activation *a)
+{
+	static struct front front; /* all of the front's memory */
+	_cleanup_fd_ int listener = -1, lock = -1;
+	enum sandbox_caps caps = o->perfmon ? SANDBOX_CAPS_BPF_PERFMON : SANDBOX_CAPS_BPF;
+	struct loader loader = LOADER_INIT;
+	struct identity id;
+	struct objects objects;
+	int err;
+
+	objects_init(&objects);
+	if ((err = sandbox_has(caps)) || (err = identity_choose(o->user, &id)) ||
+	    (err = loader_start(&loader, &objects, &id, caps)) || /* before there is a socket */
+	    (err = listener_get(a, o, &listener, &lock)) ||	  /* last use of the file system */
+	    (err = sandbox_drop(&id, SANDBOX_CAPS_NONE)) ||	  /* no capability from here on */
+	    (err = loader_wait_ready(&loader)) ||		  /* every object loads */
+	    (err = front_init(&front, &listener, &loader, &o->policy, &objects, o->pool)) ||
+	    (err = front_serve(&front, a)))
+		log_debug("ending: %s", strerrordesc_np(-err));
+	loader_done(&loader);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct activation activation;
+	struct options options;
+	int r;
+
+	if (argc < 1)
+		return EXIT_FAILURE;
+	log_open();
+	r = options_parse(&options, argc, argv);
+	if (r)
+		return r < 0 ? 2 : EXIT_SUCCESS;
+	log_set_level(options.log_level);
+	activation_read(&activation);
+	if (sandbox_begin(activation.n_fds))
+		return EXIT_FAILURE;
+	return serve(&options, &activation) ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of rss-broker: one table, which --help prints. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "policy.h"
+
+#define BROKER_USER  "rss-broker"
+#define BROKER_GROUP "rss-broker"
+
+struct options {
+	const char *socket;
+	const char *user;
+	struct policy policy; /* who was allowed by option */
+	unsigned pool;	      /* ready sets of the first object */
+	bool perfmon;
+	int log_level;
+};
+
+/* Returns 0: go on; 1: said what was asked for, end well; -EINVAL: said what is wrong. */
+int options_parse(struct options *ret, int argc, char **argv);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* Ready sets.  Must never hand out a set twice, nor one that was filled before. */
+#include "pool.h"
+
+#include <errno.h>
+
+void pool_init(struct pool *ret, const struct loader *loader, size_t n_objects, unsigned target)
+{
+	*ret = (struct pool){ .loader = loader, .n_shelves = n_objects };
+	for (size_t i = 0; i < n_objects; i++)
+		ret->shelves[i].target = i == 0 ? target : 1;
+}
+
+int pool_take(struct pool *p, unsigned object, struct set *ret)
+{
+	struct shelf *shelf = &p->shelves[object];
+
+	if (!shelf->n_ready)
+		return -EAGAIN;
+	*ret = shelf->ready[--shelf->n_ready];
+	return 0;
+}
+
+void pool_restock(struct pool *p, unsigned object, unsigned n_waiting)
+{
+	struct shelf *shelf = &p->shelves[object];
+	unsigned want = shelf->target + n_waiting;
+
+	if (want > POOL_MAX)
+		want = POOL_MAX;
+	/* A full socket is no loss: the next answer comes back here. */
+	while (shelf->n_ready + shelf->n_asked < want && !loader_ask(p->loader, object))
+		shelf->n_asked++;
+}
+
+int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
+{
+	struct loader_answer answer;
+	struct shelf *shelf;
+	int err = loader_receive(p->loader, &answer);
+
+	if (err)
+		return err;
+	if (answer.object >= p->n_shelves || !p->shelves[answer.object].n_asked) {
+		set_fds_done(&answer.fds);
+		return -EBADMSG;
+	}
+	shelf = &p->shelves[answer.object];
+	shelf->n_asked--;
+	if (!answer.err)
+		answer.err = set_init(&shelf->ready[shelf->n_ready], &answer.fds);
+	if (!answer.err)
+		shelf->n_ready++;
+	set_fds_done(&answer.fds);
+	*ret_object = answer.object;
+	*ret_err = answer.err;
+	return 0;
+}
+
+bool pool_is_full(const struct pool *p)
+{
+	for (size_t i = 0; i < p->n_shelves; i++) {
+		if (p->shelves[i].n_ready < p->shelves[i].target)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operations.  A request that comes here was decoded and validated; nothing
+ * here may block, and nothing of the client's goes to the loader.
+ */
+#include "request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+#define REFUSE(...)                                                                                \
+	do {                                                                                       \
+		struct rssb_refusal why_ = { 0 };                                                  \
+		rssb_refuse(&why_, __VA_ARGS__);                                                   \
+		outcome_refuse(ret, &why_);                                                        \
+		return 0;                                                                          \
+	} while (0)
+
+void outcome_refuse(struct outcome *ret, const struct rssb_refusal *why)
+{
+	ret->reply.base.status = why->status;
+	ret->reply.base.retry_ms = why->retry_ms;
+	memcpy(ret->reply.base.reason, why->reason, sizeof(why->reason));
+}
+
+/* Puts one fd into a reply's list, if it is there. */
+static void list_fd(struct rssb_reply *reply, enum rssb_role role, int fd)
+{
+	if (fd >= 0)
+		reply->roles[reply->n_fds++] = (uint8_t)role;
+}
+
+/* The roles of what o holds; outcome_fds() lists the fds in the same order. */
+static void outcome_set_roles(struct outcome *o)
+{
+	struct rssb_reply *reply = &o->reply.base;
+
+	list_fd(reply, RSSB_ROLE_PROG, o->set.fds.prog);
+	list_fd(reply, RSSB_ROLE_CONFIG, o->set.fds.config);
+	list_fd(reply, RSSB_ROLE_KEY, o->set.fds.key);
+	list_fd(reply, RSSB_ROLE_TABLE, o->set.fds.table);
+	list_fd(reply, RSSB_ROLE_LEASE, o->set.lease_read);
+	list_fd(reply, RSSB_ROLE_ELF, o->elf);
+}
+
+size_t outcome_fds(const struct outcome *o, int ret[RSSB_FDS_MAX])
+{
+	const int all[] = { o->set.fds.prog,  o->set.fds.config, o->set.fds.key,
+			    o->set.fds.table, o->set.lease_read, o->elf };
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i] >= 0)
+			ret[n++] = all[i];
+	}
+	return n;
+}
+
+void outcome_done(struct outcome *o)
+{
+	set_done(&o->set);
+	fd_closep(&o->elf);
+}
+
+static int perform_info(struct service *s, const struct peer *peer,
+			const union rssb_request *request, struct outcome *ret)
+{
+	struct rssb_reply_info *info = &ret->reply.info;
+
+	strncpy(info->version, PACKAGE_VERSION, sizeof(info->version) - 1);
+	info->n_objects = (uint32_t)s->objects.n;
+	info->queues_max = RSSB_QUEUES_MAX;
+	info->table_max = RSSB_TABLE_MAX;
+	info->ops = 1u << RSSB_OP_INFO | 1u << RSSB_OP_OBJECT | 1u << RSSB_OP_ACQUIRE |
+		    1u << RSSB_OP_RELEASE | 1u << RSSB_OP_EXPORT;
+	info->kinds = 1u << RSSB_KIND_HANDOFF | 1u << RSSB_KIND_PROGRAM_ONLY;
+	return 0;
+}
+
+static void describe(struct rssb_reply_object *ret, const struct object *object)
+{
+	memcpy(ret->id, object->id, sizeof(ret->id));
+	strncpy(ret->name, object->name, sizeof(ret->name) - 1);
+	ret->size = object->size;
+	ret->abi = object->abi;
+}
+
+static int perform_object(struct service *s, const struct peer *peer,
+			  const union rssb_request *request, struct outcome *ret)
+{
+	uint32_t index = request->object.index;
+
+	if (index >= s->objects.n)
+		REFUSE(RSSB_NO_OBJECT, "object index is %u, this broker has %zu objects", index,
+		       s->objects.n);
+	describe(&ret->reply.object, &s->objects.list[index]);
+	return 0;
+}
+
+/* What the client keeps: all of it, or the program and the lease alone. */
+static void keep_program_only(struct set_fds *fds)
+{
+	fd_closep(&fds->config);
+	fd_closep(&fds->key);
+	fd_closep(&fds->table);
+}
+
+static int perform_acquire(struct service *s, const struct peer *peer,
+			   const union rssb_request *request, struct outcome *ret)
+{
+	const struct rssb_request_acquire *acquire = &request->acquire;
+	int object = objects_find(&s->objects, &acquire->object);
+
+	if (object < 0)
+		REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
+	if (grant_label_taken(&s->grants, acquire->label, peer->uid))
+		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
+	if (s->grants.n_live == GRANTS_MAX)
+		REFUSE(RSSB_LIMIT, "all %u grants of this broker are in use", GRANTS_MAX);
+
+	ret->object = (unsigned)object;
+	if (pool_take(&s->pool, ret->object, &ret->set))
+		return -EAGAIN;
+	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
+		set_fill(&ret->set, &acquire->steering);
+	set_unmap(&ret->set);
+	if (acquire->kind == RSSB_KIND_PROGRAM_ONLY)
+		keep_program_only(&ret->set.fds);
+
+	ret->grant = grant_new(&s->grants, peer->uid, acquire, &ret->set.lease_write);
+	ret->reply.acquire.grant_id = ret->grant->id;
+	memcpy(ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
+	return 0;
+}
+
+static int perform_release(struct service *s, const struct peer *peer,
+			   const union rssb_request *request, struct outcome *ret)
+{
+	struct grant *grant = grant_find(&s->grants, &request->release.grant, peer->uid);
+
+	if (!grant)
+		REFUSE(RSSB_NO_GRANT, "no such grant, or not yours");
+	grant_end(&s->grants, grant);
+	return 0;
+}
+
+/* Leaves the file offset at 0, where the client starts to read. */
+static int write_all(int fd, const char *data, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pwrite(fd, data + done, len - done,
+				   (off_t)done); /* #syscalls:front pwrite64 */
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			done += (size_t)n;
+	}
+	return 0;
+}
+
+/* A memfd of the client's own: copies would share a file offset. */
+static int elf_memfd(const struct object *object, int *ret)
+{
+	_cleanup_fd_ int fd = -1;
+
+	/* #syscalls:front memfd_create fcntl */
+	fd = memfd_create(object->name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create(object->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (write_all(fd, object->elf, object->size) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
+		return -errno;
+	*ret = fd_take(&fd);
+	return 0;
+}
+
+static int perform_export(struct service *s, const struct peer *peer,
+			  const union rssb_request *request, struct outcome *ret)
+{
+	int object = objects_find(&s->objects, &request->export.object);
+
+	if (object < 0)
+		REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
+	if (elf_memfd(&s->objects.list[object], &ret->elf))
+		REFUSE(RSSB_INTERNAL, "cannot make a memfd: %s", strerrordesc_np(errno));
+	describe(&ret->reply.object, &s->objects.list[object]);
+	return 0;
+}
+
+int request_perform(struct service *s, const struct peer *peer, const union rssb_request *request,
+		    struct outcome *ret)
+{
+	static int (*const perform[])(struct service *, const struct peer *,
+				      const union rssb_request *, struct outcome *) = {
+		[RSSB_OP_INFO] = perform_info,	     [RSSB_OP_OBJECT] = perform_object,
+		[RSSB_OP_ACQUIRE] = perform_acquire, [RSSB_OP_RELEASE] = perform_release,
+		[RSSB_OP_EXPORT] = perform_export,
+	};
+	int err = perform[request->header.op](s, peer, request, ret);
+
+	outcome_set_roles(ret);
+	return err;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The operations: what each request does, and what its reply carries. */
+#pragma once
+
+#include "codec.h"
+#include "grant.h"
+#include "object.h"
+#include "policy.h"
+#include "pool.h"
+
+/* What the operations work on. */
+struct service {
+	struct objects objects;
+	struct pool pool;
+	struct grants grants;
+};
+
+/*
+ * A reply that is ready to be sent.  Owns its fds; outcome_done() closes them,
+ * whether they were sent (the client has its own copies then) or not.
+ */
+struct outcome {
+	union rssb_reply_any reply; /* host byte order; tag, op and length are the sender's */
+	struct set set;		    /* ACQUIRE: what is handed over */
+	struct grant *grant;	    /* ACQUIRE: the new grant, NULL if there is none */
+	int elf;		    /* EXPORT */
+	unsigned object;	    /* -EAGAIN: the object that is not ready */
+};
+#define OUTCOME_INIT                                                                               \
+	{                                                                                          \
+		.set = SET_INIT, .elf = -1                                                         \
+	}
+
+/*
+ * Carries out a decoded request of a peer that the policy allows.  0 with a
+ * reply, be it a refusal; -EAGAIN: the pool has no set of ret->object now.
+ */
+int request_perform(struct service *s, const struct peer *peer, const union rssb_request *request,
+		    struct outcome *ret);
+
+/* Makes *ret a refusal. */
+void outcome_refuse(struct outcome *ret, const struct rssb_refusal *why);
+
+/* Lists the fds that belong to the reply, in wire order.  Returns how many; they stay o's. */
+size_t outcome_fds(const struct outcome *o, int ret[RSSB_FDS_MAX]);
+
+void outcome_done(struct outcome *o);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* How each process gives up what it does not need.  Must never add a privilege. */
+#include "sandbox.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/close_range.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+
+static const int caps_of[][3] = {
+	[SANDBOX_CAPS_NONE] = { -1 },
+	[SANDBOX_CAPS_BPF] = { CAP_BPF, -1 },
+	[SANDBOX_CAPS_BPF_PERFMON] = { CAP_BPF, CAP_PERFMON, -1 },
+};
+
+/* Every fd of a grant, a session and the pool is open at once. */
+static void raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int sandbox_begin(int n_keep)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (close_range(STDERR_FILENO + 1 + n_keep, ~0U, 0))
+		return log_error(-errno, "cannot close inherited fds");
+	if (clearenv())
+		return log_error(-ENOMEM, "cannot clear the environment");
+	if (setrlimit(RLIMIT_CORE, &none))
+		return log_error(-errno, "cannot turn off core dumps");
+	raise_nofile();
+	umask(0);
+	return 0;
+}
+
+int sandbox_has(enum sandbox_caps caps)
+{
+	capng_get_caps_process();
+	for (const int *cap = caps_of[caps]; *cap >= 0; cap++) {
+		if (!capng_have_capability(CAPNG_EFFECTIVE, *cap))
+			return log_error(-EPERM, "CAP_%s is missing",
+					 *cap == CAP_BPF ? "BPF" : "PERFMON");
+	}
+	return 0;
+}
+
+bool sandbox_may_change_id(void)
+{
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
+	       capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID);
+}
+
+static bool caps_contain(const int *caps, unsigned cap)
+{
+	for (; *caps >= 0; caps++) {
+		if ((unsigned)*caps == cap)
+			return true;
+	}
+	return false;
+}
+
+/* Reads the sets back; -EPERM if any of them holds more or less than it should. */
+static int caps_verify(const int *caps, bool bounding_empty)
+{
+	capng_get_caps_process();
+	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
+		int want = caps_contain(caps, cap);
+
+		if (capng_have_capability(CAPNG_EFFECTIVE, cap) != want ||
+		    capng_have_capability(CAPNG_PERMITTED, cap) != want ||
+		    capng_have_capability(CAPNG_INHERITABLE, cap) ||
+		    capng_have_capability(CAPNG_AMBIENT, cap) ||
+		    (bounding_empty && capng_have_capability(CAPNG_BOUNDING_SET, cap)))
+			return -EPERM;
+	}
+	return 0;
+}
+
+static int caps_apply(const struct identity *id, bool bounding)
+{
+	int select = CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT;
+
+	if (id->change)
+		return capng_change_id((int)id->uid, (int)id->gid,
+				       CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_AMBIENT |
+					       (bounding ? CAPNG_CLEAR_BOUNDING : 0));
+	return capng_apply(select | (bounding ? CAPNG_SELECT_BOUNDS : 0));
+}
+
+static int ids_verify(const struct identity *id)
+{
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	if (!id->change)
+		return 0;
+	if (getresuid(&r, &e, &s) || getresgid(&rg, &eg, &sg))
+		return -errno;
+	return r == id->uid && e == id->uid && s == id->uid && rg == id->gid && eg == id->gid &&
+			       sg == id->gid
+		       ? 0
+		       : -EPERM;
+}
+
+int sandbox_drop(const struct identity *id, enum sandbox_caps caps)
+{
+	bool bounding;
+	int err;
+
+	capng_get_caps_process();
+	bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+	capng_clear(CAPNG_SELECT_ALL);
+	for (const int *cap = caps_of[caps]; *cap >= 0; cap++)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, *cap);
+	err = caps_apply(id, bounding);
+	if (err)
+		return log_error(-EPERM, "cannot drop privileges (libcap-ng says %d)", err);
+	if (caps_verify(caps_of[caps], bounding) || ids_verify(id))
+		return log_error(-EPERM, "privileges are not what they should be after the drop");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return log_error(-errno, "cannot set no_new_privs or clear dumpable");
+	return 0;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seccomp filters.  The lists come from the "#syscalls" comments beside the
+ * calls (broker/syscalls.sh collects them); only argument limits stand here.
+ */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "log.h"
+#include "syscalls.h"
+
+struct seal_rule {
+	const char *name;
+	struct scmp_arg_cmp arg;
+};
+
+/* #syscalls exit_group rt_sigreturn restart_syscall clock_gettime close */
+
+static const struct seal_rule loader_rules[] = {
+	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_MAP_CREATE) },
+	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_PROG_LOAD) },
+	{ 0 },
+};
+
+/* No page that can be executed: PROT_EXEC must be clear. */
+static const struct seal_rule front_rules[] = {
+	{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+	{ 0 },
+};
+
+static bool rule_exists(const struct seal_rule *rules, const char *name)
+{
+	for (; rules->name; rules++) {
+		if (!strcmp(rules->name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Names that this architecture does not have resolve to a negative number. */
+static int seal_add(scmp_filter_ctx ctx, const char *const *names, const struct seal_rule *rules)
+{
+	int err = 0;
+
+	for (; *names && !err; names++) {
+		int nr = seccomp_syscall_resolve_name(*names);
+
+		if (nr >= 0 && !rule_exists(rules, *names))
+			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+	}
+	for (; rules->name && !err; rules++)
+		err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
+					     seccomp_syscall_resolve_name(rules->name), 1,
+					     &rules->arg);
+	return err;
+}
+
+static int seal(const char *const *names, const struct seal_rule *rules)
+{
+	static const char *const sanitizer[] = { SYSCALLS_SANITIZER NULL };
+	static const struct seal_rule none = { 0 };
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int err;
+
+	if (!ctx)
+		return log_error(-ENOMEM, "cannot make a seccomp filter");
+	err = seal_add(ctx, names, rules);
+	if (!err)
+		err = seal_add(ctx, sanitizer, &none);
+	if (!err)
+		err = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return err ? log_error(err, "cannot load the seccomp filter") : 0;
+}
+
+int sandbox_seal_front(void)
+{
+	static const char *const names[] = { SYSCALLS_FRONT NULL };
+
+	return seal(names, front_rules);
+}
+
+int sandbox_seal_loader(void)
+{
+	static const char *const names[] = { SYSCALLS_LOADER NULL };
+
+	return seal(names, loader_rules);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A loaded object as a template.  Runs in the loader only, on bytes that the
+ * broker vouches for; nothing here may depend on a client.
+ */
+#include "template.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd.h"
+#include "log.h"
+
+/* libbpf explains a failure in several lines; they are worth a log line each. */
+static int __attribute__((format(printf, 2, 0)))
+libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char text[512];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(text, sizeof(text), format, args);
+	for (char *save, *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		log_info("%s", line);
+	return 0;
+}
+
+static int template_read_map(struct template *t, const struct bpf_map *map)
+{
+	struct template_map *m = &t->maps[t->n_maps];
+
+	if (t->n_maps == TEMPLATE_MAPS_MAX)
+		return -E2BIG;
+	*m = (struct template_map){
+		.type = bpf_map__type(map),
+		.key_size = bpf_map__key_size(map),
+		.value_size = bpf_map__value_size(map),
+		.max_entries = bpf_map__max_entries(map),
+		.opts = {
+			.sz = sizeof(m->opts),
+			.map_flags = bpf_map__map_flags(map),
+			.btf_fd = t->btf_fd < 0 ? 0 : t->btf_fd,
+			.btf_key_type_id = bpf_map__btf_key_type_id(map),
+			.btf_value_type_id = bpf_map__btf_value_type_id(map),
+		},
+	};
+	strncpy(m->name, bpf_map__name(map), sizeof(m->name) - 1);
+	t->n_maps++;
+	return 0;
+}
+
+static bool insn_is_wide(const struct bpf_insn *in)
+{
+	return in->code == (BPF_LD | BPF_IMM | BPF_DW);
+}
+
+static bool insn_has_map(const struct bpf_insn *in)
+{
+	return insn_is_wide(in) &&
+	       (in->src_reg == BPF_PSEUDO_MAP_FD || in->src_reg == BPF_PSEUDO_MAP_VALUE);
+}
+
+/* The place of the map with libbpf's fd among the object's maps, or -EINVAL. */
+static int map_index(const struct bpf_object *obj, int fd)
+{
+	const struct bpf_map *map;
+	int i = 0;
+
+	bpf_object__for_each_map(map, obj)
+	{
+		if (bpf_map__fd(map) == fd)
+			return i;
+		i++;
+	}
+	return -EINVAL;
+}
+
+static int template_read_insns(struct template *t, const struct bpf_object *obj,
+			       const struct bpf_program *prog)
+{
+	size_t n = bpf_program__insn_cnt(prog);
+
+	t->insns = calloc(2 * n, sizeof(*t->insns));
+	if (!t->insns)
+		return -ENOMEM;
+	t->scratch = t->insns + n;
+	t->n_insns = n;
+	memcpy(t->insns, bpf_program__insns(prog), n * sizeof(*t->insns));
+	for (size_t i = 0; i < n; i += insn_is_wide(&t->insns[i]) ? 2 : 1) {
+		if (!insn_has_map(&t->insns[i]))
+			continue;
+		t->insns[i].imm = map_index(obj, t->insns[i].imm);
+		if (t->insns[i].imm < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int template_read(struct template *t, const struct bpf_object *obj)
+{
+	const struct bpf_program *prog = bpf_object__next_program(obj, NULL);
+	const struct bpf_map *map;
+	int err;
+
+	if (!prog)
+		return -ENOENT;
+	t->type = bpf_program__type(prog);
+	strncpy(t->name, bpf_program__name(prog), sizeof(t->name) - 1);
+	if (bpf_object__btf_fd(obj) >= 0) {
+		t->btf_fd = fcntl(bpf_object__btf_fd(obj), F_DUPFD_CLOEXEC, 0);
+		if (t->btf_fd < 0)
+			return -errno;
+	}
+	bpf_object__for_each_map(map, obj)
+	{
+		err = template_read_map(t, map);
+		if (err)
+			return err;
+	}
+	return template_read_insns(t, obj, prog);
+}
+
+int template_load(struct template *ret, const struct object *object)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = object->name);
+	struct template t = TEMPLATE_INIT;
+	struct bpf_object *obj;
+	int err;
+
+	libbpf_set_print(libbpf_log);
+	obj = bpf_object__open_mem(object->elf, object->size, &opts);
+	if (!obj)
+		return -errno;
+	t.license = object->license;
+	err = bpf_object__load(obj);
+	if (!err)
+		err = template_read(&t, obj);
+	bpf_object__close(obj);
+	if (err)
+		template_done(&t);
+	else
+		*ret = t;
+	return err;
+}
+
+static int template_make_prog(const struct template *t, const int maps[])
+{
+	int fd;
+
+	memcpy(t->scratch, t->insns, t->n_insns * sizeof(*t->insns));
+	for (size_t i = 0; i < t->n_insns; i += insn_is_wide(&t->insns[i]) ? 2 : 1) {
+		if (insn_has_map(&t->insns[i]))
+			t->scratch[i].imm = maps[t->insns[i].imm];
+	}
+	/* #syscalls:loader bpf */
+	fd = bpf_prog_load(t->type, t->name, t->license, t->scratch, t->n_insns, NULL);
+	return fd < 0 ? -errno : fd;
+}
+
+int template_make(const struct template *t, struct set_fds *ret)
+{
+	int fds[1 + TEMPLATE_MAPS_MAX] = { -1, -1, -1, -1, -1 };
+	int err = 0;
+
+	for (size_t i = 0; i < t->n_maps && !err; i++) {
+		const struct template_map *m = &t->maps[i];
+
+		fds[1 + i] = bpf_map_create(m->type, m->name, m->key_size, m->value_size,
+					    m->max_entries, &m->opts);
+		err = fds[1 + i] < 0 ? -errno : 0;
+	}
+	if (!err) {
+		fds[0] = template_make_prog(t, fds + 1);
+		err = fds[0] < 0 ? fds[0] : 0;
+	}
+	if (!err)
+		set_fds_from_array(ret, fds);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		fd_closep(&fds[i]);
+	return err;
+}
+
+void template_done(struct template *t)
+{
+	free(t->insns);
+	fd_closep(&t->btf_fd);
+	*t = (struct template)TEMPLATE_INIT;
+}
