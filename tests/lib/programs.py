@@ -122,7 +122,7 @@ class ProgramItem(Item):
 
     def runtest(self):
         run = run_once(self.program)
-        named = {item.name for item in self.session.items if getattr(item, "program", None) == self.program}
+        named = {item.name for item in self.session.items if item.parent == self.parent}
         failed = [name for name, outcome, _ in run.results if outcome == "not ok"]
         unnamed = [name for name in failed if name not in named]
         # cmocka exits with the number of tests that failed: those speak for themselves.

@@ -75,7 +75,8 @@ guest_add_agent() {
 guest_initrd() {
 	local root=$guest/root
 
-	[ -z "$(find tests/guest tests/setup/guest.sh $guest/vmlinuz -newer $guest/initrd 2>&1)" ] && return 0
+	# Without an initrd find complains, and that is output too.
+	[ -n "$(find tests/guest tests/setup/guest.sh $guest/vmlinuz -newer $guest/initrd 2>&1)" ] || return 0
 	echo "guest: building the initramfs"
 	rm -rf $root
 	mkdir -p $root/bin $root/dev $root/proc $root/sys $root/tmp

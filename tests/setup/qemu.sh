@@ -19,7 +19,12 @@ cd "$(dirname "$0")/../.."
 qemu_suite() {
 	case $1 in
 	7.2) echo bookworm ;;
-	10.0) if [ "$(private_apt_host_release)" = bookworm ]; then echo bookworm-backports; else echo trixie; fi ;;
+	10.0)
+		case $(private_apt_host_release) in
+		bookworm) echo bookworm-backports ;;
+		*) echo trixie ;;
+		esac
+		;;
 	sid) echo sid ;;
 	*) echo "qemu: no such test QEMU: $1" >&2 && return 1 ;;
 	esac

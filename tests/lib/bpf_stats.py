@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""How often a BPF program ran: the only proof that it did.
+
+Statistics are switched on like kernel.bpf_stats_enabled=1, but through an fd:
+the kernel switches them off again when it is closed, whatever happens.
+"""
+import contextlib
+import ctypes
+import os
+import re
+from pathlib import Path
+
+SYS_BPF = 321  # x86_64
+BPF_ENABLE_STATS = 32
+BPF_STATS_RUN_TIME = 0
+
+
+@contextlib.contextmanager
+def enabled():
+    attr = (ctypes.c_uint32 * 32)(BPF_STATS_RUN_TIME)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(SYS_BPF, BPF_ENABLE_STATS, ctypes.byref(attr), ctypes.sizeof(attr))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "BPF_ENABLE_STATS")
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def program(pid, fd):
+    """What the kernel says of the program that is this fd of this process: id, run count, tag..."""
+    lines = Path(f"/proc/{pid}/fdinfo/{fd}").read_text().splitlines()
+    info = dict(re.split(r":\s*", line, maxsplit=1) for line in lines)
+    return {**info, "prog_id": int(info["prog_id"]), "run_cnt": int(info["run_cnt"])}
+
+
+def programs(pid):
+    """All program fds of a process."""
+    fds = [int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return [fd for fd in fds if os.readlink(f"/proc/{pid}/fd/{fd}") == "anon_inode:bpf-prog"]

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""A booted guest and the agent in it (tests/guest/agent.c).
+
+Where a flow came in is the guest's own word; this module must never compute it.
+"""
+import json
+import socket
+import struct
+import subprocess
+
+import bpf_stats
+from world import ROOT, wait_for
+
+MAC = "52:54:00:12:34:56"
+QUEUES = 4
+BOOT_TIMEOUT_S = 60
+WINDOW = 256  # frames on their way: fewer than the tap's and the guest's rings hold
+
+# As many CPUs as queues: Linux 6.1 tells the device at boot how many queues its RSS has, one a
+# CPU at most, and does not correct that when ethtool -L raises the number.
+MACHINE = [
+    "-accel", "tcg", "-cpu", "max", "-smp", str(QUEUES), "-m", "256", "-nodefaults",
+    "-display", "none",
+]  # fmt: skip
+CMDLINE = "console=ttyS0 quiet ipv6.disable=1 panic=-1"
+
+
+def net_arguments(ifname, queues=QUEUES, rss=True, netdev="n0"):
+    """The arguments of a multi-queue virtio-net device on a tap, as people write them."""
+    tap = f"tap,id={netdev},ifname={ifname},script=no,downscript=no,queues={queues},vhost=off"
+    device = f"virtio-net-pci,netdev={netdev},mac={MAC},mq=on,vectors={2 * queues + 2}"
+    return ["-netdev", tap, "-device", device + (",rss=on" if rss else "")]
+
+
+class Guest:
+    """Boots QEMU in a world; prefix is what QEMU is run by, for instance rssb run."""
+
+    def __init__(self, world, qemu, arguments, prefix=(), unprivileged=True):
+        self.dir = world.directory("guest")
+        self.stderr_path = self.dir / "qemu.stderr"
+        agent, guest = self.dir / "agent", world.inside(ROOT / "build" / "guest")
+        machine = [
+            *MACHINE, "-kernel", guest / "vmlinuz", "-initrd", guest / "initrd", "-append", CMDLINE,
+            "-serial", f"file:{self.dir}/console", "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
+            "-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-serial", "chardev:agent",
+        ]  # fmt: skip
+        with open(self.stderr_path, "w") as stderr:
+            self.process = world.start([*prefix, world.inside(qemu), *machine, *arguments],
+                                       unprivileged=unprivileged, stderr=stderr)  # fmt: skip
+        self._agent = socket.socket(socket.AF_UNIX)
+        wait_for(lambda: self._alive() and self._agent.connect_ex(str(agent)) == 0, str(agent))
+        self._agent.settimeout(BOOT_TIMEOUT_S)
+        self._replies = self._agent.makefile("rb")
+        self.wait_ready()
+
+    def _alive(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"QEMU ended: {self.stderr()}")
+        return True
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def stderr(self):
+        return self.stderr_path.read_text()
+
+    def command_line(self):
+        with open(f"/proc/{self.pid}/cmdline") as file:
+            return file.read().split("\0")[:-1]
+
+    def handed_over_program(self):
+        """The program fd that QEMU was given in ebpf-rss-fds, read from its command line."""
+        for argument in self.command_line():
+            if "ebpf-rss-fds" in argument:
+                return int(json.loads(argument)["ebpf-rss-fds"][0])
+        raise AssertionError(f"QEMU was given no fds: {self.command_line()}")
+
+    def run_count(self, fd):
+        return bpf_stats.program(self.pid, fd)["run_cnt"]
+
+    def wait_ready(self):
+        """After boot, and after a reboot, the agent speaks first."""
+        self._read_reply()
+
+    def _read_reply(self):
+        length, status = map(int, self._replies.readline().split())
+        return status, self._replies.read(length)
+
+    def request(self, line):
+        self._agent.sendall(line.encode() + b"\n")
+        return self._read_reply()
+
+    def _require(self, line):
+        status, output = self.request(line)
+        if status:
+            text = output.decode(errors="replace")
+            raise RuntimeError(f"guest: {line[:80]}: status {status}: {text}")
+        return output
+
+    def run(self, command):
+        """Runs a shell command in the guest; returns its output."""
+        return self._require(f"exec {command} 2>&1").decode()
+
+    def set_rss(self, iface, steering):
+        table = "".join(f"{entry:04x}" for entry in steering.table)
+        self._require(f"rss {iface} {steering.key.hex()} {table}")
+
+    def queue_counts(self, iface, queues=QUEUES):
+        """Packets received per queue, as the driver counts them (ethtool -S)."""
+        lines = (line.split(":") for line in self.run(f"ethtool -S {iface}").splitlines())
+        stats = {line[0].strip(): line[1].strip() for line in lines if len(line) == 2}
+        return [int(stats[f"rx_queue_{queue}_packets"]) for queue in range(queues)]
+
+    def watch(self, iface, queues=QUEUES):
+        self._require(f"watch {iface} {queues}")
+
+    def queues_of(self, n):
+        """For each of n flows the queue it came in on; None: not seen, -1: on more than one."""
+        special = {ord("."): None, ord("!"): -1}
+        return [special.get(letter, letter - ord("A")) for letter in self._require(f"flows {n}")]
+
+
+def send(guest, sock, flows):
+    """Sends each flow's frame into the tap, no faster than the guest takes them.
+
+    Returns the queue of each flow, as the guest saw it.
+    """
+    mac = bytes.fromhex(MAC.replace(":", ""))
+    for start in range(0, len(flows), WINDOW):
+        window = flows[start : start + WINDOW]
+        for number, flow in enumerate(window, start):
+            sock.send(flow.frame(b"RSSF" + struct.pack("!I", number), mac))
+        end = start + len(window)
+        wait_for(lambda: None not in guest.queues_of(end)[start:], f"flows up to {end}")
+    return guest.queues_of(len(flows))
+
+
+def output_of(command):
+    """Runs a program that must succeed; returns what it printed."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def qmp(guest, *commands):
+    """Runs QMP commands on a connection of its own; returns what each returned."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(guest.dir / "qmp"))
+        lines = sock.makefile("rb")
+        lines.readline()
+        results = []
+        for command in ({"execute": "qmp_capabilities"}, *commands):
+            sock.sendall(json.dumps(command).encode() + b"\n")
+            while "event" in (reply := json.loads(lines.readline())):
+                pass
+            results.append(reply)
+    return results[1:]
+
+
