@@ -18,6 +18,7 @@ static const struct command {
 	{ "hash", cmd_hash, "the hash, the table entry and the queue of a flow" },
 	{ "info", cmd_info, "what the broker is and which objects it has" },
 	{ "release", cmd_release, "end a grant" },
+	{ "run", cmd_run, "start QEMU with steering sets for its devices" },
 };
 
 static const struct option global_options[] = {

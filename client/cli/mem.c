@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that is there, or the command ends. */
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commands.h"
+#include "mem.h"
+
+void *mem_must(const void *p)
+{
+	if (!p)
+		exit(cli_fail("memory", "there is none left"));
+	return (void *)p;
+}
+
+void *mem_new(size_t n, size_t size)
+{
+	return mem_must(calloc(n ? n : 1, size));
+}
+
+char *mem_format(const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	return mem_must(n < 0 ? NULL : text);
+}
+
+void mem_freep(void *pp)
+{
+	free(*(void **)pp);
+}
+
+void mem_json_putp(struct json_object **pp)
+{
+	json_object_put(*pp);
+}
+
+void mem_json_set(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (json_object_object_add(object, key, mem_must(value)))
+		mem_must(NULL);
+}
+
+void mem_json_set_string(struct json_object *object, const char *key, const char *value)
+{
+	mem_json_set(object, key, json_object_new_string(value));
+}

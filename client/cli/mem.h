@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for a command that runs once and then execs or exits: when there is
+ * none it ends with one line and status 1.  Not for the library, not for the broker.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/* p, which is not NULL; otherwise the process ends. */
+void *mem_must(const void *p);
+
+/* Zeroed. */
+void *mem_new(size_t n, size_t size);
+
+char *mem_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void mem_freep(void *pp);
+#define _cleanup_free_ __attribute__((cleanup(mem_freep)))
+
+struct json_object;
+void mem_json_putp(struct json_object **pp);
+#define _cleanup_json_ __attribute__((cleanup(mem_json_putp)))
+
+/* object[key] = value, which object then owns. */
+void mem_json_set(struct json_object *object, const char *key, struct json_object *value);
+void mem_json_set_string(struct json_object *object, const char *key, const char *value);
