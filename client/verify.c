@@ -27,6 +27,8 @@ static int object_info(int fd, void *info, uint32_t size)
 	attr.info.info = (uint64_t)(uintptr_t)info;
 	if (syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) == 0)
 		return 0;
+	if (errno == EBADFD) /* what this one call says of a closed fd */
+		return -EBADF;
 	return errno == EPERM ? -EOPNOTSUPP : -errno;
 }
 
