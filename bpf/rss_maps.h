@@ -13,11 +13,13 @@
 typedef __u8 rss_u8;
 typedef __u16 rss_u16;
 typedef __u32 rss_u32;
+typedef __u64 rss_u64;
 #else
 #include <stdint.h>
 typedef uint8_t rss_u8;
 typedef uint16_t rss_u16;
 typedef uint32_t rss_u32;
+typedef uint64_t rss_u64;
 #endif
 
 #define RSS_PROG_NAME	    "tun_rss_steering_prog"
@@ -63,3 +65,35 @@ struct rss_key {
 
 _Static_assert(sizeof(struct rss_config) == 10, "QEMU's configuration is 10 bytes");
 _Static_assert(sizeof(struct rss_key) == RSS_KEY_LEN, "QEMU's key is 40 bytes");
+
+/*
+ * The fourth map of the object rss-stats: an mmapable array with one struct
+ * rss_stats a possible CPU, indexed by the CPU's number.  Only that CPU's
+ * program writes it; a reader adds them up.  The loader sets max_entries.
+ */
+#define RSS_MAP_STATS_NAME "rss_stats"
+#define RSS_STATS_QUEUES   256
+#define RSS_STATS_TYPES	   9 /* the bits of RSS_HASH_ALL, in order */
+
+/* Why a packet went to the default queue. */
+enum rss_fallback {
+	RSS_FALLBACK_NO_TYPE,	/* none of its hash types is enabled */
+	RSS_FALLBACK_TRUNCATED, /* a header is cut off */
+	RSS_FALLBACK_NOT_IP,
+	RSS_FALLBACK_BAD_CONFIG, /* redirect is off, or the table's length is no power of two */
+	RSS_FALLBACKS,
+};
+
+struct rss_count {
+	rss_u64 packets;
+	rss_u64 bytes;
+};
+
+struct rss_stats {
+	struct rss_count queue[RSS_STATS_QUEUES]; /* one above these counts as the last */
+	struct rss_count entry[RSS_TABLE_MAX];	  /* of the indirection table */
+	rss_u64 hashed[RSS_STATS_TYPES];	  /* packets by the type they were hashed as */
+	rss_u64 fallback[RSS_FALLBACKS];	  /* packets by enum rss_fallback */
+};
+
+_Static_assert(sizeof(struct rss_stats) == 6248, "the counters of a CPU");
