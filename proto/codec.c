@@ -63,6 +63,17 @@ static void request_export_swap(union rssb_request *r)
 	object_ref_swap(&r->export.object);
 }
 
+static void request_update_swap(union rssb_request *r)
+{
+	r->update.grant.id = le64toh(r->update.grant.id);
+	steering_swap(&r->update.steering);
+}
+
+static void request_stats_swap(union rssb_request *r)
+{
+	r->stats.grant.id = le64toh(r->stats.grant.id);
+}
+
 static void reply_swap(struct rssb_reply *r)
 {
 	header_swap(&r->header);
@@ -91,6 +102,33 @@ static void reply_acquire_swap(union rssb_reply_any *r)
 	r->acquire.grant_id = le64toh(r->acquire.grant_id);
 }
 
+static void u64s_swap(uint64_t *u, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		u[i] = le64toh(u[i]);
+}
+
+static void counts_swap(struct rssb_count *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		c[i].packets = le64toh(c[i].packets);
+		c[i].bytes = le64toh(c[i].bytes);
+	}
+}
+
+static void reply_stats_swap(union rssb_reply_any *r)
+{
+	r->stats.grant_id = le64toh(r->stats.grant_id);
+	r->stats.time_ns = le64toh(r->stats.time_ns);
+	r->stats.queues = le16toh(r->stats.queues);
+	r->stats.table_len = le16toh(r->stats.table_len);
+	r->stats.hash_types = le32toh(r->stats.hash_types);
+	u64s_swap(r->stats.hashed, RSSB_HASH_TYPES);
+	u64s_swap(r->stats.fallback, RSSB_FALLBACKS);
+	counts_swap(r->stats.queue, RSSB_QUEUES_MAX);
+	counts_swap(r->stats.entry, RSSB_TABLE_MAX);
+}
+
 /* One row an operation: all that the codec knows of it. */
 static const struct op {
 	const char *name;
@@ -113,6 +151,12 @@ static const struct op {
 	[RSSB_OP_EXPORT] = { "EXPORT", sizeof(struct rssb_request_export),
 			     sizeof(struct rssb_reply_object), request_export_swap,
 			     reply_object_swap, validate_export },
+	[RSSB_OP_UPDATE] = { "UPDATE", sizeof(struct rssb_request_update),
+			     sizeof(struct rssb_reply), request_update_swap, NULL,
+			     validate_update },
+	[RSSB_OP_STATS] = { "STATS", sizeof(struct rssb_request_stats),
+			    sizeof(struct rssb_reply_stats), request_stats_swap, reply_stats_swap,
+			    validate_stats },
 };
 
 static const struct op *op_find(unsigned op)
@@ -290,6 +334,7 @@ const char *rssb_status_name(unsigned status)
 		[RSSB_BUSY] = "busy",
 		[RSSB_LIMIT] = "limit",
 		[RSSB_INTERNAL] = "internal",
+		[RSSB_WRONG_KIND] = "wrong-kind",
 	};
 
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "?";

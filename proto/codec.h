@@ -19,6 +19,8 @@ union rssb_request {
 	struct rssb_request_acquire acquire;
 	struct rssb_request_release release;
 	struct rssb_request_export export;
+	struct rssb_request_update update;
+	struct rssb_request_stats stats;
 };
 
 /* Any reply, in host byte order; base.header.op says which. */
@@ -27,6 +29,7 @@ union rssb_reply_any {
 	struct rssb_reply_info info;
 	struct rssb_reply_object object;
 	struct rssb_reply_acquire acquire;
+	struct rssb_reply_stats stats;
 };
 
 /* Why a request was refused: what its reply will say. */

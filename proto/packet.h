@@ -19,10 +19,8 @@ struct packet {
 	size_t len;
 	size_t n_fds;
 	int fds[PACKET_FDS_MAX];
-	uint8_t data[RSSB_REQUEST_MAX];
+	uint8_t data[RSSB_REPLY_MAX]; /* requests are shorter */
 };
-
-_Static_assert(RSSB_REPLY_MAX <= RSSB_REQUEST_MAX, "a packet holds either");
 
 /*
  * Receives one packet.  Whatever the return value, the fds in *p are the

@@ -20,8 +20,8 @@
 #define RSSB_PROTO_MAGIC   0x42535352u /* the bytes "RSSB" */
 #define RSSB_PROTO_VERSION 1u
 
-#define RSSB_REQUEST_MAX 512u /* bytes; a longer packet is refused */
-#define RSSB_REPLY_MAX	 512u
+#define RSSB_REQUEST_MAX 512u  /* bytes; a longer packet is refused */
+#define RSSB_REPLY_MAX	 8192u /* bytes; no reply is longer */
 
 #define RSSB_KEY_LEN	   40u	  /* bytes of a Toeplitz key */
 #define RSSB_TABLE_MAX	   128u	  /* entries of an indirection table */
@@ -39,6 +39,8 @@ enum rssb_op {
 	RSSB_OP_ACQUIRE = 3, /* rssb_request_acquire -> rssb_reply_acquire + fds */
 	RSSB_OP_RELEASE = 4, /* rssb_request_release -> rssb_reply */
 	RSSB_OP_EXPORT = 5,  /* rssb_request_export -> rssb_reply_object + fd */
+	RSSB_OP_UPDATE = 6,  /* rssb_request_update -> rssb_reply */
+	RSSB_OP_STATS = 7,   /* rssb_request_stats -> rssb_reply_stats */
 };
 
 #define RSSB_OP_REPLY 0x8000u /* or-ed into the op of a reply */
@@ -56,6 +58,7 @@ enum rssb_status {
 	RSSB_BUSY = 9,	      /* nothing ready: come back after retry_ms */
 	RSSB_LIMIT = 10,      /* a limit is reached; retry_ms says when to come back, 0: unknown */
 	RSSB_INTERNAL = 11,   /* the broker's own fault; its log says more */
+	RSSB_WRONG_KIND = 12, /* this grant is not managed, or does not count packets */
 };
 
 /* What an fd in a reply is.  The order of this enum is the order on the wire. */
@@ -72,6 +75,7 @@ enum rssb_role {
 enum rssb_kind {
 	RSSB_KIND_HANDOFF = 1,	    /* program and maps, the client's own */
 	RSSB_KIND_PROGRAM_ONLY = 2, /* the program alone: steering is fixed for good */
+	RSSB_KIND_MANAGED = 3,	    /* the program alone: steering changes by UPDATE */
 };
 
 enum rssb_abi {
@@ -80,8 +84,10 @@ enum rssb_abi {
 
 enum rssb_acquire_flags {
 	RSSB_ACQUIRE_NO_CONFIG = 1u << 0, /* leave the maps zero; handoff only */
+	RSSB_ACQUIRE_STATS = 1u << 1,	  /* count packets, for STATS; object by ABI only */
+	RSSB_ACQUIRE_KEEP = 1u << 2,	  /* no lease: the grant lives until RELEASE; not handoff */
 };
-#define RSSB_ACQUIRE_FLAGS_ALL (RSSB_ACQUIRE_NO_CONFIG)
+#define RSSB_ACQUIRE_FLAGS_ALL (RSSB_ACQUIRE_NO_CONFIG | RSSB_ACQUIRE_STATS | RSSB_ACQUIRE_KEEP)
 
 enum rssb_object_by {
 	RSSB_BY_ABI = 0, /* the broker's own object of that ABI */
@@ -153,6 +159,17 @@ struct rssb_request_export {
 	struct rssb_object_ref object;
 };
 
+struct rssb_request_update {
+	struct rssb_header header;
+	struct rssb_grant_ref grant;
+	struct rssb_steering_wire steering;
+};
+
+struct rssb_request_stats {
+	struct rssb_header header;
+	struct rssb_grant_ref grant;
+};
+
 /* Opens every reply; a reply with a status other than RSSB_OK is this alone. */
 struct rssb_reply {
 	struct rssb_header header;    /* op: the request's | RSSB_OP_REPLY; 0 | it if unreadable */
@@ -186,6 +203,35 @@ struct rssb_reply_acquire {
 	struct rssb_reply reply;
 	uint64_t grant_id;		       /* never 0 */
 	uint8_t object_id[RSSB_OBJECT_ID_LEN]; /* of the object that was loaded */
+};
+
+struct rssb_count {
+	uint64_t packets;
+	uint64_t bytes;
+};
+
+/* Why packets went to the default queue: an index of rssb_reply_stats.fallback. */
+enum rssb_fallback {
+	RSSB_FALLBACK_NO_TYPE = 0,   /* none of the packet's hash types is enabled */
+	RSSB_FALLBACK_TRUNCATED = 1, /* a header is cut off */
+	RSSB_FALLBACK_NOT_IP = 2,
+	RSSB_FALLBACK_BAD_CONFIG = 3, /* nothing, or nonsense, is configured */
+	RSSB_FALLBACKS = 4,
+};
+#define RSSB_HASH_TYPES 9u
+
+/* All counts are since the grant began; wrap-around is left to the reader. */
+struct rssb_reply_stats {
+	struct rssb_reply reply;
+	uint64_t grant_id;
+	uint64_t time_ns;   /* CLOCK_MONOTONIC when the counts were read */
+	uint16_t queues;    /* of the last ACQUIRE or UPDATE; 0: the client configures */
+	uint16_t table_len; /* likewise */
+	uint32_t hash_types;
+	uint64_t hashed[RSSB_HASH_TYPES];  /* packets by the type they were hashed as */
+	uint64_t fallback[RSSB_FALLBACKS]; /* packets by enum rssb_fallback */
+	struct rssb_count queue[RSSB_QUEUES_MAX];
+	struct rssb_count entry[RSSB_TABLE_MAX]; /* of the indirection table */
 };
 
 #define RSSB_AT(type, field, offset)                                                               \
@@ -222,6 +268,11 @@ RSSB_AT(rssb_request_release, grant, 16);
 RSSB_SIZE(rssb_request_release, 40);
 RSSB_AT(rssb_request_export, object, 16);
 RSSB_SIZE(rssb_request_export, 56);
+RSSB_AT(rssb_request_update, grant, 16);
+RSSB_AT(rssb_request_update, steering, 40);
+RSSB_SIZE(rssb_request_update, 352);
+RSSB_AT(rssb_request_stats, grant, 16);
+RSSB_SIZE(rssb_request_stats, 40);
 RSSB_AT(rssb_reply, status, 16);
 RSSB_AT(rssb_reply, n_fds, 18);
 RSSB_AT(rssb_reply, retry_ms, 20);
@@ -243,6 +294,16 @@ RSSB_SIZE(rssb_reply_object, 264);
 RSSB_AT(rssb_reply_acquire, grant_id, 192);
 RSSB_AT(rssb_reply_acquire, object_id, 200);
 RSSB_SIZE(rssb_reply_acquire, 232);
+RSSB_AT(rssb_reply_stats, grant_id, 192);
+RSSB_AT(rssb_reply_stats, time_ns, 200);
+RSSB_AT(rssb_reply_stats, queues, 208);
+RSSB_AT(rssb_reply_stats, table_len, 210);
+RSSB_AT(rssb_reply_stats, hash_types, 212);
+RSSB_AT(rssb_reply_stats, hashed, 216);
+RSSB_AT(rssb_reply_stats, fallback, 288);
+RSSB_AT(rssb_reply_stats, queue, 320);
+RSSB_AT(rssb_reply_stats, entry, 4416);
+RSSB_SIZE(rssb_reply_stats, 6464);
 
 #undef RSSB_AT
 #undef RSSB_SIZE

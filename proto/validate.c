@@ -117,33 +117,44 @@ int validate_object(const union rssb_request *r, struct rssb_refusal *why)
 	return check_reserved(r->object.reserved, sizeof(r->object.reserved), "OBJECT", why);
 }
 
+/* Which flags go with which kind. */
+static int check_acquire_flags(const struct rssb_request_acquire *a, struct rssb_refusal *why)
+{
+	if (a->flags & ~RSSB_ACQUIRE_FLAGS_ALL)
+		REFUSE("flags is 0x%x, known bits are 0x%x", a->flags, RSSB_ACQUIRE_FLAGS_ALL);
+	if ((a->flags & RSSB_ACQUIRE_NO_CONFIG) && a->kind != RSSB_KIND_HANDOFF)
+		REFUSE("flag NO_CONFIG goes with kind %d (handoff) only: nobody could fill the "
+		       "maps",
+		       RSSB_KIND_HANDOFF);
+	if ((a->flags & RSSB_ACQUIRE_KEEP) && a->kind == RSSB_KIND_HANDOFF)
+		REFUSE("flag KEEP does not go with kind %d (handoff): a lease must end it",
+		       RSSB_KIND_HANDOFF);
+	if ((a->flags & RSSB_ACQUIRE_STATS) && a->object.by != RSSB_BY_ABI)
+		REFUSE("flag STATS chooses the object: object.by must be %d (ABI)", RSSB_BY_ABI);
+	return 0;
+}
+
 int validate_acquire(const union rssb_request *r, struct rssb_refusal *why)
 {
 	const struct rssb_request_acquire *a = &r->acquire;
-	bool no_config = a->flags & RSSB_ACQUIRE_NO_CONFIG;
 
 	if (check_reserved(a->reserved, sizeof(a->reserved), "ACQUIRE", why) ||
 	    check_object_ref(&a->object, why) || check_label(a->label, why))
 		return -EINVAL;
-	if (a->kind != RSSB_KIND_HANDOFF && a->kind != RSSB_KIND_PROGRAM_ONLY)
-		REFUSE("kind is %u, known are %d (handoff) and %d (program-only)", a->kind,
-		       RSSB_KIND_HANDOFF, RSSB_KIND_PROGRAM_ONLY);
-	if (a->flags & ~RSSB_ACQUIRE_FLAGS_ALL)
-		REFUSE("flags is 0x%x, known bits are 0x%x", a->flags, RSSB_ACQUIRE_FLAGS_ALL);
-	if (!no_config)
+	if (a->kind < RSSB_KIND_HANDOFF || a->kind > RSSB_KIND_MANAGED)
+		REFUSE("kind is %u, known are %d (handoff), %d (program-only), %d (managed)",
+		       a->kind, RSSB_KIND_HANDOFF, RSSB_KIND_PROGRAM_ONLY, RSSB_KIND_MANAGED);
+	if (check_acquire_flags(a, why))
+		return -EINVAL;
+	if (!(a->flags & RSSB_ACQUIRE_NO_CONFIG))
 		return check_steering(&a->steering, why);
-	if (a->kind != RSSB_KIND_HANDOFF)
-		REFUSE("flag NO_CONFIG goes with kind %d (handoff) only: nobody could fill the "
-		       "maps",
-		       RSSB_KIND_HANDOFF);
 	if (!all_zero(&a->steering, sizeof(a->steering)))
 		REFUSE("steering must be zero with flag NO_CONFIG");
 	return 0;
 }
 
-int validate_release(const union rssb_request *r, struct rssb_refusal *why)
+static int check_grant_ref(const struct rssb_grant_ref *g, struct rssb_refusal *why)
 {
-	const struct rssb_grant_ref *g = &r->release.grant;
 	bool labelled = g->label[0] != '\0';
 
 	if (check_label(g->label, why))
@@ -153,6 +164,23 @@ int validate_release(const union rssb_request *r, struct rssb_refusal *why)
 	if (g->id && labelled)
 		REFUSE("grant has both an id and a label: name it by one of them");
 	return 0;
+}
+
+int validate_release(const union rssb_request *r, struct rssb_refusal *why)
+{
+	return check_grant_ref(&r->release.grant, why);
+}
+
+int validate_update(const union rssb_request *r, struct rssb_refusal *why)
+{
+	if (check_grant_ref(&r->update.grant, why))
+		return -EINVAL;
+	return check_steering(&r->update.steering, why);
+}
+
+int validate_stats(const union rssb_request *r, struct rssb_refusal *why)
+{
+	return check_grant_ref(&r->stats.grant, why);
 }
 
 int validate_export(const union rssb_request *r, struct rssb_refusal *why)
