@@ -51,6 +51,8 @@ int cli_misuse(const struct cli_usage *usage, const char *format, ...)
 /* Connects to the broker; 0, or CLI_FAILED after saying why. */
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret);
 
+int cmd_attach(struct cli *cli, int argc, char **argv);
+int cmd_detach(struct cli *cli, int argc, char **argv);
 int cmd_export(struct cli *cli, int argc, char **argv);
 int cmd_hash(struct cli *cli, int argc, char **argv);
 int cmd_info(struct cli *cli, int argc, char **argv);

@@ -14,6 +14,8 @@ static const struct command {
 	int (*run)(struct cli *cli, int argc, char **argv);
 	const char *summary;
 } commands[] = {
+	{ "attach", cmd_attach, "put a steering program on a tap" },
+	{ "detach", cmd_detach, "take the steering program off a tap" },
 	{ "export", cmd_export, "write the ELF bytes of a steering object" },
 	{ "hash", cmd_hash, "the hash, the table entry and the queue of a flow" },
 	{ "info", cmd_info, "what the broker is and which objects it has" },

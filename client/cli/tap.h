@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steering on a tap.  The program belongs to the device, not to the queue it
+ * was set through, and a persistent tap keeps it until it is replaced.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/*
+ * Opens a queue of an existing multi-queue tap and detaches it at once, so
+ * that it takes no packets; steering can be set through it.  For a moment it
+ * is attached, and packets that the kernel steers to it then are lost.
+ * 0, or -errno with the reason.
+ */
+int tap_open(int *ret_fd, const char *ifname, char *reason, size_t reason_len);
+
+/* Whether fd is a queue of a multi-queue tap.  0, or -errno with the reason. */
+int tap_check(int fd, char *reason, size_t reason_len);
+
+/*
+ * Puts the program in the place of what steers the tap; -1: the kernel's own
+ * way again.  Both fds stay the caller's.  0, or -errno with the reason.
+ */
+int tap_steer(int fd, int prog, char *reason, size_t reason_len);
