@@ -276,8 +276,8 @@ static void serial_answer(struct agent *a, int status)
 
 static void serial_read(struct agent *a)
 {
-	ssize_t n = read(a->serial, a->request + a->request_len,
-			 sizeof(a->request) - a->request_len);
+	ssize_t n =
+		read(a->serial, a->request + a->request_len, sizeof(a->request) - a->request_len);
 	char *end;
 
 	if (n <= 0)

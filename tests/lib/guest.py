@@ -16,8 +16,8 @@ QUEUES = 4
 BOOT_TIMEOUT_S = 60
 WINDOW = 256  # frames on their way: fewer than the tap's and the guest's rings hold
 
-# As many CPUs as queues: Linux 6.1 tells the device at boot how many queues its RSS has, one a
-# CPU at most, and does not correct that when ethtool -L raises the number.
+# As many CPUs as queues: with fewer, a Linux 6.1 guest boots with that many queues, and its RSS
+# command goes on asking for no more than those after ethtool -L raised the number (seen).
 MACHINE = [
     "-accel", "tcg", "-cpu", "max", "-smp", str(QUEUES), "-m", "256", "-nodefaults",
     "-display", "none",
@@ -41,8 +41,9 @@ class Guest:
         agent, guest = self.dir / "agent", world.inside(ROOT / "build" / "guest")
         machine = [
             *MACHINE, "-kernel", guest / "vmlinuz", "-initrd", guest / "initrd", "-append", CMDLINE,
-            "-serial", f"file:{self.dir}/console", "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
-            "-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-serial", "chardev:agent",
+            "-serial", f"file:{self.dir}/console", "-serial", "chardev:agent",
+            "-chardev", f"socket,id=agent,path={agent},server=on,wait=off",
+            "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
         ]  # fmt: skip
         with open(self.stderr_path, "w") as stderr:
             self.process = world.start([*prefix, world.inside(qemu), *machine, *arguments],

@@ -76,7 +76,8 @@ guest_initrd() {
 	local root=$guest/root
 
 	# Without an initrd find complains, and that is output too.
-	[ -n "$(find tests/guest tests/setup/guest.sh $guest/vmlinuz -newer $guest/initrd 2>&1)" ] || return 0
+	[ -n "$(find tests/guest tests/setup/guest.sh $guest/vmlinuz \
+		-newer $guest/initrd 2>&1)" ] || return 0
 	echo "guest: building the initramfs"
 	rm -rf $root
 	mkdir -p $root/bin $root/dev $root/proc $root/sys $root/tmp

@@ -107,7 +107,8 @@ private_apt_fetch_depends() {
 		# shellcheck disable=SC2053 # a pattern
 		[[ $dependency == $pattern ]] && break
 	done < <(apt-cache -c "$conf" depends "$package" | sed -n 's/.*Depends: //p')
-	(cd "$private_apt_root/archives" && apt-get -c "$conf" -qq download "$dependency" >&2) || return 1
+	(cd "$private_apt_root/archives" &&
+		apt-get -c "$conf" -qq download "$dependency" >&2) || return 1
 	apt-get -c "$conf" -qq --print-uris download "$dependency" |
 		awk -v dir="$private_apt_root/archives" '/^\x27/ { print dir "/" $2 }'
 }

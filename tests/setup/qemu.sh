@@ -30,11 +30,17 @@ qemu_suite() {
 	esac
 }
 
+# Of this host's own release: such a QEMU runs on the host's libc.
+qemu_is_native() {
+	[ "${1%-backports}" = "$(private_apt_host_release)" ]
+}
+
 qemu_unpack() {
 	local suite=$1 root=$2 deb
 
 	private_apt_fetch "$suite" qemu-system-x86 >"$root/debs"
 	while read -r deb; do
+		[[ ${deb##*/} == libc6_* ]] && qemu_is_native "$suite" && continue
 		dpkg -x "$deb" "$root"
 	done <"$root/debs"
 }
@@ -47,11 +53,12 @@ qemu_wrapper_head() {
 		qemu=$root/usr/bin/qemu-system-x86_64
 		usr_lib=$root/usr/lib/x86_64-linux-gnu
 		lib=$root/lib/x86_64-linux-gnu
-		set -- -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu" "$@"
+		set -- -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" \
+			-L "$root/usr/lib/ipxe/qemu" "$@"
 	SH
 }
 
-# Runs a QEMU of this host's release with its own libraries on the host's libc.
+# Its own libraries, the host's dynamic linker.
 qemu_wrapper_native() {
 	qemu_wrapper_head
 	cat <<-'SH'
@@ -60,7 +67,7 @@ qemu_wrapper_native() {
 	SH
 }
 
-# Runs a QEMU of another release by that release's own dynamic linker.
+# By the dynamic linker of its own release.
 qemu_wrapper_foreign() {
 	qemu_wrapper_head
 	cat <<-'SH'
@@ -73,8 +80,7 @@ qemu_wrapper_foreign() {
 qemu_wrap() {
 	local suite=$1 root=$2
 
-	if [ "${suite%-backports}" = "$(private_apt_host_release)" ]; then
-		rm -f "$root"/{lib,usr/lib}/x86_64-linux-gnu/{ld-linux*,lib{c,m,dl,rt,pthread,resolv}.so.*}
+	if qemu_is_native "$suite"; then
 		qemu_wrapper_native >"$root/qemu-system-x86_64"
 	else
 		qemu_wrapper_foreign >"$root/qemu-system-x86_64"

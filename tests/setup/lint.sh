@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# make lint: everything that finds fault without running the program.  Runs all
+# of it, and fails if any found something.  It must never change a file of ours.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+lint_jobs=$(nproc)
+lint_failed=()
+clang_format_version=14 # another version formats differently
+
+step() {
+	local name=$1
+
+	shift
+	echo "lint: $name"
+	"$@" || lint_failed+=("$name")
+}
+
+c_files() {
+	git ls-files '*.[ch]'
+}
+
+format() {
+	local clang_format
+
+	clang_format=$(command -v clang-format-$clang_format_version || command -v clang-format)
+	if ! "$clang_format" --version | grep -q "version $clang_format_version\."; then
+		echo "lint: clang-format $clang_format_version is not here: formatting not checked"
+		return 0
+	fi
+	c_files | xargs "$clang_format" --dry-run -Werror
+}
+
+shell_files() {
+	git ls-files -- '*.sh' .ci/run tests/guest/init client/libexec
+}
+
+shell() {
+	shell_files | xargs shellcheck -x
+}
+
+# unusedFunction and missingInclude see only part of a program here.
+static_analysis() {
+	git ls-files '*.c' | grep -v '\.bpf\.c$' | xargs cppcheck --quiet --error-exitcode=1 \
+		--enable=warning,portability,performance --inline-suppr --std=c11 -j "$lint_jobs" \
+		-I. -Iproto -Iclient -D__x86_64__ -D_GNU_SOURCE \
+		'-DLIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches
+}
+
+tidy() {
+	mkdir -p build/lint
+	make -n -B CC=clang B=build/lint/clang all test-programs 2>/dev/null |
+		tests/setup/compile_commands.py >build/lint/compile_commands.json
+	git ls-files '*.c' | grep -v -e '\.bpf\.c$' -e '^tests/guest/' |
+		xargs -P "$lint_jobs" -n 4 clang-tidy --quiet -p build/lint \
+			--config-file=tests/setup/clang-tidy.yaml 2>/dev/null
+}
+
+# Everything is built, with warnings as errors, beside the ordinary build.
+compile() {
+	make -s -j"$lint_jobs" CC="$1" WERROR=1 B="build/lint/$1" all test-programs >/dev/null
+}
+
+step "clang-format" format
+step "shellcheck" shell
+step "house rules" tests/setup/house_rules.py
+step "cppcheck" static_analysis
+step "gcc" compile gcc
+step "clang" compile clang
+step "clang-tidy" tidy
+
+if [ ${#lint_failed[@]} -gt 0 ]; then
+	printf 'lint: failed: %s\n' "${lint_failed[*]}"
+	exit 1
+fi
+echo "lint: clean"
