@@ -204,6 +204,7 @@ static int status_errno(unsigned status)
 		[RSSB_BUSY] = -EAGAIN,
 		[RSSB_LIMIT] = -EDQUOT,
 		[RSSB_INTERNAL] = -EREMOTEIO,
+		[RSSB_WRONG_KIND] = -EOPNOTSUPP,
 	};
 
 	return status < sizeof(errors) / sizeof(errors[0]) ? errors[status] : -EPROTO;

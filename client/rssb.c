@@ -12,7 +12,7 @@
 
 #include "connection.h"
 #include "fd.h"
-#include "options.h"
+#include "fill.h"
 
 static const char *default_path(void)
 {
@@ -113,148 +113,63 @@ int rssb_object(struct rssb *c, uint32_t index, struct rssb_object *ret)
 	return r;
 }
 
-static void object_ref_fill(struct rssb_object_ref *ref, const uint8_t *id)
-{
-	ref->by = id ? RSSB_BY_ID : RSSB_BY_ABI;
-	ref->abi = id ? 0 : RSSB_ABI_QEMU_RSS_1;
-	if (id)
-		memcpy(ref->id, id, sizeof(ref->id));
-}
-
-static int label_fill(struct rssb *c, char ret[RSSB_LABEL_MAX], const char *label)
-{
-	if (!rssb_label_valid(label))
-		return connection_fail(c, -EINVAL, "a label is 1-%u of A-Z a-z 0-9 . _ -",
-				       RSSB_LABEL_MAX);
-	memcpy(ret, label, strlen(label));
-	return 0;
-}
-
-/* Only what cannot be put on the wire is refused here; the broker judges the rest. */
-static int steering_fill(struct rssb *c, struct rssb_steering_wire *wire,
-			 const struct rssb_steering *given)
-{
-	struct rssb_steering s;
-
-	if (options_copy(&s, sizeof(s), given))
-		return connection_fail(c, -EINVAL, "steering: a field that librssb does not know");
-	if (s.table_len > RSSB_TABLE_MAX)
-		return connection_fail(c, -EINVAL, "steering: table length is %u, at most %u",
-				       s.table_len, RSSB_TABLE_MAX);
-	if (!s.key || !s.table)
-		return connection_fail(c, -EINVAL, "steering: no %s", s.key ? "table" : "key");
-
-	wire->hash_types = s.hash_types;
-	wire->queues = s.queues;
-	wire->default_queue = s.default_queue;
-	wire->table_len = s.table_len;
-	wire->key_len = RSSB_KEY_LEN;
-	memcpy(wire->key, s.key, RSSB_KEY_LEN);
-	memcpy(wire->table, s.table, s.table_len * sizeof(s.table[0]));
-	return 0;
-}
-
-static int acquire_fill(struct rssb *c, struct rssb_request_acquire *request,
-			const struct rssb_acquire_options *o)
-{
-	int r = 0;
-
-	request->kind = (uint16_t)o->kind;
-	object_ref_fill(&request->object, o->object_id);
-	if (o->label)
-		r = label_fill(c, request->label, o->label);
-	if (r)
-		return r;
-	if (o->steering)
-		return steering_fill(c, &request->steering, o->steering);
-	request->flags = RSSB_ACQUIRE_NO_CONFIG;
-	return 0;
-}
-
-/* Where an fd of this role goes; NULL: nowhere. */
-static int *fds_slot(struct rssb_fds *fds, unsigned role)
-{
-	switch (role) {
-	case RSSB_ROLE_PROG:
-		return &fds->prog;
-	case RSSB_ROLE_CONFIG:
-		return &fds->config;
-	case RSSB_ROLE_KEY:
-		return &fds->key;
-	case RSSB_ROLE_TABLE:
-		return &fds->table;
-	case RSSB_ROLE_LEASE:
-		return &fds->lease;
-	default:
-		return NULL;
-	}
-}
-
-/* Exactly the roles that a grant of this kind has, in the order of the enum. */
-static bool roles_right(const struct rssb_reply *reply, enum rssb_grant_kind kind)
-{
-	static const uint8_t handoff[] = { RSSB_ROLE_PROG, RSSB_ROLE_CONFIG, RSSB_ROLE_KEY,
-					   RSSB_ROLE_TABLE, RSSB_ROLE_LEASE };
-	static const uint8_t program_only[] = { RSSB_ROLE_PROG, RSSB_ROLE_LEASE };
-
-	if (kind == RSSB_HANDOFF)
-		return reply->n_fds == sizeof(handoff) &&
-		       !memcmp(reply->roles, handoff, sizeof(handoff));
-	return reply->n_fds == sizeof(program_only) &&
-	       !memcmp(reply->roles, program_only, sizeof(program_only));
-}
-
-static void fds_take(struct rssb_fds *ret, struct packet *p, const uint8_t *roles)
-{
-	*ret = (struct rssb_fds)RSSB_FDS_INIT;
-	for (size_t i = 0; i < p->n_fds; i++)
-		*fds_slot(ret, roles[i]) = fd_take(&p->fds[i]);
-	p->n_fds = 0;
-}
-
-int rssb_acquire(struct rssb *c, const struct rssb_acquire_options *options,
-		 struct rssb_fds *ret_fds, struct rssb_grant *ret_grant)
-{
-	union rssb_request request = { .header.op = RSSB_OP_ACQUIRE };
-	struct rssb_acquire_options o;
-	union rssb_reply_any reply;
-	struct packet p;
-	int r;
-
-	if (options_copy(&o, sizeof(o), options))
-		return connection_fail(c, -EINVAL, "acquire: an option that librssb does not know");
-	r = acquire_fill(c, &request.acquire, &o);
-	if (r)
-		return r;
-	r = connection_exchange(c, &request, &reply, &p);
-	explicit_bzero(&request, sizeof(request)); /* the key */
-	if (r)
-		return r;
-
-	if (!roles_right(&reply.base, o.kind)) {
-		packet_done(&p);
-		return connection_fail(c, -EPROTO, "the broker sent other fds than were asked for");
-	}
-	fds_take(ret_fds, &p, reply.base.roles);
-	if (ret_grant) {
-		ret_grant->id = reply.acquire.grant_id;
-		memcpy(ret_grant->object_id, reply.acquire.object_id, sizeof(ret_grant->object_id));
-	}
-	return 0;
-}
-
 int rssb_release(struct rssb *c, uint64_t id, const char *label)
 {
 	union rssb_request request = { .header.op = RSSB_OP_RELEASE };
 	union rssb_reply_any reply;
-	int r = 0;
+	int r = fill_grant(c, &request.release.grant, id, label);
 
-	if (!id == !label)
-		return connection_fail(c, -EINVAL, "a grant is named by its id or by its label");
-	request.release.grant.id = id;
-	if (label)
-		r = label_fill(c, request.release.grant.label, label);
 	return r ? r : exchange(c, &request, &reply);
+}
+
+int rssb_update(struct rssb *c, uint64_t id, const char *label,
+		const struct rssb_steering *steering)
+{
+	union rssb_request request = { .header.op = RSSB_OP_UPDATE };
+	union rssb_reply_any reply;
+	int r = fill_grant(c, &request.update.grant, id, label);
+
+	if (!r)
+		r = fill_steering(c, &request.update.steering, steering);
+	if (!r)
+		r = exchange(c, &request, &reply);
+	explicit_bzero(&request, sizeof(request)); /* the key */
+	return r;
+}
+
+static void counters_fill(struct rssb_counter *ret, const struct rssb_count *counts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (struct rssb_counter){ counts[i].packets, counts[i].bytes };
+}
+
+static void stats_fill(struct rssb_stats *ret, const struct rssb_reply_stats *reply)
+{
+	ret->grant_id = reply->grant_id;
+	ret->time_ns = reply->time_ns;
+	ret->hash_types = reply->hash_types;
+	ret->queues = reply->queues;
+	ret->table_len = reply->table_len;
+	memcpy(ret->hashed, reply->hashed, sizeof(ret->hashed));
+	memcpy(ret->fallback, reply->fallback, sizeof(ret->fallback));
+	counters_fill(ret->queue, reply->queue, RSSB_QUEUES_MAX);
+	counters_fill(ret->entry, reply->entry, RSSB_TABLE_MAX);
+}
+
+int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats *ret)
+{
+	union rssb_request request = { .header.op = RSSB_OP_STATS };
+	union rssb_reply_any reply;
+	int r = fill_grant(c, &request.stats.grant, id, label);
+
+	if (!r)
+		r = exchange(c, &request, &reply);
+	if (r)
+		return r;
+	if (reply.stats.queues > RSSB_QUEUES_MAX || reply.stats.table_len > RSSB_TABLE_MAX)
+		return connection_fail(c, -EPROTO, "the broker counts more queues than there are");
+	stats_fill(ret, &reply.stats);
+	return 0;
 }
 
 int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
@@ -265,7 +180,7 @@ int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
 	struct packet p;
 	int r;
 
-	object_ref_fill(&request.export.object, object_id);
+	fill_object(&request.export.object, object_id);
 	r = connection_exchange(c, &request, &reply, &p);
 	if (r)
 		return r;

@@ -55,12 +55,19 @@ struct rssb_steering {
 enum rssb_grant_kind {
 	RSSB_HANDOFF = 1,      /* program and three maps: what QEMU needs */
 	RSSB_PROGRAM_ONLY = 2, /* the program alone: its steering is fixed */
+	RSSB_MANAGED = 3,      /* the program alone: steering changes by rssb_update() */
+};
+
+enum rssb_grant_flags {
+	RSSB_GRANT_STATS = 1u << 0, /* count packets, for rssb_stats(); not with object_id */
+	RSSB_GRANT_KEEP = 1u << 1,  /* no lease: it lives until rssb_release(); not handoff */
 };
 
 /* What to ask for.  size is sizeof(struct rssb_acquire_options). */
 struct rssb_acquire_options {
 	size_t size;
 	enum rssb_grant_kind kind;
+	uint32_t flags;			      /* enum rssb_grant_flags */
 	const struct rssb_steering *steering; /* NULL: maps stay zero (handoff only) */
 	const uint8_t *object_id;	      /* NULL: the broker's own object of ABI qemu-rss-1 */
 	const char *label;		      /* NULL: none; 1-16 of A-Z a-z 0-9 . _ - */
@@ -77,6 +84,32 @@ struct rssb_object {
 	char name[32];
 	uint32_t size; /* of the ELF, bytes */
 	uint16_t abi;  /* 1: qemu-rss-1 */
+};
+
+struct rssb_counter {
+	uint64_t packets;
+	uint64_t bytes;
+};
+
+/* Why a packet went to the default queue: an index of rssb_stats.fallback. */
+enum rssb_fallback_reason {
+	RSSB_NO_TYPE = 0,   /* none of the packet's hash types is enabled */
+	RSSB_TRUNCATED = 1, /* a header is cut off */
+	RSSB_NOT_IP = 2,
+	RSSB_BAD_CONFIG = 3, /* nothing, or nonsense, is configured */
+};
+
+/* What a grant has counted since it began; the counters may wrap around. */
+struct rssb_stats {
+	uint64_t grant_id;
+	uint64_t time_ns;     /* CLOCK_MONOTONIC when they were read */
+	uint32_t hash_types;  /* of the steering now in force, like the next two */
+	uint16_t queues;      /* 0: the broker does not know, the client configures */
+	uint16_t table_len;   /* likewise */
+	uint64_t hashed[9];   /* packets, by number of the bit of their hash type */
+	uint64_t fallback[4]; /* packets, by enum rssb_fallback_reason */
+	struct rssb_counter queue[256];
+	struct rssb_counter entry[RSSB_TABLE_ENTRIES_MAX]; /* of the indirection table */
 };
 
 struct rssb_info {
@@ -134,8 +167,25 @@ int rssb_object(struct rssb *c, uint32_t index, struct rssb_object *ret);
 int rssb_acquire(struct rssb *c, const struct rssb_acquire_options *options,
 		 struct rssb_fds *ret_fds, struct rssb_grant *ret_grant);
 
-/* Ends a grant by id, or by label with id 0.  -ENOENT: no such grant of yours. */
+/*
+ * The next three name a grant by its id, or by its label with id 0; from any
+ * connection of the user whose grant it is, or of root.
+ * -ENOENT: no such grant of yours.
+ */
+
+/* Ends a grant.  A program that is attached goes on steering. */
 int rssb_release(struct rssb *c, uint64_t id, const char *label);
+
+/*
+ * Changes the steering of a managed grant.  For a moment a packet may see some
+ * of the old and some of the new, but never a queue that is in neither.
+ * -EINVAL: a value is refused; -EOPNOTSUPP: the grant is not a managed one.
+ */
+int rssb_update(struct rssb *c, uint64_t id, const char *label,
+		const struct rssb_steering *steering);
+
+/* Reads what a grant counts.  -EOPNOTSUPP: it was not asked for RSSB_GRANT_STATS. */
+int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats *ret);
 
 /*
  * The ELF bytes of an object (NULL: the broker's own), in a sealed memfd that

@@ -54,10 +54,32 @@ static inline unsigned open_fds(void)
 	return n;
 }
 
+static inline void answer_acquire(struct answer *a, const struct rssb_request_acquire *request)
+{
+	struct rssb_reply *base = &a->reply.base;
+
+	a->reply.acquire.grant_id = FAKE_GRANT_ID;
+	base->roles[base->n_fds++] = RSSB_ROLE_PROG;
+	if (request->kind == RSSB_KIND_HANDOFF)
+		for (uint8_t role = RSSB_ROLE_CONFIG; role <= RSSB_ROLE_TABLE; role++)
+			base->roles[base->n_fds++] = role;
+	if (!(request->flags & RSSB_ACQUIRE_KEEP))
+		base->roles[base->n_fds++] = RSSB_ROLE_LEASE;
+}
+
+static inline void answer_stats(struct rssb_reply_stats *stats)
+{
+	stats->grant_id = FAKE_GRANT_ID;
+	stats->queues = RSSB_QUEUES_MAX;
+	stats->table_len = RSSB_TABLE_MAX;
+	stats->hashed[8] = 8;
+	stats->fallback[3] = 3;
+	stats->queue[255] = (struct rssb_count){ 255, 2550 };
+	stats->entry[127] = (struct rssb_count){ 127, 1270 };
+}
+
 static inline void answer_right(struct answer *a, const union rssb_request *request)
 {
-	static const uint8_t handoff[] = { RSSB_ROLE_PROG, RSSB_ROLE_CONFIG, RSSB_ROLE_KEY,
-					   RSSB_ROLE_TABLE, RSSB_ROLE_LEASE };
 	struct rssb_reply *base = &a->reply.base;
 
 	base->header.op = request->header.op | RSSB_OP_REPLY;
@@ -72,16 +94,13 @@ static inline void answer_right(struct answer *a, const union rssb_request *requ
 		a->reply.object.id[31] = (uint8_t)request->object.index;
 		break;
 	case RSSB_OP_ACQUIRE:
-		a->reply.acquire.grant_id = FAKE_GRANT_ID;
-		base->n_fds = request->acquire.kind == RSSB_KIND_HANDOFF ? 5 : 2;
-		memcpy(base->roles, handoff, sizeof(handoff));
-		if (base->n_fds == 2)
-			memcpy(base->roles, (uint8_t[]){ RSSB_ROLE_PROG, RSSB_ROLE_LEASE, 0, 0, 0 },
-			       5);
+		answer_acquire(a, &request->acquire);
+		break;
+	case RSSB_OP_STATS:
+		answer_stats(&a->reply.stats);
 		break;
 	case RSSB_OP_EXPORT:
-		base->n_fds = 1;
-		base->roles[0] = RSSB_ROLE_ELF;
+		base->roles[base->n_fds++] = RSSB_ROLE_ELF;
 		strcpy(a->reply.object.name, "rss");
 		break;
 	}
@@ -91,7 +110,7 @@ static inline void answer_right(struct answer *a, const union rssb_request *requ
 static inline void answer_send(struct answer *a, int sock)
 {
 	size_t len = rssb_reply_encode(&a->reply);
-	uint8_t bytes[1024] = { 0 };
+	uint8_t bytes[2 * RSSB_REPLY_MAX] = { 0 };
 	int fds[RSSB_FDS_MAX], unread;
 
 	memcpy(bytes, &a->reply, len);

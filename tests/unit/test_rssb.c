@@ -97,6 +97,42 @@ static void right_answers(void **state)
 	assert_int_equal(open_fds(), before);
 }
 
+/* Which fds come with which kind and flags, and what else managed grants have. */
+static void managed_and_kept(void **state)
+{
+	static const enum rssb_grant_kind kinds[] = { RSSB_PROGRAM_ONLY, RSSB_MANAGED };
+	struct rssb_acquire_options o = { .size = sizeof(o), .steering = &steering };
+	struct rssb_fds fds = RSSB_FDS_INIT;
+	struct fake_broker b = { 0 };
+	struct rssb_stats stats;
+	struct rssb *c;
+
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	for (size_t i = 0; i < 2; i++) {
+		o.kind = kinds[i];
+		o.flags = RSSB_GRANT_STATS;
+		assert_int_equal(rssb_acquire(c, &o, &fds, NULL), 0);
+		expect_open(&fds, false);
+		rssb_fds_close(&fds);
+		o.flags = RSSB_GRANT_KEEP;
+		assert_int_equal(rssb_acquire(c, &o, &fds, NULL), 0);
+		assert_true(fds.prog >= 0 && fds.lease < 0 && fds.config < 0);
+		rssb_fds_close(&fds);
+	}
+	assert_int_equal(rssb_update(c, 1, NULL, &steering), 0);
+	assert_int_equal(rssb_update(c, 0, "web", &steering), 0);
+	assert_int_equal(rssb_stats(c, 0, "web", &stats), 0);
+	assert_int_equal(stats.hashed[8], 8);
+	assert_int_equal(stats.fallback[RSSB_BAD_CONFIG], 3);
+	assert_int_equal(stats.queue[255].bytes, 2550);
+	assert_int_equal(stats.entry[127].packets, 127);
+	rssb_close(c);
+	fake_broker_stop(&b);
+	assert_int_equal(b.refused, 0);
+	assert_int_equal(b.requests, 7);
+}
+
 /* --- wrong answers to an ACQUIRE ------------------------------------------ */
 
 static void spoil_op(struct answer *a)
@@ -122,7 +158,7 @@ static void spoil_one_byte(struct answer *a)
 
 static void spoil_long(struct answer *a)
 {
-	a->len = 1000;
+	a->len = RSSB_REPLY_MAX + 1;
 }
 
 static void spoil_empty(struct answer *a)
@@ -332,7 +368,7 @@ static void refusals_become_errors(void **state)
 {
 	static const int want[] = { 0,	     -EPROTO,	 -EPROTONOSUPPORT, -ENOSYS, -EINVAL,
 				    -EACCES, -ENOENT,	 -ENOENT,	   -EEXIST, -EAGAIN,
-				    -EDQUOT, -EREMOTEIO, -EPROTO };
+				    -EDQUOT, -EREMOTEIO, -EOPNOTSUPP,	   -EPROTO };
 
 	for (status = RSSB_MALFORMED; status < sizeof(want) / sizeof(want[0]); status++) {
 		struct fake_broker b = { .spoil = spoil_status };
@@ -506,6 +542,7 @@ static void bad_arguments(void **state)
 	assert_int_equal(rssb_acquire(c, &o, &fds, NULL), -EINVAL);                                \
 	assert_true(rssb_reason(c)[0])
 	REFUSED(size, 4);
+	REFUSED(flags, 4);
 	REFUSED(label, "");
 	REFUSED(label, "12345678901234567");
 	REFUSED(label, "a b");
@@ -515,6 +552,8 @@ static void bad_arguments(void **state)
 #undef REFUSED
 	assert_int_equal(rssb_release(c, 0, NULL), -EINVAL);
 	assert_int_equal(rssb_release(c, 1, "web"), -EINVAL);
+	assert_int_equal(rssb_update(c, 0, NULL, &steering), -EINVAL);
+	assert_int_equal(rssb_update(c, 1, NULL, &no_key), -EINVAL);
 	assert_int_equal(rssb_acquire(c, &ok, &fds, NULL), 0);
 	rssb_fds_close(&fds);
 	rssb_close(c);
@@ -552,6 +591,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(right_answers),
+		cmocka_unit_test(managed_and_kept),
 		cmocka_unit_test(wrong_answers),
 		cmocka_unit_test(fds_where_none_belong),
 		cmocka_unit_test(refusals_become_errors),
