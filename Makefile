@@ -140,7 +140,7 @@ check: deps
 	+tests/setup/check.sh $(if $(SAN),SAN=1)
 
 demo: deps
-	+$(MAKE) all test-programs
+	+$(MAKE) all $(B)/tests/tools/demo_client
 	tests/setup/demo.sh $(B)
 
 # --- the rest ---------------------------------------------------------------

@@ -57,27 +57,37 @@ def wait_for(condition, what, timeout_s=10.0):
 class World:
     """Use it with `with`; what was started in it ends with it."""
 
-    def __enter__(self):
-        self.dir = Path(tempfile.mkdtemp(prefix="rssb-test."))
-        self.dir.chmod(0o711)
-        self.tree = self.dir / "tree"
+    def __init__(self):
         self.processes = []
+        self.dir = Path(tempfile.mkdtemp(prefix="rssb-test."))
+        self.tree = self.dir / "tree"
+        self._holder = None
+
+    def __enter__(self):
+        try:
+            self._set_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _set_up(self):
+        self.dir.chmod(0o711)
         self._holder = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation",
              "private", "sh", "-c", SETUP, "sh", self.dir, ROOT],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         )  # fmt: skip
         if self._holder.stdout.readline() != b"ready\n":
-            self.__exit__()
             raise RuntimeError("the namespaces could not be set up")
-        return self
 
     def __exit__(self, *_):
         for process in reversed(self.processes):
             stop(process)
-        self._holder.kill()
-        self._holder.wait()
-        self._holder.stdout.close()
+        if self._holder:
+            self._holder.kill()
+            self._holder.wait()
+            self._holder.stdout.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def inside(self, path):
