@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""A broker that does what a test tells it, for failures that the real one shows rarely.
+
+It answers ACQUIRE alone, by a script: each item is a status (docs/protocol.md),
+or HANG_UP.  When the script is over every request succeeds.  Its fds are memfds
+and a pipe: they can be counted and inherited, and steer nothing.
+"""
+import os
+import socket
+import struct
+import threading
+
+OK, DENIED, BUSY, LIMIT, INTERNAL = 0, 5, 9, 10, 11
+HANG_UP = object()
+
+HEADER = struct.Struct("<IHHII")
+REPLY = struct.Struct("<HHI8s160s")
+MAGIC, VERSION = 0x42535352, 1
+OP_ACQUIRE, OP_REPLY = 3, 0x8000
+ROLES = bytes([1, 2, 3, 4, 5])
+OBJECT_ID = bytes(range(32))
+
+
+class FakeBroker:
+    """Use it with `with`."""
+
+    def __init__(self, path, script=(), retry_ms=0):
+        self.path = path
+        self.script = list(script)
+        self.retry_ms = retry_ms
+        self.requests = 0
+        self._grants = 0
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self._listener.bind(str(self.path))
+        os.chmod(self.path, 0o666)
+        self._listener.listen()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        os.unlink(self.path)
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            with peer:
+                while self._answer(peer):
+                    pass
+
+    def _answer(self, peer):
+        request = peer.recv(4096)
+        if not request:
+            return False
+        magic, _, op, length, tag = HEADER.unpack_from(request)
+        assert (magic, op, length) == (MAGIC, OP_ACQUIRE, len(request))
+        self.requests += 1
+        status = self.script.pop(0) if self.script else OK
+        if status is HANG_UP:
+            return False
+        if status == OK:
+            self._grant(peer, tag)
+        else:
+            peer.send(self._reply(tag, status, b"", 0, b"as the script says"))
+        return True
+
+    def _reply(self, tag, status, roles, n_fds, reason, body=b""):
+        length = HEADER.size + REPLY.size + len(body)
+        header = HEADER.pack(MAGIC, VERSION, OP_ACQUIRE | OP_REPLY, length, tag)
+        return header + REPLY.pack(status, n_fds, self.retry_ms, roles, reason) + body
+
+    def _grant(self, peer, tag):
+        lease, ours = os.pipe()
+        fds = [os.memfd_create(name) for name in ("prog", "config", "key", "table")] + [lease]
+        self._grants += 1
+        body = struct.pack("<Q", self._grants) + OBJECT_ID
+        socket.send_fds(peer, [self._reply(tag, OK, ROLES, len(fds), b"", body)], fds)
+        for fd in [*fds, ours]:
+            os.close(fd)
