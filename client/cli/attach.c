@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rssb attach and rssb detach: steering for a VMM that knows none.  The set is
- * got before the tap is touched, so that a queue is open as shortly as can be.
+ * rssb attach and rssb detach: steering for a VMM that knows none.  The tap comes
+ * first, so that no grant is made for one that cannot be steered.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,34 +16,34 @@
 static const struct option attach_options[] = {
 	{ "fd", required_argument, NULL, 'f' },
 	{ "label", required_argument, NULL, 'l' },
+	{ "managed", no_argument, NULL, 'm' },
+	{ "stats", no_argument, NULL, 's' },
 	CLI_OPTIONS_END,
 };
 
 static const struct cli_usage attach_usage = {
 	.name = "attach",
-	.shorts = ":hf:l:",
+	.shorts = ":hf:l:ms",
 	.options = attach_options,
-	.help = "usage: rssb attach IFNAME STEERING\n"
-		"       rssb attach --fd N STEERING\n"
+	.help = "usage: rssb attach IFNAME STEERING [--managed] [--stats] [--label L]\n"
+		"       rssb attach --fd N STEERING [--managed] [--stats] [--label L]\n"
 		"\n"
 		"Puts a steering program on a multi-queue tap, in the place of what was there,\n"
 		"for a VMM that knows no RSS.  It stays until it is replaced, rssb detach, or\n"
-		"the end of the tap; its steering cannot be changed.\n"
+		"the end of the tap.\n"
 		"\n"
 		"IFNAME is a tap that you may open.  A queue of it is opened and detached at\n"
 		"once; packets that the kernel steers there in between are lost.  With --fd\n"
 		"none is: N is an inherited fd of one of the tap's queues.\n"
 		"\n"
 		"  --fd N      use this open queue\n"
-		"  --label L   the grant's label, while rssb attach runs\n"
+		"  --managed   its steering can be changed by rssb update\n"
+		"  --stats     it counts packets, for rssb top\n"
+		"  --label L   1-16 of A-Z a-z 0-9 . _ - to name the grant by\n"
 		"\n"
-		"STEERING is one argument in the words of ethtool -X:\n"
-		"  equal N | weight W0 W1 ... | table Q,Q,...   which queues, how often\n"
-		"  start N           equal and weight begin at queue N\n"
-		"  hkey aa:bb:...    the key, 40 bytes (default: a random one)\n"
-		"  default-queue N   for packets of no enabled hash type (default: 0)\n"
-		"  hash-types LIST   of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex,\n"
-		"                    or all (the default) or none\n",
+		"With any of the last three the grant is printed and lives until rssb release;\n"
+		"without, it ends with rssb attach, and its steering is fixed.\n"
+		"\n" STEERING_HELP("a random one"),
 };
 
 static const struct option detach_options[] = {
@@ -64,114 +66,151 @@ static const struct cli_usage detach_usage = {
 
 /* Which tap: by name, or by an inherited fd. */
 struct target {
-	const char *ifname;  /* NULL: fd */
-	const char *fd_text; /* NULL: ifname */
-	int fd;		     /* borrowed */
+	const char *fd_text; /* NULL: by name */
+	int queue;	     /* one of the tap's; owned if it was opened by name */
 };
-
-/* Takes the first word for the name unless there was --fd. */
-static int target_parse(const struct cli_usage *usage, struct target *t, int *argc, char ***argv)
-{
-	char *end;
-	long fd;
-
-	if (!t->fd_text) {
-		if (*argc < 1)
-			return cli_misuse(usage, "which interface?");
-		t->ifname = (*argv)[0];
-		(*argc)--;
-		(*argv)++;
-		return CLI_GO_ON;
+#define TARGET_INIT                                                                                \
+	{                                                                                          \
+		.queue = -1                                                                        \
 	}
-	fd = strtol(t->fd_text, &end, 10);
-	if (*end || end == t->fd_text || fd < 0 || fd > INT32_MAX)
-		return cli_misuse(usage, "--fd: %s: not the number of an fd", t->fd_text);
-	t->fd = (int)fd;
-	return CLI_GO_ON;
+
+static void target_done(struct target *t)
+{
+	if (!t->fd_text)
+		fd_closep(&t->queue);
 }
 
-/* Sets what steers the tap; prog -1: the kernel. */
-static int target_steer(const struct cli_usage *usage, const struct target *t, int prog)
+/* CLI_GO_ON with a tap that can be steered, or the status to end with. */
+static int target_open(const struct cli_usage *usage, struct target *t, const char *ifname)
 {
-	_cleanup_fd_ int own = -1;
+	char reason[256], *end;
+	long fd;
+	int r;
+
+	if (t->fd_text) {
+		fd = strtol(t->fd_text, &end, 10);
+		if (*end || end == t->fd_text || fd < 0 || fd > INT32_MAX)
+			return cli_misuse(usage, "--fd: %s: not the number of an fd", t->fd_text);
+		t->queue = (int)fd;
+		r = tap_check(t->queue, reason, sizeof(reason));
+	} else {
+		r = tap_open(&t->queue, ifname, reason, sizeof(reason));
+	}
+	return r ? cli_fail(usage->name, "%s", reason) : CLI_GO_ON;
+}
+
+/* What attach is to ask the broker for. */
+struct wish {
+	bool managed, stats;
+	const char *label; /* NULL: none */
+	struct steering steering;
+};
+
+static int acquire(struct rssb *c, const struct wish *wish, struct rssb_fds *ret,
+		   struct rssb_grant *ret_grant)
+{
+	bool keep = wish->managed || wish->stats || wish->label;
+	struct rssb_steering view = steering_view(&wish->steering);
+	const struct rssb_acquire_options options = {
+		.size = sizeof(options),
+		.kind = wish->managed ? RSSB_MANAGED : RSSB_PROGRAM_ONLY,
+		.flags = (wish->stats ? RSSB_GRANT_STATS : 0u) | (keep ? RSSB_GRANT_KEEP : 0u),
+		.steering = &view,
+		.label = wish->label,
+	};
+	int r = rssb_acquire(c, &options, ret, ret_grant);
+
+	if (!keep)
+		ret_grant->id = 0; /* it ends with its lease, that is with us */
+	return r;
+}
+
+/* A kept grant that steers nothing would stay for nobody. */
+static int attach_set(struct rssb *c, const struct target *t, const struct wish *wish)
+{
+	struct rssb_fds fds = RSSB_FDS_INIT;
+	struct rssb_grant grant = { 0 };
 	char reason[256];
 	int r;
 
-	if (t->ifname)
-		r = tap_open(&own, t->ifname, reason, sizeof(reason));
-	else
-		r = tap_check(t->fd, reason, sizeof(reason));
-	if (!r)
-		r = tap_steer(t->ifname ? own : t->fd, prog, reason, sizeof(reason));
-	return r ? cli_fail(usage->name, "%s", reason) : CLI_OK;
-}
-
-static int acquire(struct cli *cli, const struct steering *steering, const char *label,
-		   struct rssb_fds *ret)
-{
-	struct rssb_steering view = steering_view(steering);
-	const struct rssb_acquire_options options = {
-		.size = sizeof(options),
-		.kind = RSSB_PROGRAM_ONLY,
-		.steering = &view,
-		.label = label,
-	};
-	struct rssb *c = NULL;
-	int status = cli_connect(cli, attach_usage.name, &c);
-
-	if (status)
-		return status;
-	if (rssb_acquire(c, &options, ret, NULL))
-		status = cli_fail(attach_usage.name, "%s", rssb_reason(c));
-	rssb_close(c);
-	return status;
-}
-
-static int attach(struct cli *cli, const struct target *t, const char *text, const char *label)
-{
-	struct rssb_fds fds = RSSB_FDS_INIT;
-	struct steering steering;
-	char reason[256];
-	int status;
-
-	if (steering_parse(&steering, text, reason, sizeof(reason)) ||
-	    steering_complete(&steering, reason, sizeof(reason)))
-		return cli_misuse(&attach_usage, "%s", reason);
-	status = acquire(cli, &steering, label, &fds);
-	explicit_bzero(&steering, sizeof(steering)); /* the key */
-	if (status == CLI_OK)
-		status = target_steer(&attach_usage, t, fds.prog);
+	if (acquire(c, wish, &fds, &grant))
+		return cli_fail(attach_usage.name, "%s", rssb_reason(c));
+	r = tap_steer(t->queue, fds.prog, reason, sizeof(reason));
 	rssb_fds_close(&fds);
+	if (r && grant.id)
+		rssb_release(c, grant.id, NULL);
+	if (r)
+		return cli_fail(attach_usage.name, "%s", reason);
+	if (grant.id)
+		printf("grant %" PRIu64 "%s%s\n", grant.id, wish->label ? " " : "",
+		       wish->label ? wish->label : "");
+	return CLI_OK;
+}
+
+static int attach(struct cli *cli, struct target *t, const char *ifname, struct wish *wish)
+{
+	struct rssb *c = NULL;
+	int status = target_open(&attach_usage, t, ifname);
+
+	if (status != CLI_GO_ON)
+		return status;
+	status = cli_connect(cli, attach_usage.name, &c);
+	if (status == CLI_OK)
+		status = attach_set(c, t, wish);
+	rssb_close(c);
+	target_done(t);
 	return status;
+}
+
+static int attach_options_parse(int argc, char **argv, struct target *t, struct wish *wish)
+{
+	int opt;
+
+	while ((opt = cli_getopt(&attach_usage, argc, argv)) != -1) {
+		switch (opt) {
+		case 'f':
+			t->fd_text = optarg;
+			break;
+		case 'l':
+			wish->label = optarg;
+			break;
+		case 'm':
+			wish->managed = true;
+			break;
+		case 's':
+			wish->stats = true;
+			break;
+		default:
+			return cli_usage_status(opt);
+		}
+	}
+	return CLI_GO_ON;
 }
 
 int cmd_attach(struct cli *cli, int argc, char **argv)
 {
-	struct target t = { .fd = -1 };
-	const char *label = NULL;
-	int opt, status;
+	struct target t = TARGET_INIT;
+	struct wish wish = { 0 };
+	char reason[256];
+	int status = attach_options_parse(argc, argv, &t, &wish);
 
-	while ((opt = cli_getopt(&attach_usage, argc, argv)) != -1) {
-		if (opt == 'f')
-			t.fd_text = optarg;
-		else if (opt == 'l')
-			label = optarg;
-		else
-			return cli_usage_status(opt);
-	}
-	argc -= optind;
-	argv += optind;
-	status = target_parse(&attach_usage, &t, &argc, &argv);
 	if (status != CLI_GO_ON)
 		return status;
-	if (argc != 1)
-		return cli_misuse(&attach_usage, "needs STEERING as one argument");
-	return attach(cli, &t, argv[0], label);
+	if (argc - optind != (t.fd_text ? 1 : 2))
+		return cli_misuse(&attach_usage, "needs %sSTEERING as one argument",
+				  t.fd_text ? "" : "IFNAME, and ");
+	if (steering_parse(&wish.steering, argv[argc - 1], reason, sizeof(reason)) ||
+	    steering_complete(&wish.steering, reason, sizeof(reason)))
+		return cli_misuse(&attach_usage, "%s", reason);
+	status = attach(cli, &t, argv[optind], &wish);
+	explicit_bzero(&wish, sizeof(wish)); /* the key */
+	return status;
 }
 
 int cmd_detach(struct cli *cli, int argc, char **argv)
 {
-	struct target t = { .fd = -1 };
+	struct target t = TARGET_INIT;
+	char reason[256];
 	int opt, status;
 
 	while ((opt = cli_getopt(&detach_usage, argc, argv)) != -1) {
@@ -179,12 +218,16 @@ int cmd_detach(struct cli *cli, int argc, char **argv)
 			return cli_usage_status(opt);
 		t.fd_text = optarg;
 	}
-	argc -= optind;
-	argv += optind;
-	status = target_parse(&detach_usage, &t, &argc, &argv);
+	if (argc - optind != (t.fd_text ? 0 : 1))
+		return cli_misuse(&detach_usage, "which interface?%s",
+				  t.fd_text ? " give --fd or its name" : "");
+	status = target_open(&detach_usage, &t, argv[optind]);
 	if (status != CLI_GO_ON)
 		return status;
-	if (argc)
-		return cli_misuse(&detach_usage, "%s: one word too many", argv[0]);
-	return target_steer(&detach_usage, &t, -1);
+
+	status = CLI_OK;
+	if (tap_steer(t.queue, -1, reason, sizeof(reason)))
+		status = cli_fail(detach_usage.name, "%s", reason);
+	target_done(&t);
+	return status;
 }

@@ -27,14 +27,7 @@ static const struct cli_usage usage = {
 		"\n"
 		"  --proto P  tcp (the default with ports), udp, none (without ports)\n"
 		"  --json     for programs\n"
-		"\n"
-		"STEERING is one argument in the words of ethtool -X:\n"
-		"  equal N | weight W0 W1 ... | table Q,Q,...   which queues, how often\n"
-		"  start N           equal and weight begin at queue N\n"
-		"  hkey aa:bb:...    the key, 40 bytes (default: Microsoft's test key)\n"
-		"  default-queue N   for packets of no enabled hash type (default: 0)\n"
-		"  hash-types LIST   of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex,\n"
-		"                    or all (the default) or none\n",
+		"\n" STEERING_HELP("Microsoft's test key"),
 };
 
 /* Where a flow goes; -1: nothing says. */

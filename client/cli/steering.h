@@ -22,6 +22,16 @@
 
 #include "rssb.h"
 
+/* The same for a command's --help; key_default says what no hkey means. */
+#define STEERING_HELP(key_default)                                                                 \
+	"STEERING is one argument in the words of ethtool -X:\n"                                   \
+	"  equal N | weight W0 W1 ... | table Q,Q,...   which queues, how often\n"                 \
+	"  start N           equal and weight begin at queue N\n"                                  \
+	"  hkey aa:bb:...    the key, 40 bytes (default: " key_default ")\n"                       \
+	"  default-queue N   for packets of no enabled hash type (default: 0)\n"                   \
+	"  hash-types LIST   of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex,\n"              \
+	"                    or all (the default) or none\n"
+
 struct steering {
 	uint32_t hash_types;
 	uint16_t queues; /* the highest queue it names, and one */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb update: other steering for a managed grant, while packets flow. */
+#include <string.h>
+
+#include "commands.h"
+#include "grant_name.h"
+#include "steering.h"
+
+static const struct option options[] = {
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "update",
+	.shorts = ":h",
+	.options = options,
+	.help = "usage: rssb update GRANT STEERING\n"
+		"\n"
+		"Replaces all the steering of a managed grant of yours (as root: anybody's):\n"
+		"what STEERING does not say gets its default, the key a new random one.\n"
+		"\n"
+		"GRANT is its id, if it is all digits, else its label.\n"
+		"\n" STEERING_HELP("a random one"),
+};
+
+static int update(struct cli *cli, const struct grant_name *grant, const struct steering *steering,
+		  const char *text)
+{
+	struct rssb_steering view = steering_view(steering);
+	struct rssb *c = NULL;
+	int status = cli_connect(cli, usage.name, &c);
+
+	if (status)
+		return status;
+	if (rssb_update(c, grant->id, grant->label, &view))
+		status = cli_fail(usage.name, "%s: %s", text, rssb_reason(c));
+	rssb_close(c);
+	return status;
+}
+
+int cmd_update(struct cli *cli, int argc, char **argv)
+{
+	struct grant_name grant;
+	struct steering steering;
+	char reason[256];
+	int opt, status;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1)
+		return cli_usage_status(opt);
+	if (argc - optind != 2)
+		return cli_misuse(&usage, "needs GRANT, and STEERING as one argument");
+	if (grant_name_parse(&grant, argv[optind]))
+		return cli_misuse(&usage, "%s: neither a grant's id nor a label", argv[optind]);
+	if (steering_parse(&steering, argv[optind + 1], reason, sizeof(reason)) ||
+	    steering_complete(&steering, reason, sizeof(reason)))
+		return cli_misuse(&usage, "%s", reason);
+
+	status = update(cli, &grant, &steering, argv[optind]);
+	explicit_bzero(&steering, sizeof(steering)); /* the key */
+	return status;
+}
