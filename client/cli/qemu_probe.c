@@ -67,15 +67,15 @@ static int child_start(struct child *child, const char *binary)
 	return r;
 }
 
-/* Waits for it to end; one that does not is killed. */
-static void child_end(struct child *child)
+/* Gives it this time to end, then kills it. */
+static void child_end(struct child *child, int timeout_ms)
 {
 	_cleanup_fd_ int pidfd = -1;
 	struct pollfd p = { .events = POLLIN };
 
 	if (child->pid > 0) {
 		p.fd = pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-		if (pidfd < 0 || poll(&p, 1, QUIT_MS) != 1)
+		if (pidfd < 0 || poll(&p, 1, timeout_ms) != 1)
 			kill(child->pid, SIGKILL);
 		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
 			;
@@ -222,7 +222,7 @@ int qemu_probe(struct qemu_probe *ret, const char *binary, struct json_object *d
 		r = child_ask(&p, &child, drivers);
 	if (r && child.errors >= 0)
 		complaint = child_complaint(&child);
-	child_end(&child);
+	child_end(&child, r ? 0 : QUIT_MS);
 	if (r) {
 		*ret_why = mem_format("%s cannot be asked: %s", binary,
 				      complaint ? complaint : reason(r));

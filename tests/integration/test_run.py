@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: MIT
+"""rssb run as a command: what is inherited, what is waited for, how it fails.
+
+The "QEMU" that is executed is mostly a script which reports what it was given;
+what it answers to a probe it asks the real one.  The broker follows a script too.
+"""
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from fake_broker import BUSY, DENIED, HANG_UP, INTERNAL, LIMIT, FakeBroker
+
+# Prints its arguments and what each inherited fd above 2 is.
+REPORT = """#!/usr/bin/python3
+import json, os, sys
+if "-machine" in sys.argv and "none" in sys.argv:
+    os.execv(os.environ["REAL_QEMU"], sys.argv)
+fds = {}
+for fd in map(int, os.listdir("/proc/self/fd")):
+    try:
+        if fd > 2:
+            fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        pass
+print(json.dumps({"argv": sys.argv[1:], "fds": fds}))
+"""
+NET = ["-device", "virtio-net-pci,rss=on"]
+NET_JSON = ["-device", '{"driver":"virtio-net-pci","rss":true,"id":"net0"}']
+NO_NET = ["-S", "-no-user-config", "-nodefaults", "-machine", "q35", "-daemonize"]
+
+
+class Run:
+    """rssb run, with a broker's socket and a QEMU that reports."""
+
+    def __init__(self, directory, build, qemu):
+        self.rssb = build / "rssb"
+        self.socket = directory / "sock"
+        self.qemu = directory / "qemu-system-x86_64"
+        self.qemu.write_text(REPORT)
+        self.qemu.chmod(0o755)
+        self.env = {**os.environ, "RSSB_SOCKET": str(self.socket), "REAL_QEMU": str(qemu)}
+
+    def __call__(self, *options, command=None, **kwargs):
+        arguments = [self.rssb, "run", *options, "--", *(command or [])]
+        return subprocess.run(
+            list(map(str, arguments)), env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=60, check=False, **kwargs,
+        )  # fmt: skip
+
+    def reports(self, *options, arguments, prefix=()):
+        """Runs it; returns what the QEMU was given, and stderr."""
+        done = self(*options, command=[*prefix, self.qemu, *arguments])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), done.stderr
+
+    def fails(self, *options, arguments=None, command=None, status=1):
+        """Runs it; returns the one line it says."""
+        done = self(*options, command=command or [self.qemu, *arguments])
+        assert (done.returncode, done.stdout) == (status, "")
+        assert done.stderr.startswith("rssb: run: ") and done.stderr.count("\n") == 1, done.stderr
+        return done.stderr
+
+
+@pytest.fixture
+def run(tmp_path, build, qemu):
+    return Run(tmp_path, build, qemu)
+
+
+@pytest.fixture
+def broker(run):
+    with FakeBroker(run.socket) as broker:
+        yield broker
+
+
+def fds_of(report):
+    return [int(fd) for fd in json.loads(report["argv"][-1])["ebpf-rss-fds"]]
+
+
+def test_one_set_is_inherited(run, broker):
+    """Four fds in QEMU's order and the lease; nothing else, the connection neither."""
+    report, said = run.reports(arguments=NET)
+    names = [report["fds"].pop(str(fd)) for fd in fds_of(report)]
+    assert [name.split()[0] for name in names] == [
+        "/memfd:prog", "/memfd:config", "/memfd:key", "/memfd:table"]  # fmt: skip
+    assert [target.split(":")[0] for target in report["fds"].values()] == ["pipe"]
+    assert said == "" and broker.requests == 1
+
+
+def test_each_device_has_its_own(run, broker):
+    report, _ = run.reports(arguments=[*NET_JSON, *NET_JSON, *NET_JSON])
+    sets = [json.loads(word)["ebpf-rss-fds"] for word in report["argv"] if word[0] == "{"]
+    assert len({fd for fds in sets for fd in fds}) == 12
+    assert len(report["fds"]) == 15
+
+
+def test_only_what_needs_fds_gets_them(run, broker):
+    given = ["-device", '{"driver":"virtio-net-pci","rss":true,"ebpf-rss-fds":["7","8","9","10"]}']
+    report, _ = run.reports(arguments=[*given, "-device", "edu", *NET_JSON])
+    assert report["argv"][:4] == [*given, "-device", "edu"]
+    assert broker.requests == 1
+    report, _ = run.reports(arguments=given)
+    assert report["argv"] == given and not report["fds"] and broker.requests == 1
+
+
+def test_verbose_says_what_is_done(run, broker):
+    report, said = run.reports("--verbose", arguments=NET_JSON)
+    fds = " ".join(map(str, fds_of(report)))
+    assert f"net0: fds {fds}, lease " in said and "grant 1" in said and "QEMU 10." in said
+
+
+def test_rss_for_all(run, broker):
+    report, _ = run.reports("--rss", arguments=["-device", "virtio-net-pci,mq=on"])
+    device = json.loads(report["argv"][1])
+    assert device["rss"] is True and device["mq"] is True and len(device["ebpf-rss-fds"]) == 4
+
+
+def test_needed_or_not(run, broker):
+    """libvirt asks an emulator for its capabilities like this."""
+    report, said = run.reports("--if-needed", arguments=NO_NET)
+    assert report == {"argv": NO_NET, "fds": {}} and said == ""
+    why = run.fails(arguments=NO_NET)
+    assert "no virtio-net device has rss on" in why and "--if-needed" in why
+    assert "-readconfig" in run.fails(arguments=["-readconfig", "file"])
+    assert broker.requests == 0
+
+
+def test_help_of_qemu(run, broker):
+    report, _ = run.reports(arguments=["-device", "virtio-net-pci,rss=on,help"])
+    assert report["argv"] == ["-device", "virtio-net-pci,rss=on,help"] and broker.requests == 0
+
+
+def test_words_before_qemu(run, broker):
+    report, _ = run.reports(arguments=NET, prefix=["env", "-u", "HOME", "nice"])
+    assert len(report["fds"]) == 5 and len(fds_of(report)) == 4
+
+
+def test_which_word_is_qemu(run, broker, tmp_path):
+    kvm = tmp_path / "qemu-kvm"
+    kvm.symlink_to(run.qemu)
+    assert json.loads(run(command=[kvm, *NET]).stdout)["fds"]
+    other = tmp_path / "other"
+    other.symlink_to(run.qemu)
+    assert "--qemu" in run.fails(command=[other, *NET])
+    assert json.loads(run("--qemu", command=[other, *NET]).stdout)["fds"]
+
+
+@pytest.mark.parametrize("script", [[BUSY], [LIMIT, LIMIT], [HANG_UP, BUSY, HANG_UP]])
+def test_passing_trouble_is_waited_out(run, script):
+    with FakeBroker(run.socket, script, retry_ms=20) as broker:
+        report, said = run.reports(arguments=NET)
+    assert len(report["fds"]) == 5 and said == ""
+    assert broker.requests == len(script) + 1
+
+
+def test_a_restarting_broker_is_waited_for(run):
+    command = [run.rssb, "run", "--", run.qemu, *NET_JSON]
+    with subprocess.Popen(command, env=run.env, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(0.5)
+        assert process.poll() is None
+        with FakeBroker(run.socket):
+            report = json.loads(process.communicate(timeout=20)[0])
+    assert process.returncode == 0 and len(report["fds"]) == 5
+
+
+@pytest.mark.parametrize("status", [BUSY, LIMIT])
+def test_the_wait_ends(run, status):
+    with FakeBroker(run.socket, [status] * 1000, retry_ms=30) as broker:
+        before = time.monotonic()
+        assert "as the script says" in run.fails("--wait", "0.5", arguments=NET)
+        assert 0.5 <= time.monotonic() - before < 3
+        assert 5 <= broker.requests < 30
+
+
+def test_no_wait(run):
+    with FakeBroker(run.socket, [BUSY] * 1000) as broker:
+        run.fails("--wait", "0", arguments=NET)
+        assert broker.requests == 1
+
+
+@pytest.mark.parametrize("status", [DENIED, INTERNAL])
+def test_refusals_are_not_waited_out(run, status):
+    with FakeBroker(run.socket, [status]) as broker:
+        assert "as the script says" in run.fails(arguments=NET)
+        assert broker.requests == 1
+
+
+def test_half_of_the_sets_is_none(run):
+    """The second device gets nothing: then the first gives back what it got."""
+    with FakeBroker(run.socket, [0, DENIED]):
+        report, said = run.reports("--optional", arguments=[*NET_JSON, *NET_JSON])
+    assert report == {"argv": [*NET_JSON, *NET_JSON], "fds": {}}
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "options, arguments",
+    [
+        (["--wait", "0.1"], NET),
+        (["--wait", "0.1"], NET_JSON),
+        ([], NO_NET),
+        (["--no-probe"], NET),
+    ],
+)
+def test_optional_goes_on_unchanged(run, options, arguments):
+    report, said = run.reports("--optional", *options, arguments=arguments)
+    assert report == {"argv": arguments, "fds": {}}
+    assert said.startswith("rssb: run: warning: ") and said.count("\n") == 1
+
+
+def test_optional_without_a_qemu(run):
+    done = run("--optional", command=["echo", "-device", "x"])
+    assert (done.returncode, done.stdout) == (0, "-device x\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_probe(run, broker, tmp_path):
+    """JSON needs none, k=v does."""
+    run.env["REAL_QEMU"] = "/bin/false"
+    report, _ = run.reports("--no-probe", arguments=NET_JSON)
+    assert len(report["fds"]) == 5
+    assert "--no-probe" in run.fails("--no-probe", arguments=NET)
+    assert "cannot be asked" in run.fails(arguments=NET_JSON)
+
+
+def test_a_qemu_that_cannot_be_asked(run, broker):
+    for real, why in (("/bin/false", "ended without an answer"), ("/bin/cat", "invalid option")):
+        run.env["REAL_QEMU"] = real
+        assert why in run.fails(arguments=NET)
+    assert broker.requests == 0
+
+
+def test_a_qemu_that_never_answers(run, broker):
+    run.qemu.write_text("#!/bin/sh\nexec sleep 100\n")
+    before = time.monotonic()
+    assert "does not answer" in run.fails(arguments=NET)
+    assert time.monotonic() - before < 10
+
+
+def test_a_qemu_too_old(run, broker, build):
+    """What QEMU 7.2 answers, as far as it matters here."""
+    properties = '[{"name":"rss","type":"bool"},{"name":"mq","type":"bool"}]'
+    answers = [
+        '{"QMP":{"version":{"qemu":{"micro":9,"minor":2,"major":7},"package":""},"capabilities":[]}}',
+        '{"return":{}}', '{"return":{"arch":"x86_64"}}', f'{{"return":{properties}}}', '{"return":{}}',
+    ]  # fmt: skip
+    lines = "read line\n".join(f"echo '{answer}'\n" for answer in answers)
+    run.qemu.write_text(f"#!/bin/sh\n{lines}")
+    for arguments in (NET, NET_JSON):
+        why = run.fails(arguments=arguments)
+        assert "7.2" in why and "9.0" in why and "ebpf-rss-fds" in why
+    assert broker.requests == 0
+
+
+def test_order_that_cannot_be_kept(run, broker):
+    why = run.fails(arguments=[*NET, "-readconfig", "file"])
+    assert "-readconfig" in why and "JSON" not in why and "-device '{" in why
+    report, _ = run.reports(arguments=[*NET_JSON, "-readconfig", "file"])
+    assert len(report["fds"]) == 5
+
+
+def test_exec_fails(run, broker, tmp_path):
+    missing = tmp_path / "missing" / "qemu-system-x86_64"
+    assert "No such file" in run.fails(command=[missing, *NET])
+    assert "No such file" in run.fails("--if-needed", command=[missing])
+    assert "No such file" in run.fails("--no-probe", command=[missing, *NET_JSON])
+
+
+@pytest.mark.parametrize("options", [["--wait", "x"], ["--wait", "-1"], ["--wait"], ["--nope"]])
+def test_usage(run, options):
+    assert "--help" in run.fails(*options, command=["qemu-kvm"], status=2)
+
+
+def test_no_command(run):
+    done = run()
+    assert done.returncode == 2 and "which command?" in done.stderr
+
+
+def test_help(run):
+    done = run("--help")
+    assert done.returncode == 0 and "--optional" in done.stdout and done.stderr == ""
