@@ -21,6 +21,7 @@ static const struct command {
 	{ "info", cmd_info, "what the broker is and which objects it has" },
 	{ "release", cmd_release, "end a grant" },
 	{ "run", cmd_run, "start QEMU with steering sets for its devices" },
+	{ "top", cmd_top, "what a grant counts, live" },
 	{ "update", cmd_update, "change the steering of a managed grant" },
 };
 
