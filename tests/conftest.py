@@ -47,6 +47,17 @@ def pytest_collect_file(file_path, parent):
     return None
 
 
+def pytest_collection_modifyitems(items):
+    """The quick and near ones first: what they find explains the rest."""
+    folders = ["unit", "bpf", "integration", "e2e"]
+
+    def rank(item):
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        return folders.index(folder) if folder in folders else len(folders)
+
+    items.sort(key=rank)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     """No test hangs the run: after a while it fails where it stands."""

@@ -134,8 +134,7 @@ def test_random_key_and_table(guest, world, tap, build, rng):
 
 def test_steering_survives_the_broker(guest, broker, world, tap, build, rng):
     """What was handed over works on, and the guest may still change it."""
-    broker.process.terminate()
-    broker.process.wait(10)
+    broker.stop()
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss(IFACE, steering)
     check_steering(guest, world, tap, build, rng, steering)

@@ -8,6 +8,7 @@ It must never change anything outside: ending the world undoes all of it.
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
 
 CLONE_NEWNET = 0x40000000
+
+SANITIZER_REPORT = re.compile(r"(Address|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 
 # Makes the namespaces habitable; then they live as long as this shell.
 SETUP = """
@@ -177,6 +180,13 @@ class Broker:
                 stderr=log,
             )  # fmt: skip
         wait_for(self._is_up, "the broker's socket")
+
+    def stop(self):
+        """SIGTERM ends it well, and no sanitizer has anything to say."""
+        self.process.terminate()
+        status, log = self.process.wait(10), self.log.read_text()
+        assert status == 0, f"the broker ended with status {status}:\n{log}"
+        assert not SANITIZER_REPORT.search(log), log
 
     def _is_up(self):
         if self.process.poll() is not None:

@@ -28,7 +28,7 @@ case ${MAKEFLAGS:-} in
 *jobserver*) jobs= ;;
 *) jobs=-j$(nproc) ;;
 esac
-make ${jobs:+"$jobs"} ${san:+SAN=1} all test-programs
+make -s ${jobs:+"$jobs"} ${san:+SAN=1} all test-programs
 
 export RSSB_BUILD=build${san:+/san}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}

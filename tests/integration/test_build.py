@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""What `make` and `make install` leave behind, in a copy of the tree somewhere else.
+
+It must never build into, or install from, the tree that is being tested.
+"""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from world import ROOT
+
+# Installed, below the prefix.
+INSTALLED = {
+    "sbin/rss-broker",
+    "bin/rssb",
+    "lib/librssb.so.0",
+    "lib/librssb.so",
+    "lib/librssb.a",
+    "lib/pkgconfig/rssb.pc",
+    "include/rssb.h",
+}
+
+CLIENT_C = """
+#include <errno.h>
+#include <rssb.h>
+
+int main(void)
+{
+	struct rssb *broker = 0;
+	int r = rssb_connect(&broker, "/nonexistent/sock");
+
+	rssb_close(broker);
+	return r == -ENOENT ? 0 : 1;
+}
+"""
+
+
+def output_of(*command, **kwargs):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, **kwargs)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def make(tree, *arguments):
+    """A make of its own, whatever make runs these tests."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
+    return output_of("make", "-C", tree, *arguments, env={**env, "MAKELEVEL": "0"})
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """The files of this tree, built elsewhere."""
+    copy = tmp_path_factory.mktemp("build") / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+    make(copy, "-s", f"-j{os.cpu_count()}", "all")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def prefix(tree, tmp_path_factory):
+    destdir = tmp_path_factory.mktemp("destdir")
+    make(tree, "-s", "install", f"DESTDIR={destdir}", "PREFIX=/opt/rssb")
+    return destdir / "opt" / "rssb"
+
+
+def test_objects_are_reproducible(tree, build):
+    """The same bytes from another directory: an object is known by its hash."""
+    objects = sorted((tree / "build" / "bpf").glob("*.bpf.o"))
+    assert objects
+    for built in objects:
+        assert built.read_bytes() == (build / "bpf" / built.name).read_bytes(), built.name
+
+
+def test_second_make_does_nothing(tree):
+    assert "Nothing to be done" in make(tree, "all")
+
+
+def test_install_puts_everything_in_its_place(prefix):
+    files = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if not path.is_dir()}
+    assert INSTALLED <= files
+
+
+@pytest.mark.parametrize("program", ["sbin/rss-broker", "bin/rssb", "lib/librssb.so.0"])
+def test_hardening(prefix, program):
+    read = output_of("readelf", "-hldW", prefix / program)
+    assert re.search(r"Type:\s+DYN", read), "position independent"
+    assert "GNU_RELRO" in read
+    assert re.search(r"FLAGS.*\bNOW\b", read), "bound at start"
+    assert re.search(r"GNU_STACK\s.*\sRW\s", read), "stack not executable"
+    assert "__stack_chk_fail" in output_of("nm", "-D", prefix / program)
+
+
+def test_library_needs_libc_alone(prefix):
+    read = output_of("readelf", "-dW", prefix / "lib/librssb.so.0")
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", read)
+    assert [name for name in needed if not name.startswith(("libc.so", "ld-linux"))] == []
+    assert "[librssb.so.0]" in read, "the soname"
+
+
+def test_library_exports_versioned_rssb_symbols_alone(prefix):
+    lines = output_of("nm", "-D", "--defined-only", prefix / "lib/librssb.so.0").splitlines()
+    symbols = [line.split()[-1] for line in lines if line.split()[-2] != "A"]
+    assert symbols
+    assert [symbol for symbol in symbols if not re.match(r"rssb_\w+@@RSSB_", symbol)] == []
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_client_builds_against_what_is_installed(prefix, tmp_path, static):
+    source, program = tmp_path / "client.c", tmp_path / "client"
+    source.write_text(CLIENT_C)
+    env = {**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
+           "PKG_CONFIG_SYSROOT_DIR": str(prefix.parent.parent)}  # fmt: skip
+    flags = output_of("pkg-config", "--cflags", "--libs", "rssb", env=env).split()
+    output_of("cc", "-Wall", "-Werror", source, "-o", program, *(["-static"] if static else []), *flags)
+    output_of(program, env={**os.environ, "LD_LIBRARY_PATH": str(prefix / "lib")})
