@@ -119,9 +119,12 @@ $(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/librssb.map
 $(B)/librssb.so: $(B)/librssb.so.$(SOVERSION)
 	ln -sf $(<F) $@
 
-$(B)/rssb.pc: client/rssb.pc.in $(B)/flags
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+# make install may be given another PREFIX than make was.
+PC_EDIT = -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|'
+$(B)/rssb.pc: client/rssb.pc.in FORCE
+	@mkdir -p $(@D)
+	@sed $(PC_EDIT) $< | cmp -s - $@ || sed $(PC_EDIT) $< > $@
 
 # --- tests ----------------------------------------------------------------
 
