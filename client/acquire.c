@@ -48,8 +48,8 @@ static bool roles_right(const struct rssb_reply *reply, const struct rssb_acquir
 	size_t n = 1;
 
 	if (o->kind == RSSB_HANDOFF)
-		for (uint8_t role = RSSB_ROLE_CONFIG; role <= RSSB_ROLE_TABLE; role++)
-			roles[n++] = role;
+		for (unsigned role = RSSB_ROLE_CONFIG; role <= RSSB_ROLE_TABLE; role++)
+			roles[n++] = (uint8_t)role;
 	if (!(o->flags & RSSB_GRANT_KEEP))
 		roles[n++] = RSSB_ROLE_LEASE;
 	return reply->n_fds == n && !memcmp(reply->roles, roles, n);

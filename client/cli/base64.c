@@ -20,8 +20,8 @@ void base64_encode(char *ret, const void *data, size_t len)
 			group |= in[i + 2];
 		*ret++ = digits[group >> 18];
 		*ret++ = digits[group >> 12 & 63];
-		*ret++ = n > 1 ? digits[group >> 6 & 63] : '=';
-		*ret++ = n > 2 ? digits[group & 63] : '=';
+		*ret++ = n > 1 ? digits[group >> 6 & 63] : (char)'=';
+		*ret++ = n > 2 ? digits[group & 63] : (char)'=';
 	}
 	*ret = '\0';
 }

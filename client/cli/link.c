@@ -134,7 +134,7 @@ int link_get(struct link *ret, const char *ifname)
 	union {
 		struct nlmsghdr header;
 		char bytes[REPLY_MAX];
-	} reply;
+	} reply = { .header.nlmsg_len = 0 };
 	struct link link = { .owner = LINK_NOBODY, .group = LINK_NOBODY };
 	const size_t head = NLMSG_SPACE(sizeof(struct ifinfomsg));
 	size_t len = sizeof(reply);

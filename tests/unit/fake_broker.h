@@ -61,8 +61,8 @@ static inline void answer_acquire(struct answer *a, const struct rssb_request_ac
 	a->reply.acquire.grant_id = FAKE_GRANT_ID;
 	base->roles[base->n_fds++] = RSSB_ROLE_PROG;
 	if (request->kind == RSSB_KIND_HANDOFF)
-		for (uint8_t role = RSSB_ROLE_CONFIG; role <= RSSB_ROLE_TABLE; role++)
-			base->roles[base->n_fds++] = role;
+		for (unsigned role = RSSB_ROLE_CONFIG; role <= RSSB_ROLE_TABLE; role++)
+			base->roles[base->n_fds++] = (uint8_t)role;
 	if (!(request->flags & RSSB_ACQUIRE_KEEP))
 		base->roles[base->n_fds++] = RSSB_ROLE_LEASE;
 }

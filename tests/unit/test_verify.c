@@ -23,7 +23,7 @@ static int map_create(enum bpf_map_type type, const char *name, uint32_t value_s
 	char cut[BPF_OBJ_NAME_LEN] = { 0 };
 	int fd;
 
-	for (size_t i = 0; name[i] && i < sizeof(cut) - 1; i++)
+	for (size_t i = 0; i < sizeof(cut) - 1 && name[i]; i++)
 		cut[i] = name[i];
 	fd = bpf_map_create(type, cut, sizeof(uint32_t), value_size, max_entries, &opts);
 	assert_true(fd >= 0);
