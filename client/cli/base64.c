@@ -4,10 +4,12 @@
 
 #include <stdint.h>
 
+#define PAD 64
+
 void base64_encode(char *ret, const void *data, size_t len)
 {
 	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 	const uint8_t *in = data;
 
 	for (size_t i = 0; i < len; i += 3) {
@@ -20,8 +22,8 @@ void base64_encode(char *ret, const void *data, size_t len)
 			group |= in[i + 2];
 		*ret++ = digits[group >> 18];
 		*ret++ = digits[group >> 12 & 63];
-		*ret++ = n > 1 ? digits[group >> 6 & 63] : (char)'=';
-		*ret++ = n > 2 ? digits[group & 63] : (char)'=';
+		*ret++ = digits[n > 1 ? group >> 6 & 63 : PAD];
+		*ret++ = digits[n > 2 ? group & 63 : PAD];
 	}
 	*ret = '\0';
 }
