@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Asking a broker again while its failure is one that passes. */
+#include "asking.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "deadline.h"
+
+enum { RETRY_MS = 50, RETRY_MAX_MS = 500 };
+
+void asking_start(struct asking *a, int wait_ms)
+{
+	a->c = NULL;
+	a->connected = a->told = false;
+	a->pause_ms = RETRY_MS;
+	a->deadline = deadline_in(wait_ms);
+}
+
+void asking_done(struct asking *a)
+{
+	a->c = rssb_close(a->c);
+	a->connected = false;
+}
+
+const char *asking_reason(const struct asking *a)
+{
+	return a->c ? rssb_reason(a->c) : "there is no memory left";
+}
+
+/* Is this how a broker fails that is busy, or being restarted? */
+static bool passes(const struct asking *a, int r)
+{
+	switch (r) {
+	case -ECONNRESET:
+	case -EAGAIN:
+	case -EDQUOT:
+		return true;
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return !a->connected;
+	default:
+		return false;
+	}
+}
+
+/* False if the time is over. */
+static bool pause_before_retry(struct asking *a)
+{
+	uint32_t ms = a->connected && rssb_retry_ms(a->c) ? rssb_retry_ms(a->c) : a->pause_ms;
+	int64_t left = a->deadline - deadline_now_ms();
+	struct timespec t;
+
+	if (left <= 0)
+		return false;
+	if (!a->told && (a->verbose || isatty(STDERR_FILENO)))
+		cli_fail(a->what, "%s; waiting", asking_reason(a));
+	a->told = true;
+	if (ms > left)
+		ms = (uint32_t)left;
+	t = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+	nanosleep(&t, NULL);
+	a->pause_ms = a->pause_ms < RETRY_MAX_MS ? a->pause_ms * 2 : RETRY_MAX_MS;
+	return true;
+}
+
+static int connect_again(struct asking *a)
+{
+	int r;
+
+	asking_done(a);
+	r = rssb_connect(&a->c, a->socket);
+	a->connected = r == 0;
+	return r;
+}
+
+static int ask_once(struct asking *a, const struct rssb_acquire_options *options,
+		    struct rssb_fds *ret, struct rssb_grant *ret_grant)
+{
+	int r = a->connected ? 0 : connect_again(a);
+
+	return r ? r : rssb_acquire(a->c, options, ret, ret_grant);
+}
+
+int asking_acquire(struct asking *a, const struct rssb_acquire_options *options,
+		   struct rssb_fds *ret, struct rssb_grant *ret_grant)
+{
+	int r;
+
+	while ((r = ask_once(a, options, ret, ret_grant)) && passes(a, r)) {
+		a->connected = a->connected && r != -ECONNRESET;
+		if (!pause_before_retry(a))
+			break;
+	}
+	return r;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A broker that is asked for sets until it answers, or until a deadline: it
+ * may be busy, or being restarted.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rssb.h"
+
+struct asking {
+	const char *what;   /* the command that asks */
+	const char *socket; /* NULL: the default */
+	bool verbose;	    /* say on stderr that it waits, also when that is no terminal */
+
+	/* Its own. */
+	struct rssb *c; /* keeps the last reason even when it is no longer connected */
+	bool connected;
+	bool told;
+	uint32_t pause_ms;
+	int64_t deadline;
+};
+
+/* Of the fields above, what, socket and verbose are the caller's to set. */
+void asking_start(struct asking *a, int wait_ms);
+void asking_done(struct asking *a);
+
+/* As rssb_acquire(). */
+int asking_acquire(struct asking *a, const struct rssb_acquire_options *options,
+		   struct rssb_fds *ret, struct rssb_grant *ret_grant);
+
+/* Why the last call failed: one line. */
+const char *asking_reason(const struct asking *a);
