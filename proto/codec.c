@@ -180,6 +180,10 @@ static int header_check(const struct rssb_header *h, size_t len, struct rssb_ref
 		return rssb_refuse(why, RSSB_MALFORMED,
 				   "a message has at least %zu bytes, this has %zu", sizeof(*h),
 				   len);
+	if (len > RSSB_REQUEST_MAX)
+		return rssb_refuse(why, RSSB_MALFORMED,
+				   "a request has at most %u bytes, this has %zu", RSSB_REQUEST_MAX,
+				   len);
 	if (h->magic != RSSB_PROTO_MAGIC)
 		return rssb_refuse(why, RSSB_MALFORMED, "magic is 0x%08x, must be 0x%08x", h->magic,
 				   RSSB_PROTO_MAGIC);
@@ -250,6 +254,18 @@ static size_t reply_len(const struct op *op, unsigned status)
 	return op && status == RSSB_OK ? op->reply_len : sizeof(struct rssb_reply);
 }
 
+/* Whether each text in a reply to op ends within its field. */
+static bool reply_texts_end(const union rssb_reply_any *r, const struct op *op)
+{
+	if (r->base.reason[RSSB_REASON_MAX - 1])
+		return false;
+	if (op == &ops[RSSB_OP_INFO])
+		return !r->info.version[RSSB_NAME_MAX - 1];
+	if (op == &ops[RSSB_OP_OBJECT] || op == &ops[RSSB_OP_EXPORT])
+		return !r->object.name[RSSB_NAME_MAX - 1];
+	return true;
+}
+
 int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
 {
 	union rssb_reply_any r = { 0 };
@@ -268,7 +284,7 @@ int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
 	if (!(r.base.header.op & RSSB_OP_REPLY) || r.base.header.length != len ||
 	    len != reply_len(op, r.base.status))
 		return -EBADMSG;
-	if (r.base.n_fds > RSSB_FDS_MAX || r.base.reason[RSSB_REASON_MAX - 1])
+	if (r.base.n_fds > RSSB_FDS_MAX || !reply_texts_end(&r, op))
 		return -EBADMSG;
 	if (op && op->reply_swap)
 		op->reply_swap(&r);

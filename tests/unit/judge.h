@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A second judge of messages, on raw bytes and by docs/protocol.md's offsets.
+ * Must never call the codec, whose peer in tests it is.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline uint64_t judge_int(const uint8_t *b, size_t at, size_t size)
+{
+	uint64_t n = 0;
+
+	while (size--)
+		n = n << 8 | b[at + size];
+	return n;
+}
+
+static inline bool judge_zero(const uint8_t *b, size_t from, size_t to)
+{
+	while (from < to)
+		if (b[from++])
+			return false;
+	return true;
+}
+
+static inline bool judge_label(const uint8_t *b, size_t at)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t n = 0;
+
+	while (n < 16 && b[at + n] && strchr(allowed, b[at + n]))
+		n++;
+	return judge_zero(b, at + n, at + 16);
+}
+
+static inline bool judge_object(const uint8_t *b, size_t at)
+{
+	uint64_t by = judge_int(b, at, 2), abi = judge_int(b, at + 2, 2);
+
+	return judge_zero(b, at + 4, at + 8) &&
+	       ((by == 0 && abi == 1 && judge_zero(b, at + 8, at + 40)) || (by == 1 && abi == 0));
+}
+
+static inline bool judge_grant(const uint8_t *b, size_t at)
+{
+	return judge_label(b, at + 8) && (judge_int(b, at, 8) != 0) != (b[at + 8] != 0);
+}
+
+static inline bool judge_steering(const uint8_t *b, size_t at)
+{
+	uint64_t queues = judge_int(b, at + 4, 2), len = judge_int(b, at + 8, 2);
+	bool in_range = judge_int(b, at, 4) <= 0x1ff && queues >= 1 && queues <= 256 &&
+			judge_int(b, at + 6, 2) < queues && judge_int(b, at + 10, 2) == 40 &&
+			judge_zero(b, at + 12, at + 16) && len <= 128 &&
+			__builtin_popcountll(len) == 1;
+
+	for (size_t i = 0; in_range && i < len; i++)
+		in_range = judge_int(b, at + 56 + 2 * i, 2) < queues;
+	return in_range && judge_zero(b, at + 56 + 2 * len, at + 312);
+}
+
+static inline bool judge_acquire(const uint8_t *b)
+{
+	uint64_t kind = judge_int(b, 16, 2), flags = judge_int(b, 18, 2);
+	bool no_config = flags & 1, stats = flags & 2, keep = flags & 4;
+
+	return kind >= 1 && kind <= 3 && flags <= 7 && judge_zero(b, 20, 24) &&
+	       judge_object(b, 24) && judge_label(b, 64) && !(no_config && kind != 1) &&
+	       !(keep && kind == 1) && !(stats && judge_int(b, 24, 2) != 0) &&
+	       (no_config ? judge_zero(b, 80, 392) : judge_steering(b, 80));
+}
+
+static inline bool judge_header(const uint8_t *b, size_t len)
+{
+	return len >= 16 && judge_int(b, 0, 4) == 0x42535352 && judge_int(b, 4, 2) == 1 &&
+	       judge_int(b, 8, 4) == len;
+}
+
+/* Whether these bytes are a request that a broker must accept. */
+static inline bool judge_request(const uint8_t *b, size_t len)
+{
+	static const size_t lengths[] = { 0, 16, 24, 392, 40, 56, 352, 40 };
+	uint64_t op;
+
+	if (!judge_header(b, len))
+		return false;
+	op = judge_int(b, 6, 2);
+	if (op < 1 || op > 7 || len != lengths[op])
+		return false;
+	switch (op) {
+	case 2:
+		return judge_zero(b, 20, 24);
+	case 3:
+		return judge_acquire(b);
+	case 5:
+		return judge_object(b, 16);
+	case 6:
+		return judge_grant(b, 16) && judge_steering(b, 40);
+	default:
+		return op == 1 || judge_grant(b, 16);
+	}
+}
+
+/* Whether these bytes are a reply that a client must be able to read. */
+static inline bool judge_reply(const uint8_t *b, size_t len)
+{
+	static const size_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464 };
+	uint64_t op;
+	bool known;
+
+	if (len < 192 || !judge_header(b, len))
+		return false;
+	op = judge_int(b, 6, 2) & 0x7fff;
+	known = op >= 1 && op <= 7 && judge_int(b, 16, 2) == 0;
+	return (b[7] & 0x80) && len == (known ? lengths[op] : 192) && judge_int(b, 18, 2) <= 5 &&
+	       !b[191] && !(known && op == 1 && b[223]) &&
+	       !(known && (op == 2 || op == 5) && b[255]);
+}
