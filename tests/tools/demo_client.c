@@ -34,9 +34,14 @@ static int key_read(uint8_t key[RSSB_KEY_BYTES], const char *hex)
 {
 	if (strlen(hex) != 2 * RSSB_KEY_BYTES)
 		return -EINVAL;
-	for (size_t i = 0; i < RSSB_KEY_BYTES; i++)
-		if (sscanf(hex + 2 * i, "%2hhx", &key[i]) != 1)
+	for (size_t i = 0; i < RSSB_KEY_BYTES; i++) {
+		const char digits[] = { hex[2 * i], hex[2 * i + 1], '\0' };
+		char *end;
+
+		key[i] = (uint8_t)strtoul(digits, &end, 16);
+		if (*end)
 			return -EINVAL;
+	}
 	return 0;
 }
 
