@@ -30,6 +30,7 @@ static const struct {
 } kinds[] = {
 	{ RSSB_HANDOFF, "handoff" },
 	{ RSSB_PROGRAM_ONLY, "program-only" },
+	{ RSSB_MANAGED, "managed" },
 };
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))

@@ -135,13 +135,13 @@ class World:
 
     def packet_socket(self, ifname):
         """What is sent on it leaves by the interface: into the tap, that is to its reader."""
-        with self._network():
+        with self.network():
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             sock.bind((ifname, 0))
         return sock
 
     @contextlib.contextmanager
-    def _network(self):
+    def network(self):
         """This thread, for a moment, in the world's network namespace."""
         libc = ctypes.CDLL(None, use_errno=True)
         inside = f"/proc/{self._holder.pid}/ns/net"

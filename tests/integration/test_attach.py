@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""rssb attach and detach on real taps: every flow on the predicted queue, and every refusal.
+
+rssb runs as nobody without a capability, and owns the taps that it may steer.
+"""
+import os
+import random
+import socket
+
+import pytest
+
+import flows
+from tap_reader import TapReader
+from world import Broker, World
+
+QUEUES = 4
+FLOWS = 400
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def broker(world, build):
+    return Broker(world, build)
+
+
+@pytest.fixture
+def rssb(world, broker, build):
+    """Runs rssb as nobody; returns the CompletedProcess."""
+
+    def run(*args, **kwargs):
+        command = [world.inside(build) / "rssb", "--socket", broker.socket, *args]
+        return world.run(command, **{"unprivileged": True, "check": False, **kwargs})
+
+    return run
+
+
+@pytest.fixture
+def reader(world):
+    """A tap of nobody's whose four queues are read."""
+    world.tap("tap0")
+    with TapReader(world, "tap0", QUEUES) as reader:
+        yield reader
+    world.run(["ip", "link", "del", "tap0"])
+
+
+@pytest.fixture
+def rng():
+    """Another run every time; RSSB_SEED repeats one."""
+    seed = int(os.environ.get("RSSB_SEED") or random.SystemRandom().getrandbits(32))
+    print(f"RSSB_SEED={seed}")
+    return random.Random(seed)
+
+
+def ok(done):
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def refused(done, text, status=1):
+    """One line on stderr, the exit status, and nothing on stdout."""
+    assert done.stderr.startswith("rssb: ")
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout) == (status, "")
+
+
+def queue_counts(world, ifname):
+    """How many queues the kernel has attached, and how many detached ones."""
+    words = world.run(["ip", "-d", "link", "show", ifname]).stdout.split()
+    return tuple(int(words[words.index(name) + 1]) for name in ("numqueues", "numdisabled"))
+
+
+def test_every_flow_on_the_predicted_queue(world, rssb, reader, rng):
+    for table_len in (128, 8, 1):
+        steering = flows.Steering.random(rng, QUEUES, table_len)
+        sent = flows.random_flows(rng, FLOWS)
+        assert ok(rssb("attach", "tap0", steering.words())) == ""
+        assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+    assert queue_counts(world, "tap0") == (QUEUES, 0)
+
+
+def test_through_an_inherited_queue(rssb, reader, rng):
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, FLOWS)
+    fd = reader.fds[1]
+    ok(rssb("attach", "--fd", fd, steering.words(), pass_fds=[fd]))
+    assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+    ok(rssb("detach", "--fd", fd, pass_fds=[fd]))
+
+
+def test_a_new_program_replaces_the_old(rssb, reader, rng):
+    sent = flows.random_flows(rng, 40)
+    for queue in (3, 1, 2):
+        ok(rssb("attach", "tap0", f"table {queue}"))
+        assert set(reader.queues_of(sent)) == {queue}
+
+
+def test_detach_gives_the_tap_back_to_the_kernel(world, rssb, reader, rng):
+    sent = flows.random_flows(rng, FLOWS)
+    ok(rssb("attach", "tap0", "table 3"))
+    assert set(reader.queues_of(sent)) == {3}
+    assert ok(rssb("detach", "tap0")) == ""
+    assert set(reader.queues_of(sent)) == set(range(QUEUES))
+    assert queue_counts(world, "tap0") == (QUEUES, 0)
+
+
+def test_the_default_queue_and_hash_types(rssb, reader, rng):
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, FLOWS)
+    ok(rssb("attach", "tap0", f"{steering.words()} hash-types tcp4,udp6 default-queue 2"))
+    hashed = {(4, flows.TCP), (6, flows.UDP)}
+    assert reader.queues_of(sent) == [
+        steering.queue(flow) if (flow.src.version, flow.proto) in hashed else 2 for flow in sent
+    ]
+
+
+def test_shares(rssb, reader, rng):
+    """A random key; weights of 3 and 1 in 4: of 1,000 flows 750 give or take five sigma."""
+    ok(rssb("attach", "tap0", "weight 3 1 start 1"))
+    got = reader.queues_of(flows.random_flows(rng, 1000))
+    assert set(got) == {1, 2}
+    assert abs(got.count(1) - 750) < 5 * (1000 * 0.75 * 0.25) ** 0.5
+
+
+def test_a_persistent_tap_keeps_its_program(world, rssb, rng):
+    """Nobody has it open when it is attached, and the VMM comes later."""
+    world.tap("tap1")
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, FLOWS)
+    ok(rssb("attach", "tap1", steering.words()))
+    assert queue_counts(world, "tap1") == (0, 0)
+    with TapReader(world, "tap1", QUEUES) as reader:
+        assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+    world.run(["ip", "link", "del", "tap1"])
+
+
+def test_the_taps_flags_stay(world, rssb):
+    """TUNSETIFF writes the opener's flags into the device: they must be its own."""
+    make = ["ip", "tuntap", "add", "dev", "tap2", "mode", "tap", "multi_queue", "user", "nobody"]
+    for extra in ([], ["vnet_hdr"], ["pi"], ["pi", "vnet_hdr"]):
+        world.run([*make, *extra])
+        before = world.run(["ip", "-d", "link", "show", "tap2"]).stdout
+        ok(rssb("attach", "tap2", "equal 2"))
+        assert world.run(["ip", "-d", "link", "show", "tap2"]).stdout == before
+        world.run(["ip", "link", "del", "tap2"])
+
+
+# What is not a multi-queue tap of the caller's: how it is made, and what is said of it.
+NOT_OURS = {
+    "absent": (None, "if0: there is no such interface"),
+    "single queue": ("tuntap add dev if0 mode tap user nobody", "if0: has one queue"),
+    "tun": ("tuntap add dev if0 mode tun multi_queue user nobody", "if0: is a tun"),
+    "another's": (
+        "tuntap add dev if0 mode tap multi_queue user daemon",
+        "if0: belongs to daemon (1), not to nobody (65534)",
+    ),
+    "another group's": (
+        "tuntap add dev if0 mode tap multi_queue group daemon",
+        "if0: is for the group 1",
+    ),
+    "bridge": ("link add if0 type bridge", "if0: is not a tap but of kind bridge"),
+    "macvtap": ("link add link tap9 name if0 type macvtap", "if0: is a macvtap"),
+}
+
+
+@pytest.mark.parametrize("what", NOT_OURS)
+@pytest.mark.parametrize("command", [["attach", "if0", "equal 4"], ["detach", "if0"]])
+def test_what_cannot_be_steered(world, rssb, what, command):
+    make, text = NOT_OURS[what]
+    world.tap("tap9")
+    if make:
+        world.run(["ip", *make.split()])
+    try:
+        refused(rssb(*command), text)
+        if make:
+            world.run(["ip", "link", "show", "if0"])  # still there
+    finally:
+        world.run(["ip", "link", "del", "if0"], check=False)
+        world.run(["ip", "link", "del", "tap9"])
+
+
+def test_loopback_has_no_kind(rssb):
+    refused(rssb("attach", "lo", "equal 4"), "lo: is not a tap")
+
+
+def test_fds_that_are_no_taps(world, rssb):
+    refused(rssb("attach", "--fd", "77", "equal 4"), "fd 77: is not open")
+    with socket.socket() as sock:
+        fd = sock.fileno()
+        refused(rssb("attach", "--fd", fd, "equal 4", pass_fds=[fd]), f"fd {fd}: is not a tap's")
+    fd = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        refused(rssb("detach", "--fd", fd, pass_fds=[fd]), "is not attached to a tap yet")
+    finally:
+        os.close(fd)
+
+
+def test_usage(rssb):
+    refused(rssb("attach"), "needs IFNAME", 2)
+    refused(rssb("attach", "tap0"), "needs IFNAME", 2)
+    refused(rssb("attach", "tap0", "equal", "4"), "as one argument", 2)
+    refused(rssb("attach", "tap0", "equal 0"), 'equal: "0" is not a number from 1 to 128', 2)
+    refused(rssb("attach", "tap0", "hash-types ipv4"), "give equal, weight or table", 2)
+    refused(rssb("attach", "--fd", "x", "equal 4"), "--fd: x: not the number of an fd", 2)
+    refused(rssb("attach", "--fd"), "--fd: needs a value", 2)
+    refused(rssb("detach"), "which interface?", 2)
+
+
+def test_without_a_broker(world, build):
+    """Before anything happens to the tap; and detach needs none."""
+    world.tap("tap3")
+    command = [world.inside(build) / "rssb", "--socket", world.dir / "none"]
+    done = world.run([*command, "attach", "tap3", "equal 4"], unprivileged=True, check=False)
+    refused(done, "no broker: ")
+    ok(world.run([*command, "detach", "tap3"], unprivileged=True, check=False))
+    world.run(["ip", "link", "del", "tap3"])
+
+
+def test_steering_outlives_the_broker(build, rng):
+    """A program needs nobody: not rssb, not the broker."""
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, FLOWS)
+    with World() as world:
+        broker = Broker(world, build)
+        with TapReader(world, world.tap(), QUEUES) as reader:
+            command = [world.inside(build) / "rssb", "--socket", broker.socket, "attach", "tap0"]
+            ok(world.run([*command, steering.words()], unprivileged=True, check=False))
+            broker.process.kill()
+            broker.process.wait()
+            assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
