@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""rssb as a command: exit status 0, 1 or 2, one line on stderr, output that programs can read."""
+import base64
+import hashlib
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+
+from world import Broker, World
+
+COMMANDS = ["attach", "detach", "export", "hash", "info", "release", "run", "top", "update"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def broker(world, build):
+    return Broker(world, build)
+
+
+@pytest.fixture(scope="module")
+def rssb(world, broker, build):
+    """Runs rssb as nobody; returns the CompletedProcess."""
+
+    def run(*args, **kwargs):
+        command = [world.inside(build) / "rssb", "--socket", broker.socket, *args]
+        return world.run(command, **{"unprivileged": True, "check": False, **kwargs})
+
+    return run
+
+
+def local(build, *args, **kwargs):
+    """A command that needs no broker."""
+    return subprocess.run(
+        [build / "rssb", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=10, check=False, **kwargs,
+    )  # fmt: skip
+
+
+def ok(done):
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def refused(done, text, status):
+    """One line on stderr, the exit status, and nothing on stdout."""
+    assert done.stderr.startswith("rssb: ")
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout) == (status, "")
+
+
+# --- help and usage -----------------------------------------------------------
+
+
+def test_help_lists_every_command(build):
+    text = ok(local(build, "--help"))
+    assert text.startswith("usage: rssb ")
+    listed = [line.split()[0] for line in text.split("Commands")[1].splitlines()[1:]]
+    assert set(COMMANDS) <= set(listed)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(build, command):
+    for option in ("--help", "-h"):
+        text = ok(local(build, command, option))
+        assert text.startswith(f"usage: rssb {command}")
+        assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_version(build):
+    assert ok(local(build, "--version")).startswith("rssb 0.")
+
+
+USAGE = [
+    ([], "which command?"),
+    (["frobnicate"], "frobnicate: no such command"),
+    (["--frobnicate"], "--frobnicate: no such option"),
+    (["-x", "info"], "-x: no such option"),
+    (["--socket"], "--socket: needs a value"),
+    (["info", "--frobnicate"], "info: --frobnicate: no such option"),
+    (["info", "--json=yes"], "info: --json=yes: no such option, or a wrong use of it"),
+    (["info", "now"], "info: now: one word too many"),
+    (["release"], "release: which one GRANT?"),
+    (["release", "1", "2"], "release: which one GRANT?"),
+    (["release", "0"], "release: 0: neither a grant's id nor a label"),
+    (["release", "a b"], "release: a b: neither a grant's id nor a label"),
+    (["update", "web"], "update: needs GRANT, and STEERING"),
+    (["update", "web", "equal"], "update: equal: needs a value"),
+    (["update", "web", "hkey x"], "update: hkey: byte 1 of 40 is not two hex digits"),
+    (["top"], "top: which one GRANT?"),
+    (["top", "--interval", "0", "web"], "top: --interval: 0: seconds, from 0.1 to 86400"),
+    (["top", "--interval", "nan", "web"], "top: --interval: nan: seconds"),
+    (["top", "--count", "0", "web"], "top: --count: 0: a number from 1 on"),
+    (["export", "--format", "pdf"], "export: --format: pdf: must be elf, base64 or json"),
+    (["export", "rss"], "export: rss: one word too many"),
+    (["hash", "1.2.3.4"], "hash: needs SRC, DST"),
+    (["hash", "1.2.3.4", "::1"], "hash: source and destination are of different IP versions"),
+    (["hash", "1.2.3.4:1", "1.2.3.5"], "hash: give both ports or none"),
+    (["hash", "1.2.3.4", "1.2.3.5", "equal", "4"], "hash: needs SRC, DST"),
+    (["hash", "host", "1.2.3.5"], "hash: host: not an address like"),
+]
+
+
+@pytest.mark.parametrize("args, text", USAGE, ids=[" ".join(args) or "none" for args, _ in USAGE])
+def test_wrong_usage(build, args, text):
+    refused(local(build, *args), text, 2)
+
+
+def test_no_broker(build, tmp_path):
+    for command in (["info"], ["export"], ["release", "1"], ["update", "1", "equal 1"], ["top", "1"]):
+        done = local(build, "--socket", tmp_path / "none", *command)
+        refused(done, f"no broker: {tmp_path}/none does not exist", 1)
+    done = local(build, "info", env={**os.environ, "RSSB_SOCKET": str(tmp_path)})
+    refused(done, f"no broker listens on {tmp_path}", 1)
+
+
+def test_output_that_cannot_be_written_is_said(build):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [build / "rssb", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "rssb: stdout: No space left on device\n")
+
+
+# --- hash ---------------------------------------------------------------------
+
+
+def test_hash(build):
+    flow = "66.9.149.187:2794", "161.142.100.80:1766"
+    assert ok(local(build, "hash", *flow)) == "hash   0x51ccc178 (tcp4)\n"
+    assert ok(local(build, "hash", *flow, "equal 7 start 1")) == (
+        f"hash   0x51ccc178 (tcp4)\nentry  {0x78}\nqueue  {1 + 0x78 % 7}\n"
+    )
+    assert ok(local(build, "hash", *flow, "--proto", "udp", "table 5 hash-types tcp4")) == (
+        "hash   none: no hash type is enabled for it\nqueue  0 (the default queue)\n"
+    )
+
+
+def test_hash_json(build):
+    def run(*args):
+        return json.loads(ok(local(build, "hash", "--json", *args)))
+
+    flow = "[3ffe:2501:200:1fff::7]:2794", "[3ffe:2501:200:3::1]:1766"
+    expected = {"hash": 0x40207D3D, "type": "tcp6", "entry": None, "queue": None}
+    assert run(*flow) == expected
+    assert run(*flow, "table 1,2,3,4") == {**expected, "entry": 1, "queue": 2}
+    assert run(*flow, "equal 4 default-queue 9 hash-types none") == (
+        {"hash": None, "type": None, "entry": None, "queue": 9}
+    )
+
+
+# --- info, export, release ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def info(rssb):
+    return json.loads(ok(rssb("info", "--json")))
+
+
+@pytest.fixture(scope="module")
+def rss(info):
+    return next(entry for entry in info["objects"] if entry["name"] == "rss")
+
+
+def test_info(rssb, info, rss):
+    assert info["queues-max"] == 256
+    assert info["table-max"] == 128
+    assert {"handoff", "program-only"} <= set(info["kinds"])
+    assert rss["abi"] == "qemu-rss-1"
+    text = ok(rssb("info"))
+    assert f"version      {info['version']}\n" in text
+    assert rss["id"] in text
+
+
+def test_export_is_the_object(rssb, rss, build):
+    text = ok(rssb("export", "--format", "base64"))
+    assert text.count("\n") == 1
+    elf = base64.b64decode(text.rstrip("\n"), validate=True)
+    assert len(elf) == rss["size"]
+    assert hashlib.sha256(elf).hexdigest() == rss["id"]
+    assert elf == (build / "bpf" / "rss.bpf.o").read_bytes()
+
+
+def test_export_json_is_what_qemu_returns(rssb):
+    text = ok(rssb("export", "--format", "json"))
+    encoded = ok(rssb("export", "--format", "base64")).rstrip("\n")
+    assert text == '{"return": {"object": "%s"}}\n' % encoded
+
+
+def test_export_to_a_file(rssb, world, rss):
+    directory = world.directory("export")
+    for n, choice in enumerate(([], ["--object", "rss"], ["--object", rss["id"]])):
+        path = directory / str(n)
+        assert ok(rssb("export", *choice, "-o", path)) == ""
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == rss["id"]
+    refused(rssb("export", "-o", directory / "no" / "such"), "No such file or directory", 1)
+    refused(rssb("export", "-o", "/dev/full"), "/dev/full: No space left on device", 1)
+
+
+def test_export_of_an_unknown_object(rssb):
+    refused(rssb("export", "--object", "nope"), "nope: no such object", 1)
+    refused(rssb("export", "--object", "0" * 64), "no such object", 1)
+
+
+def test_export_spares_the_terminal(world, broker, build):
+    terminal, ours = pty.openpty()
+    command = [world.inside(build) / "rssb", "--socket", broker.socket, "export"]
+    process = world.start(command, stdout=ours, stderr=subprocess.PIPE, text=True)
+    os.close(ours)
+    assert "an ELF file is nothing for a terminal" in process.communicate(timeout=10)[1]
+    assert process.returncode == 2
+    os.close(terminal)
+
+
+def test_release_of_what_is_not_there(rssb):
+    refused(rssb("release", "12345678"), "12345678: no such grant", 1)
+    refused(rssb("release", "web"), "web: no such grant", 1)
