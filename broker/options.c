@@ -73,7 +73,7 @@ static const struct row {
 	{ "user", "NAME|UID", set_user, "change to this user (default " BROKER_USER ")" },
 	{ "allow-user", "NAME|UID", add_user, "let this user make requests; may be repeated" },
 	{ "allow-group", "NAME|GID", add_group,
-	  "let members of this group make requests; may be repeated" },
+	  "let its members make requests; may be repeated" },
 	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (default 8)" },
 	{ "no-perfmon", NULL, set_no_perfmon, "load with CAP_BPF alone: packets cost more" },
 	{ "log-level", "LEVEL", set_log_level,
@@ -127,12 +127,16 @@ static int apply(struct options *o, const struct row *row, const char *value)
 	return err;
 }
 
+#define FIRST_VALUE 256 /* above what getopt returns for itself */
+
 static void options_for_getopt(struct option ret[ROWS + 1])
 {
 	memset(ret, 0, (ROWS + 1) * sizeof(*ret));
 	for (size_t i = 0; i < ROWS; i++) {
 		ret[i].name = rows[i].name;
 		ret[i].has_arg = rows[i].argument ? required_argument : no_argument;
+		/* Else getopt takes an abbreviation of two options for the first of them. */
+		ret[i].val = FIRST_VALUE + (int)i;
 	}
 }
 
@@ -146,11 +150,11 @@ int options_parse(struct options *ret, int argc, char **argv)
 		.perfmon = true,
 		.log_level = LOG_INFO,
 	};
-	int c, index, err;
+	int c, err;
 
 	options_for_getopt(table);
-	while ((c = getopt_long(argc, argv, "", table, &index)) != -1) {
-		err = c ? -EINVAL : apply(&o, &rows[index], optarg);
+	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
+		err = c < FIRST_VALUE ? -EINVAL : apply(&o, &rows[c - FIRST_VALUE], optarg);
 		if (err)
 			return err;
 	}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* The log: what a line looks like, and that a log that nobody reads stops nobody. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "broker/log.h"
+#include "capture.h"
+
+static void lines(void **state)
+{
+	struct capture said;
+
+	capture_begin(&said, STDERR_FILENO);
+	log_open();
+	log_info("hello %d", 7);
+	log_debug("not shown");
+	log_line(LOG_ERR, "bad");
+	assert_int_equal(log_error(-EPERM, "cannot %s", "jump"), -EPERM);
+	assert_int_equal(log_error(-12345, "what"), -12345);
+	capture_end(&said);
+	assert_string_equal(said.text, "<6>rss-broker: hello 7\n"
+				       "<3>rss-broker: bad\n"
+				       "<3>rss-broker: cannot jump: Operation not permitted\n"
+				       "<3>rss-broker: what: unknown error\n");
+}
+
+static void level(void **state)
+{
+	struct capture said;
+
+	capture_begin(&said, STDERR_FILENO);
+	log_set_level(LOG_WARNING);
+	log_info("no");
+	log_notice("no");
+	log_warning("yes");
+	log_set_level(LOG_DEBUG);
+	log_debug("yes");
+	log_set_level(LOG_INFO);
+	capture_end(&said);
+	assert_string_equal(said.text, "<4>rss-broker: yes\n<7>rss-broker: yes\n");
+	assert_int_equal(log_level_parse("err"), LOG_ERR);
+	assert_int_equal(log_level_parse("debug"), LOG_DEBUG);
+	assert_int_equal(log_level_parse("DEBUG"), -EINVAL);
+	assert_int_equal(log_level_parse(""), -EINVAL);
+}
+
+/* Cut, but still one whole line. */
+static void long_line(void **state)
+{
+	struct capture said;
+	size_t len;
+
+	capture_begin(&said, STDERR_FILENO);
+	log_info("%03000d", 1);
+	log_error(-EPERM, "%03000d", 1);
+	log_info("next");
+	capture_end(&said);
+	len = (size_t)(strchr(said.text, '\n') - said.text);
+	assert_in_range(len, 900, 1024);
+	assert_non_null(strstr(said.text, "0\n<3>rss-broker: 000"));
+	assert_non_null(strstr(said.text, "\n<6>rss-broker: next\n"));
+}
+
+static char piped[1 << 20];
+
+/* Reads what is in a pipe into piped; returns how many lines. */
+static unsigned drain(int fd)
+{
+	ssize_t n = read(fd, piped, sizeof(piped) - 1);
+	unsigned n_lines = 0;
+
+	assert_true(n > 0);
+	piped[n] = '\0';
+	for (const char *c = piped; (c = strchr(c, '\n')); c++)
+		n_lines++;
+	return n_lines;
+}
+
+/* Nobody reads stderr: lines are dropped and counted, and nothing waits. */
+static void full_pipe(void **state)
+{
+	const unsigned n = 2000;
+	unsigned written;
+	char want[100];
+	int pipefd[2], saved = dup(STDERR_FILENO);
+
+	assert_int_equal(pipe2(pipefd, O_CLOEXEC), 0);
+	assert_int_equal(dup2(pipefd[1], STDERR_FILENO), STDERR_FILENO);
+	for (unsigned i = 0; i < n; i++)
+		log_info("%0100u", i);
+	written = drain(pipefd[0]);
+	log_info("after");
+	drain(pipefd[0]);
+	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0); /* it is shared */
+	dup2(saved, STDERR_FILENO);
+	fd_closep(&saved);
+	fd_closep(&pipefd[0]);
+	fd_closep(&pipefd[1]);
+
+	assert_in_range(written, 100, n - 1);
+	snprintf(want, sizeof(want),
+		 "<4>rss-broker: %u log lines were dropped\n<6>rss-broker: after\n", n - written);
+	assert_string_equal(piped, want);
+}
+
+static void closed_stderr(void **state)
+{
+	int saved = dup(STDERR_FILENO);
+
+	close(STDERR_FILENO);
+	log_info("into nowhere");
+	assert_int_equal(log_error(-EIO, "into nowhere"), -EIO);
+	dup2(saved, STDERR_FILENO);
+	fd_closep(&saved);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines),	 cmocka_unit_test(level),
+		cmocka_unit_test(long_line),	 cmocka_unit_test(full_pipe),
+		cmocka_unit_test(closed_stderr),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
