@@ -4,6 +4,7 @@
 Where a flow came in is the guest's own word; this module must never compute it.
 """
 import json
+import re
 import socket
 import struct
 import subprocess
@@ -108,10 +109,10 @@ class Guest:
         self._require(f"rss {iface} {steering.key.hex()} {table}")
 
     def queue_counts(self, iface, queues=QUEUES):
-        """Packets received per queue, as the driver counts them (ethtool -S)."""
-        lines = (line.split(":") for line in self.run(f"ethtool -S {iface}").splitlines())
-        stats = {line[0].strip(): line[1].strip() for line in lines if len(line) == 2}
-        return [int(stats[f"rx_queue_{queue}_packets"]) for queue in range(queues)]
+        """Packets received per queue: rx_queue_0_packets in Linux 6.1, rx0_packets in 6.12."""
+        shown = self.run(f"ethtool -S {iface}")
+        counts = dict(re.findall(r"\brx(?:_queue_)?(\d+)_packets: (\d+)", shown))
+        return [int(counts[str(queue)]) for queue in range(queues)]
 
     def watch(self, iface, queues=QUEUES):
         self._require(f"watch {iface} {queues}")
