@@ -109,9 +109,9 @@ class Guest:
         self._require(f"rss {iface} {steering.key.hex()} {table}")
 
     def queue_counts(self, iface, queues=QUEUES):
-        """Packets received per queue: rx_queue_0_packets in Linux 6.1, rx0_packets in 6.12."""
+        """Packets received per queue, as the driver counts them."""
         shown = self.run(f"ethtool -S {iface}")
-        counts = dict(re.findall(r"\brx(?:_queue_)?(\d+)_packets: (\d+)", shown))
+        counts = dict(re.findall(r"\brx_queue_(\d+)_packets: (\d+)", shown))
         return [int(counts[str(queue)]) for queue in range(queues)]
 
     def watch(self, iface, queues=QUEUES):
