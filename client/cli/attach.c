@@ -8,25 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "asking.h"
 #include "commands.h"
 #include "fd.h"
 #include "steering.h"
 #include "tap.h"
 
 static const struct option attach_options[] = {
-	{ "fd", required_argument, NULL, 'f' },
-	{ "label", required_argument, NULL, 'l' },
-	{ "managed", no_argument, NULL, 'm' },
-	{ "stats", no_argument, NULL, 's' },
-	CLI_OPTIONS_END,
+	{ "fd", required_argument, NULL, 'f' },	  { "label", required_argument, NULL, 'l' },
+	{ "managed", no_argument, NULL, 'm' },	  { "stats", no_argument, NULL, 's' },
+	{ "wait", required_argument, NULL, 'w' }, CLI_OPTIONS_END,
 };
 
 static const struct cli_usage attach_usage = {
 	.name = "attach",
-	.shorts = ":hf:l:ms",
+	.shorts = ":hf:l:msw:",
 	.options = attach_options,
-	.help = "usage: rssb attach IFNAME STEERING [--managed] [--stats] [--label L]\n"
-		"       rssb attach --fd N STEERING [--managed] [--stats] [--label L]\n"
+	.help = "usage: rssb attach IFNAME STEERING [OPTION...]\n"
+		"       rssb attach --fd N STEERING [OPTION...]\n"
 		"\n"
 		"Puts a steering program on a multi-queue tap, in the place of what was there,\n"
 		"for a VMM that knows no RSS.  It stays until it is replaced, rssb detach, or\n"
@@ -37,6 +36,7 @@ static const struct cli_usage attach_usage = {
 		"none is: N is an inherited fd of one of the tap's queues.\n"
 		"\n"
 		"  --fd N      use this open queue\n"
+		"  --wait S    seconds, for a busy or restarting broker (default: 10)\n"
 		"  --managed   its steering can be changed by rssb update\n"
 		"  --stats     it counts packets, for rssb top\n"
 		"  --label L   1-16 of A-Z a-z 0-9 . _ - to name the grant by\n"
@@ -102,11 +102,12 @@ static int target_open(const struct cli_usage *usage, struct target *t, const ch
 /* What attach is to ask the broker for. */
 struct wish {
 	bool managed, stats;
+	int wait_ms;
 	const char *label; /* NULL: none */
 	struct steering steering;
 };
 
-static int acquire(struct rssb *c, const struct wish *wish, struct rssb_fds *ret,
+static int acquire(struct asking *a, const struct wish *wish, struct rssb_fds *ret,
 		   struct rssb_grant *ret_grant)
 {
 	bool keep = wish->managed || wish->stats || wish->label;
@@ -118,7 +119,7 @@ static int acquire(struct rssb *c, const struct wish *wish, struct rssb_fds *ret
 		.steering = &view,
 		.label = wish->label,
 	};
-	int r = rssb_acquire(c, &options, ret, ret_grant);
+	int r = asking_acquire(a, &options, ret, ret_grant);
 
 	if (!keep)
 		ret_grant->id = 0; /* it ends with its lease, that is with us */
@@ -126,19 +127,19 @@ static int acquire(struct rssb *c, const struct wish *wish, struct rssb_fds *ret
 }
 
 /* A kept grant that steers nothing would stay for nobody. */
-static int attach_set(struct rssb *c, const struct target *t, const struct wish *wish)
+static int attach_set(struct asking *a, const struct target *t, const struct wish *wish)
 {
 	struct rssb_fds fds = RSSB_FDS_INIT;
 	struct rssb_grant grant = { 0 };
 	char reason[256];
 	int r;
 
-	if (acquire(c, wish, &fds, &grant))
-		return cli_fail(attach_usage.name, "%s", rssb_reason(c));
+	if (acquire(a, wish, &fds, &grant))
+		return cli_fail(attach_usage.name, "%s", asking_reason(a));
 	r = tap_steer(t->queue, fds.prog, reason, sizeof(reason));
 	rssb_fds_close(&fds);
 	if (r && grant.id)
-		rssb_release(c, grant.id, NULL);
+		rssb_release(a->c, grant.id, NULL);
 	if (r)
 		return cli_fail(attach_usage.name, "%s", reason);
 	if (grant.id)
@@ -149,15 +150,14 @@ static int attach_set(struct rssb *c, const struct target *t, const struct wish 
 
 static int attach(struct cli *cli, struct target *t, const char *ifname, struct wish *wish)
 {
-	struct rssb *c = NULL;
+	struct asking a = { .what = attach_usage.name, .socket = cli->socket };
 	int status = target_open(&attach_usage, t, ifname);
 
 	if (status != CLI_GO_ON)
 		return status;
-	status = cli_connect(cli, attach_usage.name, &c);
-	if (status == CLI_OK)
-		status = attach_set(c, t, wish);
-	rssb_close(c);
+	asking_start(&a, wish->wait_ms);
+	status = attach_set(&a, t, wish);
+	asking_done(&a);
 	target_done(t);
 	return status;
 }
@@ -180,6 +180,11 @@ static int attach_options_parse(int argc, char **argv, struct target *t, struct 
 		case 's':
 			wish->stats = true;
 			break;
+		case 'w':
+			if (cli_parse_seconds(optarg, 0, 86400, &wish->wait_ms))
+				return cli_misuse(&attach_usage,
+						  "--wait: %s: seconds, from 0 to 86400", optarg);
+			break;
 		default:
 			return cli_usage_status(opt);
 		}
@@ -190,7 +195,7 @@ static int attach_options_parse(int argc, char **argv, struct target *t, struct 
 int cmd_attach(struct cli *cli, int argc, char **argv)
 {
 	struct target t = TARGET_INIT;
-	struct wish wish = { 0 };
+	struct wish wish = { .wait_ms = 10000 };
 	char reason[256];
 	int status = attach_options_parse(argc, argv, &t, &wish);
 

@@ -3,8 +3,10 @@
  * What every command shares: reading options, reporting errors, connecting.
  * It never ends the process and prints to stdout only what --help asks for.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -63,6 +65,17 @@ int cli_misuse(const struct cli_usage *usage, const char *format, ...)
 	va_end(args);
 	fprintf(stderr, " (see rssb %s%s--help)\n", usage->name, usage->name[0] ? " " : "");
 	return CLI_USAGE;
+}
+
+int cli_parse_seconds(const char *text, double min, double max, int *ret_ms)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (*end || end == text || !(seconds >= min && seconds <= max)) /* also not NaN */
+		return -EINVAL;
+	*ret_ms = (int)(seconds * 1000);
+	return 0;
 }
 
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret)

@@ -48,6 +48,9 @@ int cli_fail(const char *what, const char *format, ...) __attribute__((format(pr
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Seconds, fractions too, as milliseconds.  0, or -EINVAL if out of range. */
+int cli_parse_seconds(const char *text, double min, double max, int *ret_ms);
+
 /* Connects to the broker; 0, or CLI_FAILED after saying why. */
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret);
 

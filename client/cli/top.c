@@ -127,17 +127,6 @@ static int watch(struct top *top)
 	return r;
 }
 
-static int parse_interval(const char *text, int *ret_ms)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (*end || end == text || !(seconds >= 0.1 && seconds <= 86400))
-		return cli_misuse(&usage, "--interval: %s: seconds, from 0.1 to 86400", text);
-	*ret_ms = (int)(seconds * 1000);
-	return CLI_OK;
-}
-
 static int parse_count(const char *text, unsigned long *ret)
 {
 	errno = 0;
@@ -153,8 +142,9 @@ static int parse_words(struct top *top, int argc, char **argv)
 	int opt;
 
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt == 'i' && parse_interval(optarg, &top->interval_ms))
-			return CLI_USAGE;
+		if (opt == 'i' && cli_parse_seconds(optarg, 0.1, 86400, &top->interval_ms))
+			return cli_misuse(&usage, "--interval: %s: seconds, from 0.1 to 86400",
+					  optarg);
 		if (opt == 'n' && parse_count(optarg, &top->count))
 			return CLI_USAGE;
 		if (opt == 'j')

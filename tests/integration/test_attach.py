@@ -6,6 +6,8 @@ rssb runs as nobody without a capability, and owns the taps that it may steer.
 import os
 import random
 import socket
+import subprocess
+import time
 
 import pytest
 
@@ -208,6 +210,7 @@ def test_usage(rssb):
     refused(rssb("attach", "tap0", "hash-types ipv4"), "give equal, weight or table", 2)
     refused(rssb("attach", "--fd", "x", "equal 4"), "--fd: x: not the number of an fd", 2)
     refused(rssb("attach", "--fd"), "--fd: needs a value", 2)
+    refused(rssb("attach", "--wait", "-1", "tap0", "equal 4"), "--wait: -1: seconds", 2)
     refused(rssb("detach"), "which interface?", 2)
 
 
@@ -215,10 +218,24 @@ def test_without_a_broker(world, build):
     """Before anything happens to the tap; and detach needs none."""
     world.tap("tap3")
     command = [world.inside(build) / "rssb", "--socket", world.dir / "none"]
-    done = world.run([*command, "attach", "tap3", "equal 4"], unprivileged=True, check=False)
+    done = world.run([*command, "attach", "--wait", "0", "tap3", "equal 4"], unprivileged=True, check=False)
     refused(done, "no broker: ")
     ok(world.run([*command, "detach", "tap3"], unprivileged=True, check=False))
     world.run(["ip", "link", "del", "tap3"])
+
+
+def test_it_waits_for_the_broker(build):
+    """One that is being restarted, say."""
+    with World() as world:
+        path = world.dir / "broker" / "sock"
+        world.tap()
+        command = [world.inside(build) / "rssb", "--socket", path, "attach", "tap0", "equal 4"]
+        early = world.start(command, unprivileged=True, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.3)
+        assert early.poll() is None
+        Broker(world, build)
+        assert early.communicate(timeout=10) == (None, "")
+        assert early.returncode == 0
 
 
 def test_steering_outlives_the_broker(build, rng):

@@ -115,8 +115,9 @@ def test_wrong_usage(build, args, text):
 
 
 def test_no_broker(build, tmp_path):
-    for command in (["info"], ["export"], ["release", "1"], ["update", "1", "equal 1"], ["top", "1"]):
-        done = local(build, "--socket", tmp_path / "none", *command)
+    for command in ("info", "export", "release 1", "update 1 table=0", "top 1"):
+        words = [word.replace("=", " ") for word in command.split()]
+        done = local(build, "--socket", tmp_path / "none", *words)
         refused(done, f"no broker: {tmp_path}/none does not exist", 1)
     done = local(build, "info", env={**os.environ, "RSSB_SOCKET": str(tmp_path)})
     refused(done, f"no broker listens on {tmp_path}", 1)

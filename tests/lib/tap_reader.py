@@ -21,6 +21,13 @@ class TapReader:
         self.world, self.ifname = world, ifname
         with world.network():
             self.fds = [self._open() for _ in range(queues)]
+        with world.packet_socket(ifname) as sock:
+            wait_for(lambda: self._passes(sock), f"{ifname} to pass packets")
+
+    def _passes(self, sock):
+        """A tap's queueing discipline starts some time after its first queue is opened."""
+        sock.send(MAC + MAC + b"\x88\xb5 is it up?")
+        return any(True for _ in self.drain())
 
     def __enter__(self):
         return self
