@@ -18,6 +18,7 @@ static const struct command {
 	{ "detach", cmd_detach, "take the steering program off a tap" },
 	{ "export", cmd_export, "write the ELF bytes of a steering object" },
 	{ "hash", cmd_hash, "the hash, the table entry and the queue of a flow" },
+	{ "hotplug", cmd_hotplug, "plug a NIC with a steering set into a running VM" },
 	{ "info", cmd_info, "what the broker is and which objects it has" },
 	{ "release", cmd_release, "end a grant" },
 	{ "run", cmd_run, "start QEMU with steering sets for its devices" },

@@ -17,6 +17,7 @@
 #include "mem.h"
 #include "qemu_opts.h"
 #include "qemu_probe.h"
+#include "qemu_types.h"
 #include "qmp.h"
 
 enum {
@@ -122,23 +123,6 @@ static char *alias_resolve(struct qmp *qmp, const char *alias)
 	return mem_must(strndup(found, strcspn(found, "\"")));
 }
 
-/* [{name, type, ...}, ...] as {name: type, ...}. */
-static struct json_object *types_of_list(struct json_object *list)
-{
-	struct json_object *types = mem_must(json_object_new_object());
-	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *property = json_object_array_get_idx(list, i);
-		const char *name = qemu_opts_get(property, "name");
-		const char *type = qemu_opts_get(property, "type");
-
-		if (name && type)
-			mem_json_set_string(types, name, type);
-	}
-	return types;
-}
-
 static int properties_list(struct qmp *qmp, const char *driver, struct json_object **ret)
 {
 	struct json_object *arguments = mem_must(json_object_new_object());
@@ -162,7 +146,7 @@ static int driver_ask(struct qemu_probe *p, struct qmp *qmp, const char *driver)
 		r = name ? properties_list(qmp, name, &list) : r;
 	}
 	if (r == 0)
-		mem_json_set(p->types, driver, types_of_list(list));
+		mem_json_set(p->types, driver, qemu_types_of_list(list));
 	return r == -EREMOTEIO ? 0 : r;
 }
 

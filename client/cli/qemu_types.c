@@ -115,3 +115,19 @@ struct json_object *qemu_typed_value(const char *name, const char *type, const c
 		value = value_of_type(type, text);
 	return value ? value : mem_must(json_object_new_string(text));
 }
+
+struct json_object *qemu_types_of_list(struct json_object *list)
+{
+	struct json_object *types = mem_must(json_object_new_object());
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *property = json_object_array_get_idx(list, i);
+		const char *name = qemu_opts_get(property, "name");
+		const char *type = qemu_opts_get(property, "type");
+
+		if (name && type)
+			mem_json_set_string(types, name, type);
+	}
+	return types;
+}

@@ -13,3 +13,9 @@ struct json_object;
  * itself says what is wrong with it.  The caller's reference.
  */
 struct json_object *qemu_typed_value(const char *name, const char *type, const char *text);
+
+/*
+ * What device-list-properties returns, [{name, type, ...}, ...], as
+ * { name: type, ... }.  The caller's reference.
+ */
+struct json_object *qemu_types_of_list(struct json_object *list);

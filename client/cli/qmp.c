@@ -73,12 +73,32 @@ static int receive(struct qmp *q, int64_t deadline, struct json_object **ret)
 	}
 }
 
-static int send_all(struct qmp *q, const char *text, int64_t deadline)
+/* send(2), with an fd unless that is -1. */
+static ssize_t send_some(const struct qmp *q, const char *text, size_t len, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { .iov_base = (char *)text, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int));
+	}
+	return sendmsg(q->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static int send_all(struct qmp *q, const char *text, int fd, int64_t deadline)
 {
 	size_t left = strlen(text);
 
 	while (left) {
-		ssize_t n = send(q->fd, text, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send_some(q, text, left, fd);
 		int r;
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -86,6 +106,7 @@ static int send_all(struct qmp *q, const char *text, int64_t deadline)
 		if (n < 0 && (r = wait_for(q, POLLOUT, deadline)))
 			return r;
 		if (n > 0) {
+			fd = -1; /* it went with the first byte */
 			text += n;
 			left -= n;
 		}
@@ -149,7 +170,7 @@ static int answer_take(struct qmp *q, struct json_object *answer, struct json_ob
 	return json_object_object_get_ex(answer, "event", NULL) ? 1 : -EPROTO;
 }
 
-static int command_send(struct qmp *q, const char *command, struct json_object *arguments,
+static int command_send(struct qmp *q, const char *command, struct json_object *arguments, int fd,
 			int64_t deadline)
 {
 	_cleanup_json_ struct json_object *request = mem_must(json_object_new_object());
@@ -159,14 +180,14 @@ static int command_send(struct qmp *q, const char *command, struct json_object *
 	if (arguments)
 		mem_json_set(request, "arguments", arguments);
 	line = mem_format("%s\n", json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
-	return send_all(q, line, deadline);
+	return send_all(q, line, fd, deadline);
 }
 
-int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments,
-		struct json_object **ret_value)
+int qmp_execute_fd(struct qmp *q, const char *command, struct json_object *arguments, int fd,
+		   struct json_object **ret_value)
 {
 	int64_t deadline = deadline_in(q->timeout_ms);
-	int r = command_send(q, command, arguments, deadline);
+	int r = command_send(q, command, arguments, fd, deadline);
 
 	json_object_put(q->error);
 	q->error = NULL;
@@ -181,6 +202,12 @@ int qmp_execute(struct qmp *q, const char *command, struct json_object *argument
 		r = 0; /* an event: the answer is still to come */
 	}
 	return r;
+}
+
+int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments,
+		struct json_object **ret_value)
+{
+	return qmp_execute_fd(q, command, arguments, -1, ret_value);
 }
 
 const char *qmp_error(const struct qmp *q)

@@ -24,6 +24,10 @@ struct qmp *qmp_close(struct qmp *q); /* returns NULL */
 int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments,
 		struct json_object **ret_value);
 
+/* The same; fd, which stays the caller's, goes along with the command. */
+int qmp_execute_fd(struct qmp *q, const char *command, struct json_object *arguments, int fd,
+		   struct json_object **ret_value);
+
 /* QEMU's own words on the last refusal; never NULL. */
 const char *qmp_error(const struct qmp *q);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tun driver's ioctls.  It must never make a tap, change one's flags, or
- * leave a queue attached that nobody reads.
+ * leave a queue attached that nobody reads, unless its caller asks for one to read.
  */
 #include "tap.h"
 
@@ -88,12 +88,8 @@ static int refused_queue(const struct why *why, int error, const struct link *li
 	return fail(why, error, "cannot open a queue: %m");
 }
 
-/*
- * TUNSETIFF writes its flags into the device, so they have to be those that it
- * has; and it attaches the queue, which TUNSETQUEUE undoes.
- */
-static int attach_and_detach(const struct why *why, int fd, const char *ifname,
-			     const struct link *link)
+/* TUNSETIFF writes its flags into the device, so they have to be those that it has. */
+static int attach_queue(const struct why *why, int fd, const char *ifname, const struct link *link)
 {
 	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_MULTI_QUEUE };
 
@@ -102,34 +98,55 @@ static int attach_and_detach(const struct why *why, int fd, const char *ifname,
 		request.ifr_flags |= IFF_NO_PI;
 	if (link->vnet_hdr)
 		request.ifr_flags |= IFF_VNET_HDR;
-	if (ioctl(fd, TUNSETIFF, &request))
-		return refused_queue(why, -errno, link);
+	return ioctl(fd, TUNSETIFF, &request) ? refused_queue(why, -errno, link) : 0;
+}
 
-	request.ifr_flags = IFF_DETACH_QUEUE;
+static int detach_queue(const struct why *why, int fd)
+{
+	struct ifreq request = { .ifr_flags = IFF_DETACH_QUEUE };
+
 	if (ioctl(fd, TUNSETQUEUE, &request))
 		return fail(why, -errno, "cannot detach the queue: %m");
 	return 0;
+}
+
+static int open_queue(const struct why *why, int *ret_fd)
+{
+	const char *ifname = why->what;
+	_cleanup_fd_ int fd = -1;
+	struct link link;
+	int r = link_get(&link, ifname);
+
+	if (r == -ENODEV)
+		return fail(why, r, "there is no such interface");
+	if (r)
+		return fail(why, r, "cannot ask what it is: %m");
+	r = check_link(why, &link);
+	if (r)
+		return r;
+
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return fail(why, -errno, "cannot open /dev/net/tun: %m");
+	r = attach_queue(why, fd, ifname, &link);
+	if (!r)
+		*ret_fd = fd_take(&fd);
+	return r;
+}
+
+int tap_queue_open(int *ret_fd, const char *ifname, char *reason, size_t reason_len)
+{
+	return open_queue(&(struct why){ reason, reason_len, ifname }, ret_fd);
 }
 
 int tap_open(int *ret_fd, const char *ifname, char *reason, size_t reason_len)
 {
 	struct why why = { reason, reason_len, ifname };
 	_cleanup_fd_ int fd = -1;
-	struct link link;
-	int r = link_get(&link, ifname);
+	int r = open_queue(&why, &fd);
 
-	if (r == -ENODEV)
-		return fail(&why, r, "there is no such interface");
-	if (r)
-		return fail(&why, r, "cannot ask what it is: %m");
-	r = check_link(&why, &link);
-	if (r)
-		return r;
-
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return fail(&why, -errno, "cannot open /dev/net/tun: %m");
-	r = attach_and_detach(&why, fd, ifname, &link);
+	if (!r)
+		r = detach_queue(&why, fd);
 	if (!r)
 		*ret_fd = fd_take(&fd);
 	return r;

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor of a running QEMU: over its QMP socket, or through libvirt when
+ * that owns it.  Fds given to it by getfd stay there by name.
+ */
+#pragma once
+
+struct json_object;
+struct monitor;
+
+/*
+ * The one of both that is not NULL: a QMP socket's path, or a libvirt domain.
+ * Returns NULL with *ret_why, which is to be freed, on failure.
+ */
+struct monitor *monitor_open(const char *qmp, const char *domain, char **ret_why);
+struct monitor *monitor_close(struct monitor *m); /* returns NULL */
+
+/*
+ * Executes a command, with fd unless that is -1; fd stays the caller's.
+ * arguments (NULL: none) are taken, ret_value (NULL: not wanted) is the
+ * caller's.  -EREMOTEIO: QEMU refused; anything else: it cannot be asked.
+ */
+int monitor_execute(struct monitor *m, const char *command, struct json_object *arguments, int fd,
+		    struct json_object **ret_value);
+
+/* Why the last command failed: QEMU's own words, or what is wrong with the connection. */
+const char *monitor_why(const struct monitor *m);
