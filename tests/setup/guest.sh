@@ -6,57 +6,60 @@
 #   build/guest/vmlinuz   the kernel of Debian's linux-image-cloud-amd64, unpacked, not installed
 #   build/guest/initrd    busybox, ethtool, virtio_net, tests/guest/init and tests/guest/agent.c
 #
-# It must never install a kernel.  What is up to date already is left alone.
-# The kernel is Debian 12's on every host: one guest everywhere, and newer virtio_net
-# drivers (6.12 is one) no longer show packets per queue in ethtool -S.
+# It must never install anything.  What is up to date already is left alone.  All of
+# it is Debian 12's on every host, so that there is one guest: newer virtio_net drivers
+# (Linux 6.12's is one) no longer show packets per queue in ethtool -S, and a newer
+# ethtool -X does not work with Linux 6.1.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/setup/private_apt.sh
 
 guest=build/guest
 suite=bookworm
-# In the order of their dependencies; what a kernel has built in is passed over.
+# In the order of their dependencies.
 modules='virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
-failover net_failover af_packet virtio_net'
+failover net_failover virtio_net'
+# What ethtool links.
+libraries='libmnl.so.0 libm.so.6 libc.so.6'
 
-# Kernel and modules, into build/guest/kernel.
-guest_kernel() {
-	local deb
+# Kernel, modules and programs, into build/guest/debian.
+guest_unpack() {
+	local debs deb
 
 	[ ! -e $guest/vmlinuz ] || return 0
-	echo "guest: unpacking the cloud kernel of Debian $suite"
-	rm -rf $guest/kernel
-	mkdir -p $guest/kernel
-	deb=$(private_apt_fetch_depends "$suite" linux-image-cloud-amd64 'linux-image-*')
-	dpkg -x "$deb" $guest/kernel
-	cp $guest/kernel/boot/vmlinuz-* $guest/vmlinuz.new
+	echo "guest: unpacking a kernel and programs of Debian $suite"
+	rm -rf $guest/debian
+	mkdir -p $guest/debian
+	debs=$(private_apt_fetch_depends $suite linux-image-cloud-amd64 'linux-image-*')
+	debs+=" $(private_apt_fetch $suite ethtool busybox-static)"
+	for deb in $debs; do
+		dpkg -x "$deb" $guest/debian
+	done
+	cp $guest/debian/boot/vmlinuz-* $guest/vmlinuz.new
 	mv $guest/vmlinuz.new $guest/vmlinuz
 }
 
-guest_add_modules() {
-	local root=$1 module file
-
-	mkdir -p "$root/modules"
-	: >"$root/modules/order"
-	for module in $modules; do
-		file=$(find $guest/kernel -name "$module.ko*" -print -quit)
-		case $file in
-		'') continue ;; # built in
-		*.xz) xz -dc "$file" >"$root/modules/$module.ko" ;;
-		*.zst) zstd -qdc "$file" >"$root/modules/$module.ko" ;;
-		*) cp "$file" "$root/modules/$module.ko" ;;
-		esac
-		echo "$module.ko" >>"$root/modules/order"
-	done
+guest_file() {
+	find $guest/debian/{bin,sbin,usr,lib,lib64} -name "$1" -print -quit
 }
 
-# A program with the shared libraries that it names.
-guest_add_program() {
-	local root=$1 program=$2 library
+guest_add_programs() {
+	local root=$1 library
 
-	install -D "$program" "$root/bin/$(basename "$program")"
-	ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
-		install -D "$library" "$root$library"
+	install -D "$(guest_file busybox)" "$root/bin/busybox"
+	install -D "$(guest_file ethtool)" "$root/bin/ethtool"
+	for library in $libraries; do
+		install -D "$(guest_file "$library")" "$root/lib/$library"
+	done
+	install -D "$(guest_file 'ld-linux-x86-64.so.2')" "$root/lib64/ld-linux-x86-64.so.2"
+}
+
+guest_add_modules() {
+	local root=$1 module
+
+	for module in $modules; do
+		install -D "$(guest_file "$module.ko")" "$root/modules/$module.ko"
+		echo "$module.ko" >>"$root/modules/order"
 	done
 }
 
@@ -75,15 +78,14 @@ guest_initrd() {
 		-newer $guest/initrd 2>&1)" ] || return 0
 	echo "guest: building the initramfs"
 	rm -rf $root
-	mkdir -p $root/bin $root/dev $root/proc $root/sys $root/tmp
-	install -D "$(command -v busybox)" $root/bin/busybox
+	mkdir -p $root/dev $root/proc $root/sys $root/tmp
 	install tests/guest/init $root/init
-	guest_add_program $root "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)"
+	guest_add_programs $root
 	guest_add_modules $root
 	guest_add_agent $root
 	(cd $root && find . | cpio -o -H newc --quiet -R 0:0) >$guest/initrd.new
 	mv $guest/initrd.new $guest/initrd
 }
 
-guest_kernel
+guest_unpack
 guest_initrd
