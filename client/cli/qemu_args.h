@@ -29,17 +29,20 @@ enum qemu_arg_kind {
 /* One option with its value, if it has one. */
 struct qemu_arg {
 	enum qemu_arg_kind kind;
-	const char *option;	   /* borrowed, like all that came with argv */
-	const char *value;	   /* NULL: none */
-	struct qemu_device device; /* DEVICE, DRIVE, VIRTFS: what QEMU creates */
-	char *rest;		   /* DRIVE, VIRTFS: the value without the device */
-	long drive_number;	   /* DRIVE */
+	const char *option;		/* borrowed, like all that came with argv */
+	const char *value;		/* NULL: none */
+	struct qemu_device device;	/* DEVICE, DRIVE, VIRTFS: what QEMU creates */
+	char *rest;			/* DRIVE, VIRTFS: the value without the device */
+	long drive_number;		/* DRIVE */
+	struct qemu_device *set_device; /* SET: whose property it sets */
+	bool sets_rss;			/* SET: and that is rss */
 };
 
 struct qemu_args {
 	struct qemu_arg *args;
 	size_t n_args;
 	struct json_object *globals; /* "driver.prop": value, of every -global */
+	struct json_object *netdevs; /* id: what -netdev says, of every one with an id */
 	bool asks_help;		     /* QEMU will print something and exit */
 	bool reads_config;	     /* -readconfig: there may be devices that are not seen here */
 	bool default_drives;	     /* drives whose interface is the machine's default */
@@ -60,6 +63,15 @@ void qemu_args_each_device(struct qemu_args *a, void (*visit)(struct qemu_device
  * Returns how many need fds.
  */
 size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rss);
+
+/*
+ * Marks what the host is to steer: virtio-net devices with mq on.  Their rss
+ * is turned off where it is on.  Returns how many.
+ */
+size_t qemu_args_select_host(struct qemu_args *a);
+
+/* What -netdev says of the device's; NULL: there is none. */
+struct json_object *qemu_args_netdev(const struct qemu_args *a, const struct qemu_device *dev);
 
 /* Whether k=v devices have to become JSON, now that some are marked. */
 bool qemu_args_converts(const struct qemu_args *a);

@@ -74,17 +74,23 @@ static void words_copy(struct words *w, const char *word)
 		words_add(w, mem_must(strdup(word)));
 }
 
-/* The devices in the order in which QEMU creates them; as many as there are args at most. */
-static const struct qemu_device **creation_order(const struct qemu_args *a)
-{
-	const struct qemu_device **order = mem_new(a->n_args, sizeof(*order));
-	size_t n = 0;
+/* Goes through the devices in the order in which QEMU creates them. */
+struct cursor {
+	enum round round;
+	size_t arg; /* the next one to look at */
+};
 
-	for (enum round round = ROUND_KV; round < N_ROUNDS; round++)
-		for (size_t i = 0; i < a->n_args; i++)
-			if (arg_creates(&a->args[i]) && arg_round(&a->args[i]) == round)
-				order[n++] = &a->args[i].device;
-	return order;
+/* As many devices as there are args that create one; NULL after the last. */
+static const struct qemu_device *cursor_next(struct cursor *c, const struct qemu_args *a)
+{
+	for (; c->round < N_ROUNDS; c->round++, c->arg = 0)
+		while (c->arg < a->n_args) {
+			const struct qemu_arg *arg = &a->args[c->arg++];
+
+			if (arg_creates(arg) && arg_round(arg) == c->round)
+				return &arg->device;
+		}
+	return NULL;
 }
 
 static void device_write(struct words *w, const struct qemu_device *dev, struct json_object *types)
@@ -121,28 +127,28 @@ static void rest_write(struct words *w, const struct qemu_arg *arg)
 /* Every word stays where it is; the places of devices are filled in order of creation. */
 static void write_converted(struct words *w, const struct qemu_args *a, struct json_object *types)
 {
-	const struct qemu_device **order = creation_order(a);
-	size_t next = 0;
+	struct cursor cursor = { ROUND_KV, 0 };
 
 	for (size_t i = 0; i < a->n_args; i++) {
 		rest_write(w, &a->args[i]);
 		if (arg_creates(&a->args[i]))
-			device_write(w, order[next++], types);
+			device_write(w, cursor_next(&cursor, a), types);
 	}
-	free(order);
 }
 
-static void write_in_place(struct words *w, const struct qemu_args *a)
+static void arg_write(struct words *w, const struct qemu_arg *arg)
 {
-	for (size_t i = 0; i < a->n_args; i++) {
-		const struct qemu_arg *arg = &a->args[i];
+	const struct qemu_device *dev = &arg->device;
 
-		words_copy(w, arg->option);
-		if (arg->device.wants_fds || arg->device.turn_rss_on)
-			words_add(w, qemu_device_format(&arg->device, NULL));
-		else
-			words_copy(w, arg->value);
-	}
+	if (arg->kind == QEMU_ARG_SET && arg->sets_rss && arg->set_device->turn_rss_off)
+		return;
+	words_copy(w, arg->option);
+	if (dev->turn_rss_off && !dev->json) /* the last value wins */
+		words_add(w, mem_format("%s,rss=off", arg->value));
+	else if (qemu_device_changes(dev))
+		words_add(w, qemu_device_format(dev, NULL));
+	else
+		words_copy(w, arg->value);
 }
 
 char **qemu_args_format(const struct qemu_args *a, char *const *prefix, size_t n_prefix,
@@ -155,7 +161,8 @@ char **qemu_args_format(const struct qemu_args *a, char *const *prefix, size_t n
 	if (qemu_args_converts(a))
 		write_converted(&w, a, types);
 	else
-		write_in_place(&w, a);
+		for (size_t i = 0; i < a->n_args; i++)
+			arg_write(&w, &a->args[i]);
 	return w.v;
 }
 

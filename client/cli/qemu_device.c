@@ -113,30 +113,49 @@ static char *additions_format(const struct qemu_device *dev)
 	return mem_format("%s%s", dev->turn_rss_on ? ",\"rss\":true" : "", list ? list : "");
 }
 
-static struct json_object *props_typed(const struct qemu_device *dev, struct json_object *types)
+bool qemu_device_changes(const struct qemu_device *dev)
 {
-	struct json_object *typed = mem_must(json_object_new_object());
+	return dev->wants_fds || dev->turn_rss_on || dev->turn_rss_off;
+}
+
+/* All properties; those of a k=v device with their types. */
+static struct json_object *props_copy(const struct qemu_device *dev, struct json_object *types)
+{
+	struct json_object *copy = mem_must(json_object_new_object());
 
 	json_object_object_foreach(dev->props, name, value)
 	{
 		const char *type = types ? qemu_opts_get(types, name) : NULL;
 
-		mem_json_set(typed, name,
-			     qemu_typed_value(name, type, json_object_get_string(value)));
+		if (dev->json)
+			mem_json_set(copy, name, json_object_get(value));
+		else
+			mem_json_set(copy, name,
+				     qemu_typed_value(name, type, json_object_get_string(value)));
 	}
-	return typed;
+	if (dev->turn_rss_off)
+		mem_json_set(copy, "rss", json_object_new_boolean(false));
+	return copy;
+}
+
+/* text with more members before its last brace. */
+static char *members_insert(const char *text, const char *more)
+{
+	const char *end = strrchr(text, '}');
+
+	return mem_format("%.*s%s%s", (int)(end - text), text, more, end);
 }
 
 char *qemu_device_format(const struct qemu_device *dev, struct json_object *types)
 {
-	_cleanup_json_ struct json_object *typed = dev->json ? NULL : props_typed(dev, types);
 	_cleanup_free_ char *more = additions_format(dev);
-	const char *text = dev->json;
-	const char *end;
+	_cleanup_json_ struct json_object *copy = NULL;
 
-	if (typed)
-		text = mem_must(json_object_to_json_string_ext(
-			typed, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	end = strrchr(text, '}');
-	return mem_format("%.*s%s%s", (int)(end - text), text, more, end);
+	if (dev->json && !dev->turn_rss_off)
+		return members_insert(dev->json, more);
+	copy = props_copy(dev, types);
+	return members_insert(
+		mem_must(json_object_to_json_string_ext(
+			copy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)),
+		more);
 }

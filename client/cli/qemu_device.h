@@ -18,7 +18,9 @@ struct qemu_device {
 	struct json_object *props; /* k=v: all strings; JSON: as given */
 	const char *json;	   /* borrowed: the JSON as written; NULL: k=v */
 	bool wants_fds;
-	bool turn_rss_on; /* neither the device nor a global says it */
+	bool on_host;	   /* its tap is to be steered by the host */
+	bool turn_rss_on;  /* neither the device nor a global says it */
+	bool turn_rss_off; /* never together with the other two */
 	struct qemu_fds fds;
 };
 
@@ -39,9 +41,12 @@ bool qemu_device_has_fds(const struct qemu_device *dev);
 enum qemu_flag qemu_device_flag(const struct qemu_device *dev, struct json_object *globals,
 				const char *name);
 
+/* Whether it is to be anything else than it was. */
+bool qemu_device_changes(const struct qemu_device *dev);
+
 /*
- * The device in JSON, with what wants_fds and turn_rss_on ask for.  One that
- * was JSON keeps its text to the byte.  types: of this driver, property to
- * type, or NULL.  To be freed.
+ * The device in JSON, with what wants_fds and turn_rss_on or turn_rss_off ask
+ * for.  One that was JSON keeps its text to the byte, but for rss turned off.  types: of this
+ * driver, property to type, or NULL.  To be freed.
  */
 char *qemu_device_format(const struct qemu_device *dev, struct json_object *types);

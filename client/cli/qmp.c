@@ -135,7 +135,7 @@ int qmp_open(struct qmp **ret, int *fd, int timeout_ms)
 	if (!r)
 		r = qmp_execute(q, "qmp_capabilities", NULL, NULL);
 	if (r)
-		q = qmp_close(q);
+		qmp_close(q);
 	else
 		*ret = q;
 	return r;

@@ -11,6 +11,10 @@
 #include <stddef.h>
 
 #include "commands.h"
+#include "steering.h"
+
+struct qemu_args;
+struct qemu_device;
 
 /* What the command line says. */
 struct run_options {
@@ -21,13 +25,21 @@ struct run_options {
 	bool all_multiqueue;
 	bool no_probe;
 	bool qemu_first; /* the command's first word is QEMU, whatever its name */
+	bool stats;	 /* sets that count packets */
 	bool verbose;
-	char **command; /* ended by NULL */
+	bool steers, steers_host; /* --steering, --host-steering: of neither and one */
+	struct steering steering; /* then */
+	char **command;		  /* ended by NULL */
 };
 
 /* Sets, one after the other; the fds are owned. */
+struct run_set {
+	struct rssb_fds fds;
+	struct rssb_grant grant;
+};
+
 struct run_sets {
-	struct rssb_fds *fds;
+	struct run_set *v;
 	size_t n;
 };
 
@@ -49,14 +61,31 @@ int run_fail(struct run_plan *plan, const char *format, ...) __attribute__((form
 void run_tell(const struct run_options *o, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Plans a QEMU with fds for its devices.  0, or CLI_FAILED with plan->why. */
+/* Says which grant is whose: with --stats always, since rssb top is to be told. */
+void run_tell_grant(const struct run_options *o, const char *whose, const struct run_set *set);
+
+/* Plans a QEMU whose devices are steered.  0, or CLI_FAILED with plan->why. */
 int run_qemu_plan(struct run_plan *plan, const struct run_options *o);
 
 /*
- * Gets n handoff sets without configuration, waiting as long as the options
- * say.  0, or CLI_FAILED with plan->why and no set.
+ * Steers the taps of the n devices that are marked on_host.
+ * 0, or CLI_FAILED with plan->why, and each of the taps without a program.
  */
-int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t n);
+int run_host_plan(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
+		  size_t n);
+
+/* How a person knows the device. */
+const char *run_device_name(const struct qemu_device *dev);
+
+/* Plans any other program with one set, which $RSSB_FDS names.  As run_qemu_plan(). */
+int run_program_plan(struct run_plan *plan, const struct run_options *o);
+
+/*
+ * Gets n sets of a kind, with the options' steering if they have one, waiting
+ * as long as they say.  0, or CLI_FAILED with plan->why and no set.
+ */
+int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t n,
+		     enum rssb_grant_kind kind);
 void run_sets_done(struct run_sets *sets);
 
 /* Lets the next exec inherit them all. */

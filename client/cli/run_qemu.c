@@ -6,6 +6,7 @@
 
 #include "mem.h"
 #include "qemu_args.h"
+#include "qemu_netdev.h"
 #include "qemu_opts.h"
 #include "qemu_probe.h"
 #include "run.h"
@@ -48,7 +49,7 @@ static int nothing_to_do(struct run_plan *plan, const struct run_options *o,
 			args->reads_config ? " (what -readconfig reads is not seen here)" : "");
 }
 
-static const char *device_name(const struct qemu_device *dev)
+const char *run_device_name(const struct qemu_device *dev)
 {
 	const char *id = qemu_opts_get(dev->props, "id");
 
@@ -82,7 +83,7 @@ static int probe_judge(struct run_plan *plan, const struct run_options *o,
 		return run_fail(plan,
 				"%s: this QEMU, %d.%d, cannot take the fds (no ebpf-rss-fds): 9.0 "
 				"and newer can",
-				device_name(check.lacking), probe->major, probe->minor);
+				run_device_name(check.lacking), probe->major, probe->minor);
 	if (qemu_args_converts(args))
 		obstacle = qemu_args_obstacle(args, probe->target);
 	if (obstacle)
@@ -113,6 +114,28 @@ static int probe_ask(struct run_plan *plan, const struct run_options *o, const c
 	return probe_judge(plan, o, ret, args);
 }
 
+/* QEMU 10.1 and 10.2 load the fds only where vhost is off: facts of their sources. */
+static bool drops_fds_with_vhost(const struct qemu_probe *probe)
+{
+	return probe->major == 10 && (probe->minor == 1 || probe->minor == 2);
+}
+
+struct vhost_warning {
+	const struct qemu_args *args;
+	const struct qemu_probe *probe;
+};
+
+static void vhost_warn(struct qemu_device *dev, void *ctx)
+{
+	const struct vhost_warning *w = ctx;
+
+	if (dev->wants_fds && qemu_netdev_vhost(qemu_args_netdev(w->args, dev)))
+		cli_fail("run",
+			 "warning: %s: QEMU %d.%d does not use the fds with vhost=on; with "
+			 "--host-steering STEERING the host steers instead",
+			 run_device_name(dev), w->probe->major, w->probe->minor);
+}
+
 struct handing_out {
 	const struct run_sets *sets;
 	const struct run_options *options;
@@ -122,20 +145,22 @@ struct handing_out {
 static void fds_hand_out(struct qemu_device *dev, void *ctx)
 {
 	struct handing_out *h = ctx;
-	const struct rssb_fds *fds;
+	const struct run_set *set;
 
 	if (!dev->wants_fds)
 		return;
-	fds = &h->sets->fds[h->next++];
-	dev->fds = (struct qemu_fds){ fds->prog, fds->config, fds->key, fds->table };
-	run_tell(h->options, "%s: fds %d %d %d %d, lease %d", device_name(dev), fds->prog,
-		 fds->config, fds->key, fds->table, fds->lease);
+	set = &h->sets->v[h->next++];
+	dev->fds =
+		(struct qemu_fds){ set->fds.prog, set->fds.config, set->fds.key, set->fds.table };
+	run_tell_grant(h->options, run_device_name(dev), set);
 }
 
-static int args_plan(struct run_plan *plan, const struct run_options *o, size_t qemu,
-		     struct qemu_args *args)
+/* A set for each device that wants one; QEMU fills the maps itself. */
+static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t qemu,
+		    struct qemu_args *args)
 {
 	struct qemu_probe probe = QEMU_PROBE_INIT;
+	struct vhost_warning warning = { args, &probe };
 	struct handing_out h = { .sets = &plan->sets, .options = o };
 	size_t rss, wanting = qemu_args_select(args, o->all_multiqueue, &rss);
 	int r;
@@ -144,12 +169,30 @@ static int args_plan(struct run_plan *plan, const struct run_options *o, size_t 
 		return nothing_to_do(plan, o, args, rss);
 	r = probe_ask(plan, o, o->command[qemu], args, &probe);
 	if (r == CLI_OK)
-		r = run_sets_acquire(plan, o, wanting);
+		r = run_sets_acquire(plan, o, wanting, RSSB_HANDOFF);
 	if (r == CLI_OK) {
+		if (drops_fds_with_vhost(&probe))
+			qemu_args_each_device(args, vhost_warn, &warning);
 		qemu_args_each_device(args, fds_hand_out, &h);
 		plan->argv = qemu_args_format(args, o->command, qemu + 1, probe.types);
 	}
 	qemu_probe_done(&probe);
+	return r;
+}
+
+static int host_plan(struct run_plan *plan, const struct run_options *o, size_t qemu,
+		     struct qemu_args *args)
+{
+	size_t n = args->asks_help ? 0 : qemu_args_select_host(args);
+	int r;
+
+	if (n == 0 && (o->if_needed || args->asks_help))
+		return CLI_OK;
+	if (n == 0)
+		return run_fail(plan, "no virtio-net device has mq on: there is nothing to steer");
+	r = run_host_plan(plan, o, args, n);
+	if (r == CLI_OK)
+		plan->argv = qemu_args_format(args, o->command, qemu + 1, NULL);
 	return r;
 }
 
@@ -165,7 +208,7 @@ int run_qemu_plan(struct run_plan *plan, const struct run_options *o)
 				"(--qemu: the first word is QEMU)",
 				o->command[0]);
 	qemu_args_init(&args, o->command + qemu + 1);
-	r = args_plan(plan, o, qemu, &args);
+	r = (o->steers_host ? host_plan : fds_plan)(plan, o, qemu, &args);
 	qemu_args_done(&args);
 	return r;
 }

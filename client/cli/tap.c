@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -170,6 +169,16 @@ int tap_check(int fd, char *reason, size_t reason_len)
 		return fail(&why, -EOPNOTSUPP, "is a tun's: it has no Ethernet frames to steer");
 	if (!(request.ifr_flags & IFF_MULTI_QUEUE))
 		return fail(&why, -EOPNOTSUPP, "is a tap's that has one queue only");
+	return 0;
+}
+
+int tap_name(int fd, char ret_name[IFNAMSIZ])
+{
+	struct ifreq request = { 0 };
+
+	if (ioctl(fd, TUNGETIFF, &request))
+		return -errno;
+	memcpy(ret_name, request.ifr_name, IFNAMSIZ);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <linux/if.h>
 #include <stddef.h>
 
 /*
@@ -20,6 +21,9 @@ int tap_queue_open(int *ret_fd, const char *ifname, char *reason, size_t reason_
 
 /* Whether fd is a queue of a multi-queue tap.  0, or -errno with the reason. */
 int tap_check(int fd, char *reason, size_t reason_len);
+
+/* The name of the tap, or other tun device, that fd is a queue of.  0, or -errno. */
+int tap_name(int fd, char ret_name[IFNAMSIZ]);
 
 /*
  * Puts the program in the place of what steers the tap; -1: the kernel's own

@@ -108,7 +108,12 @@ def test_only_what_needs_fds_gets_them(run, broker):
 def test_verbose_says_what_is_done(run, broker):
     report, said = run.reports("--verbose", arguments=NET_JSON)
     fds = " ".join(map(str, fds_of(report)))
-    assert f"net0: fds {fds}, lease " in said and "grant 1" in said and "QEMU 10." in said
+    assert f"net0: grant 1, fds {fds}, lease " in said and "QEMU 10." in said
+
+
+def test_stats_says_which_grant(run, broker):
+    _, said = run.reports("--stats", arguments=[*NET_JSON, *NET_JSON])
+    assert said == "rssb: run: net0: grant 1\nrssb: run: net0: grant 2\n"
 
 
 def test_rss_for_all(run, broker):
@@ -239,19 +244,48 @@ def test_a_qemu_that_never_answers(run, broker):
     assert time.monotonic() - before < 10
 
 
-def test_a_qemu_too_old(run, broker, build):
-    """What QEMU 7.2 answers, as far as it matters here."""
-    properties = '[{"name":"rss","type":"bool"},{"name":"mq","type":"bool"}]'
+def answers_as(run, major, minor, *properties):
+    """Makes the QEMU answer a probe like that version, and else report as usual."""
+    listed = json.dumps([{"name": name, "type": "bool"} for name in ("rss", "mq", *properties)])
     answers = [
-        '{"QMP":{"version":{"qemu":{"micro":9,"minor":2,"major":7},"package":""},"capabilities":[]}}',
-        '{"return":{}}', '{"return":{"arch":"x86_64"}}', f'{{"return":{properties}}}', '{"return":{}}',
+        json.dumps({"QMP": {"version": {"qemu": {"micro": 0, "minor": minor, "major": major},
+                                        "package": ""}, "capabilities": []}}),
+        '{"return":{}}', '{"return":{"arch":"x86_64"}}', f'{{"return":{listed}}}', '{"return":{}}',
     ]  # fmt: skip
-    lines = "read line\n".join(f"echo '{answer}'\n" for answer in answers)
-    run.qemu.write_text(f"#!/bin/sh\n{lines}")
+    real = run.qemu.with_name("answers")
+    real.write_text("#!/bin/sh\n" + "read line\n".join(f"echo '{line}'\n" for line in answers))
+    real.chmod(0o755)
+    run.env["REAL_QEMU"] = str(real)
+
+
+def test_a_qemu_too_old(run, broker):
+    answers_as(run, 7, 2)
     for arguments in (NET, NET_JSON):
         why = run.fails(arguments=arguments)
         assert "7.2" in why and "9.0" in why and "ebpf-rss-fds" in why
     assert broker.requests == 0
+
+
+@pytest.mark.parametrize(
+    "version, vhost, warns",
+    [
+        ((10, 0), "vhost=on", False),
+        ((10, 1), "vhost=on", True),
+        ((10, 2), "vhostfds=9:10", True),
+        ((10, 2), "vhost=off", False),
+        ((10, 2), "script=no", False),
+        ((11, 1), "vhost=on", False),
+    ],
+)
+def test_a_qemu_that_drops_fds_with_vhost(run, broker, version, vhost, warns):
+    answers_as(run, *version, "ebpf-rss-fds")
+    netdev = ["-netdev", f"tap,id=n0,{vhost}"]
+    report, said = run.reports(arguments=[*netdev, *NET, "-set", "x", "-device", "a,id=b"])
+    assert len(report["fds"]) == 5 and said == ""  # that device has another netdev
+    device = '{"driver":"virtio-net-pci","rss":true,"netdev":"n0","id":"net0"}'
+    report, said = run.reports(arguments=[*netdev, "-device", device])
+    assert len(report["fds"]) == 5
+    assert said.count("\n") == warns and ("--host-steering" in said) == warns
 
 
 def test_order_that_cannot_be_kept(run, broker):

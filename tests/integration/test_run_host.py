@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""rssb run --host-steering and --steering, on real taps with the real broker.
+
+What is executed is no QEMU but a script that says what it was given.  It runs
+as nobody, and nobody owns the taps.
+"""
+import json
+import os
+import random
+
+import pytest
+
+import flows
+from tap_reader import TapReader
+from world import Broker, World
+
+QUEUES = 4
+FLOWS = 400
+
+REPORT = """#!/usr/bin/python3
+import json, os, sys
+fds = {}
+for fd in os.listdir("/proc/self/fd"):
+    try:
+        if int(fd) > 2:
+            fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        pass
+print(json.dumps({"argv": sys.argv[1:], "fds": fds, "env": os.environ.get("RSSB_FDS")}))
+"""
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def broker(world, build):
+    return Broker(world, build)
+
+
+@pytest.fixture(scope="module")
+def program(world):
+    """Named like a QEMU: its file name is looked at, and nothing else."""
+    path = world.dir / "qemu-system-x86_64"
+    path.write_text(REPORT)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def rssb_run(world, broker, build, program):
+    """Runs rssb run as nobody; returns the CompletedProcess."""
+
+    def run(options, *arguments, **kwargs):
+        command = [world.inside(build) / "rssb", "--socket", broker.socket, "run", *options, "--"]
+        return world.run([*command, program, *arguments], unprivileged=True, check=False, **kwargs)
+
+    return run
+
+
+@pytest.fixture
+def reader(world):
+    """A tap of nobody's whose four queues are read."""
+    world.tap("tap0")
+    with TapReader(world, "tap0", QUEUES) as reader:
+        yield reader
+    world.run(["ip", "link", "del", "tap0"])
+
+
+@pytest.fixture
+def rng():
+    """Another run every time; RSSB_SEED repeats one."""
+    seed = int(os.environ.get("RSSB_SEED") or random.SystemRandom().getrandbits(32))
+    print(f"RSSB_SEED={seed}")
+    return random.Random(seed)
+
+
+def report(done):
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def fails(done, text, status=1):
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith("rssb: run: ") and done.stderr.count("\n") == 1
+    assert text in done.stderr, done.stderr
+
+
+TAP = "tap,id=n0,ifname=tap0,script=no,downscript=no,queues=4"
+
+
+def net(device, netdev=TAP):
+    return ["-netdev", netdev, "-device", device]
+
+
+def test_by_name(rssb_run, reader, rng):
+    """rss goes off, the lease is inherited and nothing else."""
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, FLOWS)
+    device = "virtio-net-pci,netdev=n0,mq=on,rss=on"
+    given = report(rssb_run(["--host-steering", steering.words()], *net(device)))
+    assert given["argv"] == net(device + ",rss=off")
+    assert [kind.split(":")[0] for kind in given["fds"].values()] == ["pipe"]
+    assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+
+
+@pytest.mark.parametrize("queue", [1, 3])
+def test_through_inherited_queues(rssb_run, reader, rng, queue):
+    fds = ":".join(map(str, reader.fds))
+    arguments = net('{"driver":"virtio-net-pci","mq":true,"netdev":"n0","rss":true}',
+                    json.dumps({"type": "tap", "id": "n0", "fds": fds, "vhost": False}))  # fmt: skip
+    given = report(rssb_run(["--host-steering", f"table {queue}"], *arguments, pass_fds=reader.fds))
+    assert json.loads(given["argv"].pop()) == {
+        "driver": "virtio-net-pci", "mq": True, "netdev": "n0", "rss": False}  # fmt: skip
+    assert given["argv"] == arguments[:-1]
+    assert len(given["fds"]) == QUEUES + 1
+    assert set(reader.queues_of(flows.random_flows(rng, 40))) == {queue}
+
+
+@pytest.mark.parametrize(
+    "given, turned",
+    [
+        (["-device", "virtio-net-pci,netdev=n0,mq=on"],) * 2,
+        (["-device", "virtio-net-pci,netdev=n0,mq=on,rss=off"],) * 2,
+        (["-global", "virtio-net-pci.rss=on", "-device", "virtio-net,netdev=n0,mq=on"],
+         ["-global", "virtio-net-pci.rss=on", "-device", "virtio-net,netdev=n0,mq=on,rss=off"]),
+        (["-device", "virtio-net-pci,netdev=n0,id=a,mq=on", "-set", "device.a.rss=on", "-S"],
+         ["-device", "virtio-net-pci,netdev=n0,id=a,mq=on,rss=off", "-S"]),
+        (["-device", "virtio-net-pci,netdev=n1,rss=on", "-device", "virtio-net-pci,netdev=n0,mq=on"],
+         ["-device", "virtio-net-pci,netdev=n1,rss=on", "-device", "virtio-net-pci,netdev=n0,mq=on"]),
+    ],
+)  # fmt: skip
+def test_what_becomes_of_rss(rssb_run, reader, given, turned):
+    netdev = ["-netdev", TAP, "-netdev", "user,id=n1"]
+    done = rssb_run(["--host-steering", "equal 4"], *netdev, *given)
+    assert report(done)["argv"] == [*netdev, *turned]
+
+
+def test_nothing_to_steer(rssb_run):
+    one = ["-device", "virtio-net-pci,netdev=n0,rss=on"]
+    fails(rssb_run(["--host-steering", "equal 4"], *one), "no virtio-net device has mq on")
+    assert report(rssb_run(["--host-steering", "equal 4", "--if-needed"], *one))["argv"] == one
+
+
+@pytest.mark.parametrize(
+    "netdev, steering, why",
+    [
+        ("user,id=n0", "equal 4", "is no tap"),
+        ("tap,id=n1", "equal 4", "is no tap"),
+        ("tap,id=n0,queues=4", "equal 4", "neither ifname= nor fds="),
+        ("tap,id=n0,ifname=tap7,queues=4", "equal 4", "tap7: there is no such interface"),
+        ("tap,id=n0,fds=7:8", "equal 2", "fd 7: is not open"),
+        ("tap,id=n0,ifname=tap0,queues=2", "equal 4", "names queue 3, and its netdev has 2"),
+    ],
+)
+def test_what_cannot_be_steered(rssb_run, netdev, steering, why):
+    arguments = net("virtio-net-pci,netdev=n0,mq=on,id=net0", netdev)
+    fails(rssb_run(["--host-steering", steering], *arguments), why)
+    done = rssb_run(["--optional", "--host-steering", steering], *arguments)
+    assert json.loads(done.stdout)["argv"] == arguments
+    assert done.stderr.startswith("rssb: run: warning: net0: ") and done.stderr.count("\n") == 1
+
+
+def test_one_of_two_fails(rssb_run, reader, rng):
+    """Then the other is as before: no steering is left where nothing was started."""
+    arguments = net("virtio-net-pci,netdev=n0,mq=on") + net(
+        "virtio-net-pci,netdev=n1,mq=on", "tap,id=n1,ifname=tap7,queues=4")  # fmt: skip
+    fails(rssb_run(["--host-steering", "table 2"], *arguments), "tap7")
+    assert set(reader.queues_of(flows.random_flows(rng, FLOWS))) == set(range(QUEUES))
+
+
+def test_any_program_without_a_tap(rssb_run):
+    given = report(rssb_run(["--steering", "equal 4"], "-device", "x"))
+    assert given["argv"] == ["-device", "x"]
+    named = dict(part.split("=") for part in given["env"].split(","))
+    assert list(named) == ["program", "config", "key", "table", "lease"]
+    assert set(named.values()) == set(given["fds"])
+    kinds = [given["fds"][fd].split(":[")[0] for fd in named.values()]
+    assert kinds == ["anon_inode:bpf-prog", *["anon_inode:bpf-map"] * 3, "pipe"]
+
+
+def test_any_program_with_a_tap(rssb_run, reader, rng):
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, FLOWS)
+    done = rssb_run(["--steering", steering.words()], pass_fds=reader.fds)
+    assert len(report(done)["fds"]) == QUEUES + 5
+    assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+
+
+def test_any_program_with_two_taps(world, rssb_run, reader):
+    world.tap("tap1")
+    with TapReader(world, "tap1", 1) as other:
+        done = rssb_run(["--steering", "equal 4"], pass_fds=reader.fds + other.fds)
+        fails(done, "inherits two taps")
+    world.run(["ip", "link", "del", "tap1"])
+
+
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        (["--steering", "equal 0"], "equal"),
+        (["--host-steering", "hash-types ipv4"], "give equal, weight or table"),
+        (["--steering", "equal 4", "--rss"], "--steering"),
+        (["--steering", "equal 4", "--host-steering", "equal 4"], "one of them"),
+        (["--host-steering", "equal 4", "--rss"], "--host-steering"),
+    ],
+)
+def test_usage(rssb_run, options, why):
+    fails(rssb_run(options), why, status=2)
