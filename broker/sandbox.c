@@ -47,7 +47,8 @@ int sandbox_begin(int n_keep)
 
 int sandbox_has(enum sandbox_caps caps)
 {
-	capng_get_caps_process();
+	if (capng_get_caps_process())
+		return log_error(-EPERM, "cannot read the capabilities of this process");
 	for (const int *cap = caps_of[caps]; *cap >= 0; cap++) {
 		if (!capng_have_capability(CAPNG_EFFECTIVE, *cap))
 			return log_error(-EPERM, "CAP_%s is missing",
@@ -58,8 +59,7 @@ int sandbox_has(enum sandbox_caps caps)
 
 bool sandbox_may_change_id(void)
 {
-	capng_get_caps_process();
-	return capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
+	return !capng_get_caps_process() && capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
 	       capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID);
 }
 
@@ -75,7 +75,8 @@ static bool caps_contain(const int *caps, unsigned cap)
 /* Reads the sets back; -EPERM if any of them holds more or less than it should. */
 static int caps_verify(const int *caps, bool bounding_empty)
 {
-	capng_get_caps_process();
+	if (capng_get_caps_process())
+		return -EPERM;
 	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
 		int want = caps_contain(caps, cap);
 
@@ -120,7 +121,8 @@ int sandbox_drop(const struct identity *id, enum sandbox_caps caps)
 	bool bounding;
 	int err;
 
-	capng_get_caps_process();
+	if (capng_get_caps_process())
+		return log_error(-EPERM, "cannot read the capabilities of this process");
 	bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	capng_clear(CAPNG_SELECT_ALL);
 	for (const int *cap = caps_of[caps]; *cap >= 0; cap++)
