@@ -36,8 +36,8 @@ def net_arguments(ifname, queues=QUEUES, rss=True, netdev="n0"):
 class Guest:
     """Boots QEMU in a world; prefix is what QEMU is run by, for instance rssb run."""
 
-    def __init__(self, world, qemu, arguments, prefix=(), unprivileged=True):
-        self.dir = world.directory("guest")
+    def __init__(self, world, qemu, arguments, prefix=(), unprivileged=True, name="guest"):
+        self.dir = world.directory(name)
         self.stderr_path = self.dir / "qemu.stderr"
         agent, guest = self.dir / "agent", world.inside(ROOT / "build" / "guest")
         machine = [
@@ -49,6 +49,10 @@ class Guest:
         with open(self.stderr_path, "w") as stderr:
             self.process = world.start([*prefix, world.inside(qemu), *machine, *arguments],
                                        unprivileged=unprivileged, stderr=stderr)  # fmt: skip
+        self._meet(agent)
+
+    def _meet(self, agent):
+        """Waits for the agent behind this socket to speak."""
         self._agent = socket.socket(socket.AF_UNIX)
         wait_for(lambda: self._alive() and self._agent.connect_ex(str(agent)) == 0, str(agent))
         self._agent.settimeout(BOOT_TIMEOUT_S)

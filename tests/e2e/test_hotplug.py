@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""rssb hotplug into a VM whose QEMU is no longer the installed one.
+
+The guest boots from a copy of one QEMU; the copy is replaced by another version,
+as a package upgrade does it, and then deleted.  What steers afterwards is what
+the QEMU that runs asked for.
+"""
+import collections
+import os
+import shutil
+
+import pytest
+
+import bpf_stats
+import flows
+import guest as guests
+import machine
+import steered
+from world import ROOT, Broker, World, wait_for
+
+PLUGS = 100
+IFACE = "eth0"
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as world, bpf_stats.enabled():
+        yield world
+
+
+@pytest.fixture(scope="module")
+def broker(world, build):
+    return Broker(world, build)
+
+
+@pytest.fixture(scope="module")
+def tap(world):
+    return world.tap()
+
+
+@pytest.fixture(scope="module")
+def rssb(world, broker, build):
+    """Runs rssb as nobody, without a capability."""
+
+    def run(*args, **kwargs):
+        command = [world.inside(build) / "rssb", "--socket", broker.socket, *args]
+        return world.run(command, unprivileged=True, **kwargs)
+
+    return run
+
+
+class Copy:
+    """A QEMU of its own, in place of an installed one."""
+
+    def __init__(self, world, version):
+        self.root = world.directory("copy", owner=0)
+        self.program = self.root / "usr/bin/qemu-system-x86_64"
+        installed = ROOT / "build/qemu" / version
+        self.program.parent.mkdir(parents=True)
+        for part in ("usr/share", "usr/lib", "lib"):
+            (self.root / part).symlink_to(world.inside(installed / part))
+        self.start = self.root / "qemu-system-x86_64"
+        shutil.copy2(installed / "qemu-system-x86_64", self.start)
+        self.install(version)
+
+    def install(self, version):
+        """As dpkg does: the new file takes the old one's name."""
+        new = self.program.with_suffix(".dpkg-new")
+        shutil.copy2(ROOT / "build/qemu" / version / "usr/bin/qemu-system-x86_64", new)
+        new.rename(self.program)
+
+
+@pytest.fixture(scope="module")
+def guest(world, qemu):
+    copy = Copy(world, qemu.parent.name)
+    guest = guests.Guest(world, copy.start, [])
+    started = os.readlink(f"/proc/{guest.pid}/exe")
+    copy.install("sid")
+    copy.program.unlink()
+    assert os.readlink(f"/proc/{guest.pid}/exe") == f"{started} (deleted)"
+    return guest
+
+
+@pytest.fixture
+def qmp(guest):
+    """The monitor, between two hotplugs: it serves one client at a time."""
+
+    def run(command, **arguments):
+        with machine.Qmp(guest.dir / "qmp") as monitor:
+            return monitor.execute(command, **arguments)
+
+    return run
+
+
+def links(pid):
+    return [os.readlink(entry) for entry in os.scandir(f"/proc/{pid}/fd")]
+
+
+def grants(broker):
+    """Live ones: of their lease the broker holds one end, of a ready set's it has both."""
+    pipes = collections.Counter(link for link in links(broker.process.pid) if "pipe:" in link)
+    return list(pipes.values()).count(1)
+
+
+def open_fds(guest):
+    """What QEMU has open besides connections to its monitor, whose end it may notice late."""
+    return len([link for link in links(guest.pid) if "socket:" not in link])
+
+
+def plug(rssb, guest, tap, *args):
+    rssb("hotplug", "--qmp", guest.dir / "qmp", "--netdev", "n1", "--tap", tap, "--queues",
+         guests.QUEUES, "--id", "net1", "--prop", f"mac={guests.MAC}", *args)  # fmt: skip
+
+
+def unplug(qmp, guest, device="net1", netdev="n1"):
+    """The guest has to let go of it."""
+    qmp("device_del", id=device)
+    wait_for(lambda: device not in [item["name"] for item in qmp("qom-list", path="/machine/peripheral")],
+             f"{device} to go")  # fmt: skip
+    qmp("netdev_del", id=netdev)
+
+
+def wait_for_nic(guest):
+    wait_for(lambda: guest.request(f"exec test -e /sys/class/net/{IFACE}")[0] == 0, IFACE)
+
+
+def program_of(guest):
+    (program,) = bpf_stats.programs(guest.pid)
+    return program
+
+
+def test_steering_of_a_plugged_nic(guest, world, tap, broker, build, rssb, qmp, rng):
+    """The guest's driver comes up, and its RSS command takes effect in the program."""
+    live, fds = grants(broker), open_fds(guest)
+    plug(rssb, guest, tap)
+    assert grants(broker) == live + 1
+    wait_for_nic(guest)
+    guest.run(f"ip link set {IFACE} up")
+    guest.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
+    guest.run(f"ethtool -X {IFACE} hkey {rng.randbytes(40).hex(':')} equal {guests.QUEUES}")
+    steering = flows.Steering.random(rng, guests.QUEUES)
+    guest.set_rss(IFACE, steering)
+    steered.check(guest, world, tap, build, rng, steering, program=program_of(guest))
+    unplug(qmp, guest)
+    qmp("closefd", fdname="rssb-lease-net1")
+    wait_for(lambda: grants(broker) == live, "the grant to end")
+    assert open_fds(guest) == fds
+
+
+def test_a_hundred_plugs(guest, tap, broker, rssb, qmp):
+    """Each with a grant of its own, which ends with the next."""
+    live, fds = grants(broker), open_fds(guest)
+    programs = set()
+    for _ in range(PLUGS):
+        plug(rssb, guest, tap)
+        wait_for(lambda: grants(broker) == live + 1, "the last plug's grant to end")
+        programs.add(bpf_stats.program(guest.pid, program_of(guest))["prog_id"])
+        wait_for_nic(guest)
+        unplug(qmp, guest)
+    assert len(programs) == PLUGS
+    qmp("closefd", fdname="rssb-lease-net1")
+    wait_for(lambda: grants(broker) == live, "the last grant to end")
+    assert open_fds(guest) == fds
+    assert bpf_stats.programs(guest.pid) == []
