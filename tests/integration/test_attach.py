@@ -229,8 +229,10 @@ def test_it_waits_for_the_broker(build):
     with World() as world:
         path = world.dir / "broker" / "sock"
         world.tap()
-        command = [world.inside(build) / "rssb", "--socket", path, "attach", "tap0", "equal 4"]
-        early = world.start(command, unprivileged=True, stderr=subprocess.PIPE, text=True)
+        rssb = [world.inside(build) / "rssb", "--socket", path]
+        early = world.start(
+            [*rssb, "attach", "tap0", "equal 4"], unprivileged=True, stderr=subprocess.PIPE, text=True
+        )
         time.sleep(0.3)
         assert early.poll() is None
         Broker(world, build)
