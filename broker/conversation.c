@@ -113,7 +113,7 @@ static void perform(struct front *f, struct session *session, const union rssb_r
 	}
 	conclude(f, session, &request->header, &o);
 	if (request->header.op == RSSB_OP_ACQUIRE)
-		front_restock(f, o.object);
+		front_restock_soon(f, o.object);
 }
 
 static void answer(struct front *f, struct session *session, const struct packet *p)

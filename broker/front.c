@@ -20,9 +20,10 @@
 #include "log.h"
 
 #define EVENTS_PER_TURN	 64
-#define ACCEPTS_PER_TURN 64  /* then the others have their turn */
-#define ACCEPT_PAUSE_MS	 100 /* without free fds or slots */
-#define RESTOCK_PAUSE_MS 1000
+#define ACCEPTS_PER_TURN 64   /* then the others have their turn */
+#define ACCEPT_PAUSE_MS	 100  /* without free fds or slots */
+#define RESTOCK_DELAY_MS 2    /* after a grant */
+#define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
 enum source { SOURCE_LISTENER, SOURCE_SIGNALS, SOURCE_LOADER, SOURCE_SESSION, SOURCE_LEASE };
 
@@ -56,10 +57,14 @@ static uint64_t session_tag(const struct front *f, const struct session *session
 			 (uint32_t)(session - f->sessions.list));
 }
 
+static uint32_t session_events(bool requests)
+{
+	return requests ? EPOLLIN | EPOLLRDHUP : 0;
+}
+
 void front_watch_session(struct front *f, const struct session *session, bool requests)
 {
-	watch(f, EPOLL_CTL_MOD, session->fd, requests ? EPOLLIN | EPOLLRDHUP : 0,
-	      session_tag(f, session));
+	watch(f, EPOLL_CTL_MOD, session->fd, session_events(requests), session_tag(f, session));
 }
 
 static void accepting_set(struct front *f, bool on)
@@ -85,13 +90,16 @@ static void session_start(struct front *f, int *fd)
 	session = session_new(&f->sessions, fd);
 	if (!session)
 		return;
-	if (peer_read(&session->peer, session->fd) ||
-	    watch(f, EPOLL_CTL_ADD, session->fd, EPOLLIN | EPOLLRDHUP, session_tag(f, session))) {
+	if (peer_read(&session->peer, session->fd)) {
 		front_end_session(f, session);
 		return;
 	}
-	/* The request is mostly here already: saves a turn. */
+	/* The request is mostly here already: it is answered first, then watched for more. */
 	conversation_read(f, session, false);
+	if (session->state != SESSION_FREE &&
+	    watch(f, EPOLL_CTL_ADD, session->fd, session_events(session->state == SESSION_READING),
+		  session_tag(f, session)))
+		front_end_session(f, session);
 }
 
 static void on_listener(struct front *f)
@@ -155,8 +163,18 @@ static void on_lease(struct front *f, uint32_t index, uint64_t tag)
 
 void front_restock(struct front *f, unsigned object)
 {
-	if (!f->restock_at_ms)
+	if (!f->loader_rests)
 		pool_restock(&f->service.pool, object, sessions_waiting(&f->sessions, object));
+}
+
+/* The loader would take the CPU of the client that was just served: while there is enough
+ * on the shelf it can wait. */
+void front_restock_soon(struct front *f, unsigned object)
+{
+	if (pool_is_low(&f->service.pool, object))
+		front_restock(f, object);
+	else if (!f->restock_at_ms)
+		f->restock_at_ms = f->now_ms + RESTOCK_DELAY_MS;
 }
 
 /* Takes one answer of the loader and serves the one who waits longest. */
@@ -173,6 +191,7 @@ static int on_loader(struct front *f)
 	if (failed) {
 		log_error(failed, "the loader could not make a set of object %s",
 			  f->service.objects.list[object].name);
+		f->loader_rests = true;
 		f->restock_at_ms = f->now_ms + RESTOCK_PAUSE_MS;
 	}
 	first = session_first_waiting(&f->sessions, object);
@@ -195,6 +214,7 @@ static void on_time(struct front *f)
 		conversation_busy(f, first);
 	if (f->restock_at_ms && f->restock_at_ms <= f->now_ms) {
 		f->restock_at_ms = 0;
+		f->loader_rests = false;
 		for (unsigned i = 0; i < f->service.objects.n; i++)
 			front_restock(f, i);
 	}

@@ -19,7 +19,8 @@ struct front {
 	bool accepting;		/* the listener is polled */
 	bool stopping;		/* SIGTERM or SIGINT came */
 	uint64_t now_ms;	/* CLOCK_MONOTONIC, once a turn of the loop */
-	uint64_t restock_at_ms; /* after a failure of the loader; 0: not */
+	bool loader_rests;	/* after a failure, until restock_at_ms */
+	uint64_t restock_at_ms; /* 0: nothing is put off */
 };
 
 /*
@@ -43,5 +44,6 @@ void front_watch_session(struct front *f, const struct session *session, bool re
 /* Ends a session, and lets the listener go on if it had to pause. */
 void front_end_session(struct front *f, struct session *session);
 
-/* Restocks what a session took or waits for. */
+/* Restocks what a session waits for; or, a little later, what one took. */
 void front_restock(struct front *f, unsigned object);
+void front_restock_soon(struct front *f, unsigned object);

@@ -57,6 +57,11 @@ int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 	return 0;
 }
 
+bool pool_is_low(const struct pool *p, unsigned object)
+{
+	return p->shelves[object].n_ready < (p->shelves[object].target + 1) / 2;
+}
+
 bool pool_is_full(const struct pool *p)
 {
 	for (size_t i = 0; i < p->n_shelves; i++) {

@@ -40,5 +40,8 @@ void pool_restock(struct pool *p, unsigned object, unsigned n_waiting);
  */
 int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err);
 
+/* Whether less than half of what should be ready is. */
+bool pool_is_low(const struct pool *p, unsigned object);
+
 /* Whether every shelf is as full as it should be. */
 bool pool_is_full(const struct pool *p);
