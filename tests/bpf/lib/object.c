@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+#include "object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+static const char *const map_names[] = { RSS_MAP_CONFIG_NAME, RSS_MAP_KEY_NAME,
+					 RSS_MAP_TABLE_NAME };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return getenv("RSSB_LIBBPF_LOG") ? vfprintf(stderr, format, args) : 0;
+}
+
+static int map_view(int fd, size_t len, volatile void *ret)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	memcpy((void *)ret, &at, sizeof(at));
+	return 0;
+}
+
+static int object_map(struct object *o)
+{
+	int r;
+
+	if ((r = map_view(o->config_fd, sizeof(struct rss_config), &o->config)) ||
+	    (r = map_view(o->key_fd, RSS_KEY_LEN, &o->key)) ||
+	    (r = map_view(o->table_fd, OBJECT_TABLE_BYTES, &o->table)))
+		return r;
+	return 0;
+}
+
+static void object_ask_kernel(struct object *o)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (!bpf_obj_get_info_by_fd(o->prog, &info, &len))
+		o->insns_verified = info.verified_insns;
+}
+
+static struct bpf_object *open_and_load(const char *path, uint64_t *ret_ns)
+{
+	uint64_t start = now_ns();
+	struct bpf_object *bpf;
+	int r;
+
+	libbpf_set_print(quiet);
+	bpf = bpf_object__open_file(path, NULL);
+	if (!bpf)
+		return NULL;
+	r = bpf_object__load(bpf);
+	if (r) {
+		bpf_object__close(bpf);
+		errno = -r;
+		return NULL;
+	}
+	*ret_ns = now_ns() - start;
+	return bpf;
+}
+
+static int own_map(struct bpf_object *bpf, const char *name, int *ret_fd)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(bpf, name);
+	int fd = map ? dup(bpf_map__fd(map)) : -1;
+
+	if (fd < 0)
+		return -ENOENT;
+	*ret_fd = fd;
+	return 0;
+}
+
+int object_load(struct object *o, const char *path)
+{
+	struct bpf_object *bpf = open_and_load(path, &o->load_ns);
+	struct bpf_program *prog;
+	int r;
+
+	if (!bpf)
+		return -errno;
+	prog = bpf_object__find_program_by_name(bpf, RSS_PROG_NAME);
+	o->prog = prog ? dup(bpf_program__fd(prog)) : -1;
+	r = o->prog < 0 ? -ENOENT : 0;
+	if (!r)
+		r = own_map(bpf, RSS_MAP_CONFIG_NAME, &o->config_fd);
+	if (!r)
+		r = own_map(bpf, RSS_MAP_KEY_NAME, &o->key_fd);
+	if (!r)
+		r = own_map(bpf, RSS_MAP_TABLE_NAME, &o->table_fd);
+	bpf_object__close(bpf);
+	if (!r)
+		r = object_map(o);
+	if (r)
+		object_unload(o);
+	else
+		object_ask_kernel(o);
+	return r;
+}
+
+/* A map like the one that fd is. */
+static int map_again(int like, const char *name)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(like, &info, &len))
+		return -errno;
+	opts.map_flags = info.map_flags;
+	return bpf_map_create(info.type, name, info.key_size, info.value_size, info.max_entries,
+			      &opts);
+}
+
+/* Puts the fd of our own map wherever the instructions load the other one. */
+static void insns_replace(struct bpf_insn *insns, size_t n, int from, int to)
+{
+	for (size_t i = 0; i < n; i++)
+		if (insns[i].code == (BPF_LD | BPF_IMM | BPF_DW) &&
+		    insns[i].src_reg == BPF_PSEUDO_MAP_FD && insns[i].imm == from)
+			insns[i].imm = to;
+}
+
+static int program_again(struct object *o, struct bpf_object *bpf)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(bpf, RSS_PROG_NAME);
+	size_t n = prog ? bpf_program__insn_cnt(prog) : 0;
+	int *const own[] = { &o->config_fd, &o->key_fd, &o->table_fd };
+	struct bpf_insn *insns = calloc(n, sizeof(*insns));
+
+	if (!n || !insns) {
+		free(insns);
+		return -ENOENT;
+	}
+	memcpy(insns, bpf_program__insns(prog), n * sizeof(*insns));
+	for (size_t i = 0; i < 3; i++) {
+		int fd = bpf_object__find_map_fd_by_name(bpf, map_names[i]);
+
+		*own[i] = map_again(fd, map_names[i]);
+		insns_replace(insns, n, fd, *own[i]);
+	}
+	o->prog = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, RSS_PROG_NAME, "Dual MIT/GPL", insns,
+				n, NULL);
+	free(insns);
+	return o->prog < 0 ? -errno : 0;
+}
+
+int object_load_again(struct object *o, const char *path)
+{
+	struct bpf_object *bpf = open_and_load(path, &o->load_ns);
+	int r;
+
+	if (!bpf)
+		return -errno;
+	r = program_again(o, bpf);
+	bpf_object__close(bpf);
+	if (!r)
+		r = object_map(o);
+	if (r)
+		object_unload(o);
+	else
+		object_ask_kernel(o);
+	return r;
+}
+
+void object_unload(struct object *o)
+{
+	if (o->config)
+		munmap((void *)o->config, sizeof(struct rss_config));
+	if (o->key)
+		munmap((void *)o->key, RSS_KEY_LEN);
+	if (o->table)
+		munmap((void *)o->table, OBJECT_TABLE_BYTES);
+	fd_closep(&o->prog);
+	fd_closep(&o->config_fd);
+	fd_closep(&o->key_fd);
+	fd_closep(&o->table_fd);
+	*o = (struct object)OBJECT_INIT;
+}
+
+void object_steer(struct object *o, const struct steering *s)
+{
+	uint32_t word0;
+
+	memcpy(&word0, s->key, sizeof(word0));
+	word0 = ntohl(word0);
+	memcpy((void *)o->key, &word0, sizeof(word0));
+	memcpy((void *)(o->key + 4), s->key + 4, RSS_KEY_LEN - 4);
+	for (size_t i = 0; i < RSS_TABLE_MAX; i++)
+		memcpy((void *)(o->table + RSS_TABLE_STRIDE * i), &s->table[i], 2);
+	*o->config = (struct rss_config){
+		.redirect = s->redirect,
+		.hash_types = s->hash_types,
+		.table_len = s->table_len,
+		.default_queue = s->default_queue,
+	};
+}
+
+static int run(const struct object *o, struct bpf_test_run_opts *opts)
+{
+	return bpf_prog_test_run_opts(o->prog, opts) ? -errno : 0;
+}
+
+int object_queue(const struct object *o, const void *packet, size_t len)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = (uint32_t)len);
+	int r = run(o, &opts);
+
+	return r ? r : (int)opts.retval;
+}
+
+int object_time(const struct object *o, const void *packet, size_t len, unsigned int repeat)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = (uint32_t)len,
+		    .repeat = (int)repeat);
+	int r = run(o, &opts);
+
+	return r ? r : (int)opts.duration;
+}
+
+const char *object_path(const char *name)
+{
+	static char path[512];
+	const char *build = getenv("RSSB_BUILD");
+
+	snprintf(path, sizeof(path), "%s/bpf/%s.bpf.o", build ? build : "build", name);
+	return access(path, R_OK) ? NULL : path;
+}
+
+const char *object_path_of_qemu(void)
+{
+	static char path[512];
+	const char *env = getenv("RSSB_QEMU_OBJECT");
+	glob_t found = { 0 };
+
+	if (env)
+		snprintf(path, sizeof(path), "%s", env);
+	else if (!glob("build/qemu/*/rss.bpf.o", 0, NULL, &found))
+		snprintf(path, sizeof(path), "%s", found.gl_pathv[0]);
+	globfree(&found);
+	return access(path, R_OK) ? NULL : path;
+}

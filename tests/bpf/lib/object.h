@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A steering object under test: loaded, its maps mapped, packets run through it.
+ * It knows QEMU's three maps and nothing of whose object it is.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/rss_maps.h"
+#include "steering.h"
+
+#define OBJECT_TABLE_BYTES (RSS_TABLE_MAX * RSS_TABLE_STRIDE)
+
+struct object {
+	int prog;
+	int config_fd, key_fd, table_fd;
+	volatile struct rss_config *config;
+	volatile uint8_t *key;	 /* a struct rss_key */
+	volatile uint8_t *table; /* entry i at RSS_TABLE_STRIDE * i */
+	uint32_t insns_verified; /* 0: the kernel does not tell */
+	uint64_t load_ns;	 /* libbpf's open and load together */
+};
+#define OBJECT_INIT                                                                                \
+	{                                                                                          \
+		.prog = -1, .config_fd = -1, .key_fd = -1, .table_fd = -1                          \
+	}
+
+/* Loads the object in the file at path.  -errno: libbpf's or the kernel's. */
+int object_load(struct object *o, const char *path);
+
+/*
+ * Loads the already relocated instructions of a loaded object again, with maps
+ * of its own: what the broker does for each set.
+ */
+int object_load_again(struct object *o, const char *path);
+
+void object_unload(struct object *o);
+
+/* Fills the maps. */
+void object_steer(struct object *o, const struct steering *s);
+
+/* The queue that the program returns for a packet; -errno if it cannot be run. */
+int object_queue(const struct object *o, const void *packet, size_t len);
+
+/* Runs a packet `repeat` times; nanoseconds for one, or -errno. */
+int object_time(const struct object *o, const void *packet, size_t len, unsigned int repeat);
+
+/* The objects' files: $RSSB_BUILD/bpf/NAME.bpf.o, and $RSSB_QEMU_OBJECT; NULL: no such file. */
+const char *object_path(const char *name);
+const char *object_path_of_qemu(void);
