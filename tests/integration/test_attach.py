@@ -217,10 +217,10 @@ def test_usage(rssb):
 def test_without_a_broker(world, build):
     """Before anything happens to the tap; and detach needs none."""
     world.tap("tap3")
-    command = [world.inside(build) / "rssb", "--socket", world.dir / "none"]
-    done = world.run([*command, "attach", "--wait", "0", "tap3", "equal 4"], unprivileged=True, check=False)
-    refused(done, "no broker: ")
-    ok(world.run([*command, "detach", "tap3"], unprivileged=True, check=False))
+    rssb = [world.inside(build) / "rssb", "--socket", world.dir / "none"]
+    attach = [*rssb, "attach", "--wait", "0", "tap3", "equal 4"]
+    refused(world.run(attach, unprivileged=True, check=False), "no broker: ")
+    ok(world.run([*rssb, "detach", "tap3"], unprivileged=True, check=False))
     world.run(["ip", "link", "del", "tap3"])
 
 
@@ -229,10 +229,8 @@ def test_it_waits_for_the_broker(build):
     with World() as world:
         path = world.dir / "broker" / "sock"
         world.tap()
-        rssb = [world.inside(build) / "rssb", "--socket", path]
-        early = world.start(
-            [*rssb, "attach", "tap0", "equal 4"], unprivileged=True, stderr=subprocess.PIPE, text=True
-        )
+        rssb = [world.inside(build) / "rssb", "--socket", path, "attach", "tap0", "equal 4"]
+        early = world.start(rssb, unprivileged=True, stderr=subprocess.PIPE, text=True)
         time.sleep(0.3)
         assert early.poll() is None
         Broker(world, build)
