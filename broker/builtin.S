@@ -2,9 +2,13 @@
 /* The built-in steering objects, byte for byte as clang made them. */
 	.section .rodata
 	.balign 8
-	.globl builtin_rss, builtin_rss_end
+	.globl builtin_rss, builtin_rss_end, builtin_rss_stats, builtin_rss_stats_end
 builtin_rss:
 	.incbin "rss.bpf.o"
 builtin_rss_end:
+	.balign 8
+builtin_rss_stats:
+	.incbin "rss-stats.bpf.o"
+builtin_rss_stats_end:
 
 	.section .note.GNU-stack, "", %progbits

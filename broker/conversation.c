@@ -145,16 +145,16 @@ int conversation_read(struct front *f, struct session *session, bool hangup)
 		return err;
 	if (p.n_fds)
 		refuse_packet(f, session, "a request carries no fds");
-	else if (!err)
+	else if (!err && p.len <= RSSB_REQUEST_MAX)
 		answer(f, session, &p);
-	else if (err == -EMSGSIZE)
+	else if (!err || err == -EMSGSIZE)
 		refuse_packet(f, session, "a request has at most 512 bytes");
 	else if (err == -ECONNRESET && !hangup)
 		refuse_packet(f, session, "an empty packet is not a request");
 	else
 		front_end_session(f, session);
 	packet_done(&p);
-	explicit_bzero(p.data, sizeof(p.data));
+	explicit_bzero(p.data, p.len);
 	return 0;
 }
 

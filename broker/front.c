@@ -148,7 +148,8 @@ static uint64_t lease_tag(const struct front *f, const struct grant *grant)
 /* A pipe's write end reports EPOLLERR when the last reader is gone. */
 void front_watch_lease(struct front *f, const struct grant *grant)
 {
-	watch(f, EPOLL_CTL_ADD, grant->lease_write, 0, lease_tag(f, grant));
+	if (grant->hold.lease_write >= 0)
+		watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0, lease_tag(f, grant));
 }
 
 static void on_lease(struct front *f, uint32_t index, uint64_t tag)
@@ -346,7 +347,7 @@ int front_init(struct front *ret, int *listener, const struct loader *loader,
 	ret->service.objects = *objects;
 	ret->accepting = false;
 	sessions_init(&ret->sessions);
-	pool_init(&ret->service.pool, loader, objects->n, pool);
+	pool_init(&ret->service.pool, loader, &ret->service.objects, pool);
 	err = grants_init(&ret->service.grants);
 	if (err)
 		return log_error(err, "cannot get random bytes");

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "fd.h"
-
 #define NO_SLOT UINT32_MAX
 
 int grants_init(struct grants *ret)
@@ -20,14 +18,14 @@ int grants_init(struct grants *ret)
 	/* Stays below 2^53, where a JSON number is still exact. */
 	ret->last_id = (uint64_t)start << 20;
 	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
-		ret->list[i].lease_write = -1;
+		ret->list[i].hold = (struct hold)HOLD_INIT;
 		ret->list[i].next_free = i + 1 < GRANTS_MAX ? i + 1 : NO_SLOT;
 	}
 	return 0;
 }
 
 struct grant *grant_new(struct grants *g, uid_t uid, const struct rssb_request_acquire *request,
-			int *lease_write)
+			struct hold *hold)
 {
 	struct grant *new;
 
@@ -40,29 +38,40 @@ struct grant *grant_new(struct grants *g, uid_t uid, const struct rssb_request_a
 	new->uid = uid;
 	new->kind = request->kind;
 	memcpy(new->label, request->label, sizeof(new->label));
-	new->lease_write = fd_take(lease_write);
+	new->hold = *hold;
+	*hold = (struct hold)HOLD_INIT;
+	grant_note_steering(new, &request->steering);
 	return new;
 }
 
-/* uid's own, or anybody's for root. */
-static bool grant_is_for(const struct grant *grant, uid_t uid)
+void grant_note_steering(struct grant *grant, const struct rssb_steering_wire *steering)
 {
-	return grant->id && (uid == 0 || grant->uid == uid);
+	grant->queues = steering->queues;
+	grant->table_len = steering->table_len;
+	grant->hash_types = steering->hash_types;
 }
 
 static bool grant_is(const struct grant *grant, const struct rssb_grant_ref *ref)
 {
+	if (!grant->id)
+		return false;
 	return ref->id ? grant->id == ref->id
 		       : !memcmp(grant->label, ref->label, sizeof(grant->label));
 }
 
 struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref, uid_t uid)
 {
+	struct grant *others = NULL;
+
 	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
-		if (grant_is_for(&g->list[i], uid) && grant_is(&g->list[i], ref))
-			return &g->list[i];
+		struct grant *it = &g->list[i];
+
+		if (grant_is(it, ref) && it->uid == uid)
+			return it;
+		if (grant_is(it, ref) && uid == 0)
+			others = it;
 	}
-	return NULL;
+	return others;
 }
 
 bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX], uid_t uid)
@@ -78,7 +87,7 @@ bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX],
 
 void grant_end(struct grants *g, struct grant *grant)
 {
-	fd_closep(&grant->lease_write);
+	hold_done(&grant->hold);
 	grant->id = 0;
 	grant->next_free = g->first_free;
 	g->first_free = grant_index(g, grant);

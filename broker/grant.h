@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grants: who holds what.  A grant lives while its lease has a reader; the
- * broker keeps the write end and nothing else of a set that it handed over.
+ * Grants: who holds what.  A grant lives while its lease has a reader, or, when
+ * it has none, until it is released.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hold.h"
 #include "rssb_proto.h"
 
 #define GRANTS_MAX 2048
@@ -18,7 +19,9 @@ struct grant {
 	uid_t uid;
 	uint16_t kind; /* enum rssb_kind */
 	char label[RSSB_LABEL_MAX];
-	int lease_write;
+	struct hold hold;	    /* what the broker keeps of the set */
+	uint16_t queues, table_len; /* of the last ACQUIRE or UPDATE; 0: the client configures */
+	uint32_t hash_types;
 	uint32_t next_free;
 };
 
@@ -32,11 +35,17 @@ struct grants {
 /* Starts ids at a random place, so that one from before a restart names nothing. */
 int grants_init(struct grants *ret);
 
-/* Makes a grant, which takes *lease_write.  NULL: all GRANTS_MAX are in use. */
+/* Makes a grant, which takes *hold.  NULL: all GRANTS_MAX are in use. */
 struct grant *grant_new(struct grants *g, uid_t uid, const struct rssb_request_acquire *request,
-			int *lease_write);
+			struct hold *hold);
 
-/* The live grant that ref names and uid may touch (root: any), or NULL. */
+/* Notes what the grant's maps were filled with. */
+void grant_note_steering(struct grant *grant, const struct rssb_steering_wire *steering);
+
+/*
+ * The live grant that ref names and uid may touch (root: any; a label of root's
+ * own goes before another's), or NULL.
+ */
 struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref, uid_t uid);
 
 /* Whether uid has a live grant of that label; an empty one is never taken. */

@@ -40,7 +40,7 @@ struct templates {
 static int templates_load(struct templates *ret, const struct objects *objects)
 {
 	for (size_t i = 0; i < objects->n; i++) {
-		int err = template_load(&ret->list[i], &objects->list[i]);
+		int err = template_load(&ret->list[i], &objects->list[i], objects->n_cpus);
 
 		if (err)
 			return log_error(err, "cannot load object %s", objects->list[i].name);
@@ -53,11 +53,12 @@ static int answer(int sock, const struct templates *templates, uint32_t object)
 {
 	struct loader_reply reply = { .object = object };
 	struct set_fds set = SET_FDS_INIT;
-	int fds[SET_FDS], err;
+	int fds[SET_FDS_MAX], err;
+	size_t n;
 
 	reply.err = object < templates->n ? template_make(&templates->list[object], &set) : -ENOENT;
-	set_fds_to_array(&set, fds);
-	err = packet_send(sock, &reply, sizeof(reply), fds, reply.err ? 0 : SET_FDS);
+	n = set_fds_to_array(&set, fds);
+	err = packet_send(sock, &reply, sizeof(reply), fds, n);
 	set_fds_done(&set);
 	return err;
 }
@@ -160,17 +161,15 @@ int loader_receive(const struct loader *l, struct loader_answer *ret)
 	struct packet p;
 	int err = packet_recv(l->sock, &p);
 
+	if (!err && (p.len != sizeof(reply) || p.n_fds > SET_FDS_MAX))
+		err = -EBADMSG;
 	if (!err) {
 		memcpy(&reply, p.data, sizeof(reply));
-		if (p.len != sizeof(reply) || p.n_fds != (reply.err ? 0 : SET_FDS))
-			err = -EBADMSG;
-	}
-	if (!err) {
-		*ret = (struct loader_answer){ reply.object, reply.err, SET_FDS_INIT };
-		if (!reply.err) {
-			set_fds_from_array(&ret->fds, p.fds);
-			p.n_fds = 0;
-		}
+		ret->object = reply.object;
+		ret->err = reply.err;
+		ret->n_fds = p.n_fds;
+		set_fds_from_array(&ret->fds, p.fds, p.n_fds);
+		p.n_fds = 0;
 	}
 	packet_done(&p);
 	return err;

@@ -22,7 +22,8 @@ struct loader {
 struct loader_answer {
 	unsigned object;
 	int err;	    /* -errno of the kernel, 0: fds is a set */
-	struct set_fds fds; /* the receiver's */
+	size_t n_fds;	    /* how many came */
+	struct set_fds fds; /* the receiver's, also on an error */
 };
 
 /* Forks the loader.  It drops its privileges and loads every object before it answers. */

@@ -94,8 +94,8 @@ static int serve(struct options *o, struct activation *a)
 	struct objects objects;
 	int err;
 
-	objects_init(&objects);
-	if ((err = sandbox_has(caps)) || (err = identity_choose(o->user, &id)) ||
+	if ((err = objects_init(&objects)) || (err = sandbox_has(caps)) ||
+	    (err = identity_choose(o->user, &id)) ||
 	    (err = loader_start(&loader, &objects, &id, caps)) || /* before there is a socket */
 	    (err = listener_get(a, o, &listener, &lock)) ||	  /* last use of the file system */
 	    (err = sandbox_drop(&id, SANDBOX_CAPS_NONE)) ||	  /* no capability from here on */

@@ -4,11 +4,15 @@
 
 #include <errno.h>
 
-void pool_init(struct pool *ret, const struct loader *loader, size_t n_objects, unsigned target)
+void pool_init(struct pool *ret, const struct loader *loader, const struct objects *objects,
+	       unsigned target)
 {
-	*ret = (struct pool){ .loader = loader, .n_shelves = n_objects };
-	for (size_t i = 0; i < n_objects; i++)
+	ret->loader = loader;
+	ret->objects = objects;
+	for (size_t i = 0; i < objects->n; i++) {
 		ret->shelves[i].target = i == 0 ? target : 1;
+		ret->shelves[i].n_ready = ret->shelves[i].n_asked = 0;
+	}
 }
 
 int pool_take(struct pool *p, unsigned object, struct set *ret)
@@ -33,6 +37,17 @@ void pool_restock(struct pool *p, unsigned object, unsigned n_waiting)
 		shelf->n_asked++;
 }
 
+/* Whether an answer is one that the loader owes, with the fds that it must have. */
+static bool answer_is_sane(const struct pool *p, const struct loader_answer *a)
+{
+	size_t want;
+
+	if (a->object >= p->objects->n || !p->shelves[a->object].n_asked)
+		return false;
+	want = a->err ? 0 : p->objects->list[a->object].counts ? 5 : 4;
+	return a->n_fds == want;
+}
+
 int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 {
 	struct loader_answer answer;
@@ -41,14 +56,15 @@ int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 
 	if (err)
 		return err;
-	if (answer.object >= p->n_shelves || !p->shelves[answer.object].n_asked) {
+	if (!answer_is_sane(p, &answer)) {
 		set_fds_done(&answer.fds);
 		return -EBADMSG;
 	}
 	shelf = &p->shelves[answer.object];
 	shelf->n_asked--;
 	if (!answer.err)
-		answer.err = set_init(&shelf->ready[shelf->n_ready], &answer.fds);
+		answer.err =
+			set_init(&shelf->ready[shelf->n_ready], &answer.fds, p->objects->n_cpus);
 	if (!answer.err)
 		shelf->n_ready++;
 	set_fds_done(&answer.fds);
@@ -64,7 +80,7 @@ bool pool_is_low(const struct pool *p, unsigned object)
 
 bool pool_is_full(const struct pool *p)
 {
-	for (size_t i = 0; i < p->n_shelves; i++) {
+	for (size_t i = 0; i < p->objects->n; i++) {
 		if (p->shelves[i].n_ready < p->shelves[i].target)
 			return false;
 	}

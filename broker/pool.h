@@ -19,14 +19,16 @@ struct shelf {
 	struct set ready[POOL_MAX];
 };
 
-/* Borrows the loader; owns the sets. */
+/* Borrows the loader and the objects; owns the sets. */
 struct pool {
 	const struct loader *loader;
-	size_t n_shelves;
+	const struct objects *objects;
 	struct shelf shelves[OBJECTS_MAX];
 };
 
-void pool_init(struct pool *ret, const struct loader *loader, size_t n_objects, unsigned target);
+/* target: sets kept ready of the first object; of the others it is one. */
+void pool_init(struct pool *ret, const struct loader *loader, const struct objects *objects,
+	       unsigned target);
 
 /* Moves a ready set of an object out.  -EAGAIN: none is ready. */
 int pool_take(struct pool *p, unsigned object, struct set *ret);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -81,8 +82,10 @@ static int perform_info(struct service *s, const struct peer *peer,
 	info->queues_max = RSSB_QUEUES_MAX;
 	info->table_max = RSSB_TABLE_MAX;
 	info->ops = 1u << RSSB_OP_INFO | 1u << RSSB_OP_OBJECT | 1u << RSSB_OP_ACQUIRE |
-		    1u << RSSB_OP_RELEASE | 1u << RSSB_OP_EXPORT;
-	info->kinds = 1u << RSSB_KIND_HANDOFF | 1u << RSSB_KIND_PROGRAM_ONLY;
+		    1u << RSSB_OP_RELEASE | 1u << RSSB_OP_EXPORT | 1u << RSSB_OP_UPDATE |
+		    1u << RSSB_OP_STATS;
+	info->kinds = 1u << RSSB_KIND_HANDOFF | 1u << RSSB_KIND_PROGRAM_ONLY |
+		      1u << RSSB_KIND_MANAGED;
 	return 0;
 }
 
@@ -106,22 +109,33 @@ static int perform_object(struct service *s, const struct peer *peer,
 	return 0;
 }
 
-/* What the client keeps: all of it, or the program and the lease alone. */
-static void keep_program_only(struct set_fds *fds)
+static int no_object(struct outcome *ret)
 {
-	fd_closep(&fds->config);
-	fd_closep(&fds->key);
-	fd_closep(&fds->table);
+	REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
+}
+
+/* Divides a set: what the client gets stays in s->fds, what the broker keeps in s->hold. */
+static void set_divide(struct set *s, const struct rssb_request_acquire *acquire)
+{
+	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
+		hold_fill(&s->hold, &acquire->steering);
+	if (acquire->kind != RSSB_KIND_MANAGED)
+		hold_unmap_steering(&s->hold);
+	if (acquire->kind != RSSB_KIND_HANDOFF)
+		set_keep_program_only(s);
+	if (acquire->flags & RSSB_ACQUIRE_KEEP)
+		set_drop_lease(s);
 }
 
 static int perform_acquire(struct service *s, const struct peer *peer,
 			   const union rssb_request *request, struct outcome *ret)
 {
 	const struct rssb_request_acquire *acquire = &request->acquire;
-	int object = objects_find(&s->objects, &acquire->object);
+	int object =
+		objects_find(&s->objects, &acquire->object, acquire->flags & RSSB_ACQUIRE_STATS);
 
 	if (object < 0)
-		REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
+		return no_object(ret);
 	if (grant_label_taken(&s->grants, acquire->label, peer->uid))
 		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
 	if (s->grants.n_live == GRANTS_MAX)
@@ -130,16 +144,16 @@ static int perform_acquire(struct service *s, const struct peer *peer,
 	ret->object = (unsigned)object;
 	if (pool_take(&s->pool, ret->object, &ret->set))
 		return -EAGAIN;
-	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
-		set_fill(&ret->set, &acquire->steering);
-	set_unmap(&ret->set);
-	if (acquire->kind == RSSB_KIND_PROGRAM_ONLY)
-		keep_program_only(&ret->set.fds);
-
-	ret->grant = grant_new(&s->grants, peer->uid, acquire, &ret->set.lease_write);
+	set_divide(&ret->set, acquire);
+	ret->grant = grant_new(&s->grants, peer->uid, acquire, &ret->set.hold);
 	ret->reply.acquire.grant_id = ret->grant->id;
 	memcpy(ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
 	return 0;
+}
+
+static int no_grant(struct outcome *ret)
+{
+	REFUSE(RSSB_NO_GRANT, "no such grant, or not yours");
 }
 
 static int perform_release(struct service *s, const struct peer *peer,
@@ -148,8 +162,54 @@ static int perform_release(struct service *s, const struct peer *peer,
 	struct grant *grant = grant_find(&s->grants, &request->release.grant, peer->uid);
 
 	if (!grant)
-		REFUSE(RSSB_NO_GRANT, "no such grant, or not yours");
+		return no_grant(ret);
 	grant_end(&s->grants, grant);
+	return 0;
+}
+
+static int perform_update(struct service *s, const struct peer *peer,
+			  const union rssb_request *request, struct outcome *ret)
+{
+	struct grant *grant = grant_find(&s->grants, &request->update.grant, peer->uid);
+
+	if (!grant)
+		return no_grant(ret);
+	if (grant->kind != RSSB_KIND_MANAGED)
+		REFUSE(RSSB_WRONG_KIND,
+		       "grant %llu is not managed: its steering is not the broker's",
+		       (unsigned long long)grant->id);
+	hold_fill(&grant->hold, &request->update.steering);
+	grant_note_steering(grant, &request->update.steering);
+	return 0;
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int perform_stats(struct service *s, const struct peer *peer,
+			 const union rssb_request *request, struct outcome *ret)
+{
+	const struct grant *grant = grant_find(&s->grants, &request->stats.grant, peer->uid);
+	struct rssb_reply_stats *stats = &ret->reply.stats;
+
+	if (!grant)
+		return no_grant(ret);
+	if (!grant->hold.stats)
+		REFUSE(RSSB_WRONG_KIND,
+		       "grant %llu does not count packets: ask for statistics when "
+		       "acquiring",
+		       (unsigned long long)grant->id);
+	stats->grant_id = grant->id;
+	stats->time_ns = clock_ns();
+	stats->queues = grant->queues;
+	stats->table_len = grant->table_len;
+	stats->hash_types = grant->hash_types;
+	hold_read_stats(&grant->hold, stats);
 	return 0;
 }
 
@@ -191,10 +251,10 @@ static int elf_memfd(const struct object *object, int *ret)
 static int perform_export(struct service *s, const struct peer *peer,
 			  const union rssb_request *request, struct outcome *ret)
 {
-	int object = objects_find(&s->objects, &request->export.object);
+	int object = objects_find(&s->objects, &request->export.object, false);
 
 	if (object < 0)
-		REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
+		return no_object(ret);
 	if (elf_memfd(&s->objects.list[object], &ret->elf))
 		REFUSE(RSSB_INTERNAL, "cannot make a memfd: %s", strerrordesc_np(errno));
 	describe(&ret->reply.object, &s->objects.list[object]);
@@ -208,7 +268,8 @@ int request_perform(struct service *s, const struct peer *peer, const union rssb
 				      const union rssb_request *, struct outcome *) = {
 		[RSSB_OP_INFO] = perform_info,	     [RSSB_OP_OBJECT] = perform_object,
 		[RSSB_OP_ACQUIRE] = perform_acquire, [RSSB_OP_RELEASE] = perform_release,
-		[RSSB_OP_EXPORT] = perform_export,
+		[RSSB_OP_EXPORT] = perform_export,   [RSSB_OP_UPDATE] = perform_update,
+		[RSSB_OP_STATS] = perform_stats,
 	};
 	int err = perform[request->header.op](s, peer, request, ret);
 

@@ -123,7 +123,15 @@ static int template_read(struct template *t, const struct bpf_object *obj)
 	return template_read_insns(t, obj, prog);
 }
 
-int template_load(struct template *ret, const struct object *object)
+/* The counters are the last map; their number is this machine's. */
+static int stats_resize(const struct bpf_object *obj, const struct object *object, unsigned n_cpus)
+{
+	if (!object->counts)
+		return 0;
+	return bpf_map__set_max_entries(bpf_object__prev_map(obj, NULL), n_cpus);
+}
+
+int template_load(struct template *ret, const struct object *object, unsigned n_cpus)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = object->name);
 	struct template t = TEMPLATE_INIT;
@@ -135,7 +143,9 @@ int template_load(struct template *ret, const struct object *object)
 	if (!obj)
 		return -errno;
 	t.license = object->license;
-	err = bpf_object__load(obj);
+	err = stats_resize(obj, object, n_cpus);
+	if (!err)
+		err = bpf_object__load(obj);
 	if (!err)
 		err = template_read(&t, obj);
 	bpf_object__close(obj);
@@ -177,7 +187,7 @@ int template_make(const struct template *t, struct set_fds *ret)
 		err = fds[0] < 0 ? fds[0] : 0;
 	}
 	if (!err)
-		set_fds_from_array(ret, fds);
+		set_fds_from_array(ret, fds, 1 + t->n_maps);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		fd_closep(&fds[i]);
 	return err;
