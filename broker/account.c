@@ -1,57 +1,186 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of users and groups to numbers.  Must not be used once requests are served. */
+/* Accounts and their limits.  Must never allocate, and never charge one for another. */
 #include "account.h"
 
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 
-/* A whole decimal number that is an id; (id)-1 means "none" to the kernel. */
-static bool id_parse(const char *text, uint32_t *ret)
+#include "log.h"
+
+static struct bucket_rule rate_rule(const struct limits *l)
 {
-	char *end;
-	unsigned long long n;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno || *end || n >= UINT32_MAX)
-		return false;
-	*ret = (uint32_t)n;
-	return true;
+	return (struct bucket_rule){ l->rate_burst, 1000 / l->rate };
 }
 
-int account_user(const char *user, struct identity *ret)
+static struct bucket_rule ended_rule(const struct limits *l)
 {
-	const struct passwd *entry;
-	uint32_t uid;
+	return (struct bucket_rule){ l->ended_grants, l->ended_refill_s * 1000ull };
+}
 
-	if (id_parse(user, &uid)) {
-		entry = getpwuid(uid);
-		ret->uid = uid;
-		ret->gid = entry ? entry->pw_gid : uid;
-		return 0;
+/* Nothing would be forgotten by forgetting it. */
+static bool account_is_idle(const struct account *account, uint64_t now_ms)
+{
+	return !account->n_sessions && !account->n_grants &&
+	       bucket_is_full(&account->rate, now_ms) && bucket_is_full(&account->ended, now_ms) &&
+	       account->penalty_until_ms <= now_ms;
+}
+
+struct account *account_get(struct accounts *a, uid_t uid, const char *label, uint64_t now_ms)
+{
+	struct account *spare = NULL;
+
+	for (size_t i = 0; i < ACCOUNTS_MAX; i++) {
+		struct account *it = &a->list[i];
+
+		if (it->used && it->uid == uid && !strcmp(it->label, label))
+			return it;
+		if (!spare && (!it->used || account_is_idle(it, now_ms)))
+			spare = it;
+		if (!it->used)
+			break; /* those behind were never used */
 	}
-	entry = getpwnam(user);
-	if (!entry)
-		return -ENOENT;
-	ret->uid = entry->pw_uid;
-	ret->gid = entry->pw_gid;
+	if (!spare)
+		return NULL;
+	*spare = (struct account){ .used = true, .uid = uid };
+	strncpy(spare->label, label, sizeof(spare->label) - 1);
+	return spare;
+}
+
+static bool is_exempt(const struct account *account)
+{
+	return account->uid == 0;
+}
+
+static int refuse_count(struct rssb_refusal *why, const char *what, unsigned used, unsigned limit)
+{
+	why->retry_ms = 0;
+	return rssb_refuse(why, RSSB_LIMIT, "%s: %u of %u in use; release one, or come back", what,
+			   used, limit);
+}
+
+static int refuse_wait(struct rssb_refusal *why, const char *what, uint64_t wait_ms)
+{
+	why->retry_ms = wait_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)wait_ms;
+	return rssb_refuse(why, RSSB_LIMIT, "%s; come back in %u ms", what, why->retry_ms);
+}
+
+int account_may_connect(const struct accounts *a, const struct account *account, uint64_t now_ms,
+			struct rssb_refusal *why)
+{
+	const struct limits *l = &a->limits;
+
+	if (a->n_sessions >= l->connections)
+		return refuse_count(why, "connections in all", a->n_sessions, l->connections);
+	if (!is_exempt(account) && account->n_sessions >= l->account_connections)
+		return refuse_count(why, "connections of your account", account->n_sessions,
+				    l->account_connections);
+	return account_may_request(a, account, now_ms, why);
+}
+
+int account_may_request(const struct accounts *a, const struct account *account, uint64_t now_ms,
+			struct rssb_refusal *why)
+{
+	if (account->penalty_until_ms > now_ms)
+		return refuse_wait(why, "your account waits for a fault it made",
+				   account->penalty_until_ms - now_ms);
 	return 0;
 }
 
-int account_group(const char *group, gid_t *ret)
+static unsigned uid_grants(const struct accounts *a, uid_t uid)
 {
-	const struct group *entry;
+	unsigned n = 0;
 
-	if (id_parse(group, ret))
-		return 0;
-	entry = getgrnam(group);
-	if (!entry)
-		return -ENOENT;
-	*ret = entry->gr_gid;
+	for (size_t i = 0; i < ACCOUNTS_MAX && a->list[i].used; i++)
+		n += a->list[i].uid == uid ? a->list[i].n_grants : 0;
+	return n;
+}
+
+/* What only time gives back. */
+static int check_buckets(const struct limits *l, const struct account *account, uint64_t now_ms,
+			 struct rssb_refusal *why)
+{
+	char what[96];
+	uint64_t wait_ms;
+
+	wait_ms = bucket_wait_ms(&account->rate, rate_rule(l), now_ms);
+	if (wait_ms) {
+		snprintf(what, sizeof(what), "grants a second of your account: %u at once, then %u",
+			 l->rate_burst, l->rate);
+		return refuse_wait(why, what, wait_ms);
+	}
+	wait_ms = bucket_wait_ms(&account->ended, ended_rule(l), now_ms);
+	if (wait_ms) {
+		snprintf(what, sizeof(what), "ended grants of your account: %u of %u used",
+			 (unsigned)bucket_used(&account->ended, ended_rule(l), now_ms),
+			 l->ended_grants);
+		return refuse_wait(why, what, wait_ms);
+	}
 	return 0;
+}
+
+int account_may_acquire(const struct accounts *a, const struct account *account, uint64_t now_ms,
+			struct rssb_refusal *why)
+{
+	const struct limits *l = &a->limits;
+	unsigned of_uid;
+
+	if (a->n_grants >= l->grants)
+		return refuse_count(why, "live grants in all", a->n_grants, l->grants);
+	if (is_exempt(account))
+		return 0;
+	if (account->n_grants >= l->account_grants)
+		return refuse_count(why, "live grants of your account", account->n_grants,
+				    l->account_grants);
+	of_uid = uid_grants(a, account->uid);
+	if (of_uid >= l->uid_grants)
+		return refuse_count(why, "live grants of your uid", of_uid, l->uid_grants);
+	return check_buckets(l, account, now_ms, why);
+}
+
+void account_add_session(struct accounts *a, struct account *account)
+{
+	a->n_sessions++;
+	account->n_sessions++;
+}
+
+void account_remove_session(struct accounts *a, struct account *account)
+{
+	a->n_sessions--;
+	account->n_sessions--;
+}
+
+void account_add_grant(struct accounts *a, struct account *account, uint64_t now_ms)
+{
+	a->n_grants++;
+	account->n_grants++;
+	if (!is_exempt(account))
+		bucket_take(&account->rate, rate_rule(&a->limits), now_ms);
+}
+
+void account_remove_grant(struct accounts *a, struct account *account, uint64_t now_ms)
+{
+	a->n_grants--;
+	account->n_grants--;
+	if (!is_exempt(account))
+		bucket_take(&account->ended, ended_rule(&a->limits), now_ms);
+}
+
+void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,
+		    uint64_t now_ms)
+{
+	static const char *const names[] = { "a malformed request", "an fd it sent", "a timeout" };
+	const struct limits *l = &a->limits;
+	const unsigned seconds[] = { l->penalty_malformed_s, l->penalty_fd_s, l->penalty_timeout_s };
+	uint64_t most = now_ms + l->penalty_max_s * 1000ull;
+
+	if (is_exempt(account) || !seconds[fault])
+		return;
+	if (account->penalty_until_ms <= now_ms) {
+		account->penalty_until_ms = now_ms;
+		log_notice("account uid=%u label=%s waits: %s", account->uid,
+			   account->label[0] ? account->label : "-", names[fault]);
+	}
+	account->penalty_until_ms += seconds[fault] * 1000ull;
+	if (account->penalty_until_ms > most)
+		account->penalty_until_ms = most;
 }

@@ -1,11 +1,63 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of users and groups to numbers; at start only, since it reads files. */
+/*
+ * Accounts: what each client costs.  An account is a uid and, where an LSM gives
+ * one, a security label: VMs that share a uid (libvirt's, pods) do not share it.
+ */
 #pragma once
 
-#include "sandbox.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
-/* A name or a number; a number without an entry is its own group.  -ENOENT: no such user. */
-int account_user(const char *user, struct identity *ret);
+#include "bucket.h"
+#include "codec.h"
+#include "limits.h"
 
-/* A name or a number.  -ENOENT: no such group. */
-int account_group(const char *group, gid_t *ret);
+#define ACCOUNTS_MAX	  1024
+#define ACCOUNT_LABEL_MAX 256 /* bytes of a security label, the NUL included */
+
+struct account {
+	bool used;
+	uid_t uid;
+	char label[ACCOUNT_LABEL_MAX]; /* empty: none */
+	unsigned n_sessions, n_grants;
+	struct bucket rate;  /* of ACQUIREs */
+	struct bucket ended; /* grants that ended, not forgotten yet */
+	uint64_t penalty_until_ms;
+	unsigned last_refusal;	     /* enum rssb_status that was last logged */
+	unsigned n_repeated;	     /* how often since, without a log line */
+	uint64_t refusal_logged_ms;
+};
+
+struct accounts {
+	struct limits limits;
+	unsigned n_sessions, n_grants;
+	struct account list[ACCOUNTS_MAX];
+};
+
+enum account_fault { FAULT_MALFORMED, FAULT_FD, FAULT_TIMEOUT };
+
+/* The account of uid and label, made if need be.  NULL: all are in use. */
+struct account *account_get(struct accounts *a, uid_t uid, const char *label, uint64_t now_ms);
+
+/*
+ * Whether an account may have one more connection, or make a request now, or
+ * have one more grant.  0, or -EINVAL with *why: which limit, how much of it is
+ * used, when to come back.  Root is exempt from all but the totals.
+ */
+int account_may_connect(const struct accounts *a, const struct account *account, uint64_t now_ms,
+			struct rssb_refusal *why);
+int account_may_request(const struct accounts *a, const struct account *account, uint64_t now_ms,
+			struct rssb_refusal *why);
+int account_may_acquire(const struct accounts *a, const struct account *account, uint64_t now_ms,
+			struct rssb_refusal *why);
+
+/* Charges and discharges. */
+void account_add_session(struct accounts *a, struct account *account);
+void account_remove_session(struct accounts *a, struct account *account);
+void account_add_grant(struct accounts *a, struct account *account, uint64_t now_ms);
+void account_remove_grant(struct accounts *a, struct account *account, uint64_t now_ms);
+
+/* Lets an account wait for what it did. */
+void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,
+		    uint64_t now_ms);

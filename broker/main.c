@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "account.h"
+#include "names.h"
 #include "activation.h"
 #include "fd.h"
 #include "front.h"
@@ -28,7 +28,7 @@ static int identity_choose(const char *user, struct identity *ret)
 			log_notice("no CAP_SETUID: staying uid 0, without its capabilities");
 		return 0;
 	}
-	err = account_user(user, ret);
+	err = name_to_identity(user, ret);
 	if (err) {
 		log_line(LOG_ERR,
 			 "there is no user %s; this makes one: useradd --system --user-group "

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "account.h"
+#include "names.h"
 
 #define GROUPS_MAX   65536	    /* the kernel's NGROUPS_MAX */
 #define UID_OVERFLOW ((uid_t)65534) /* anybody of another user namespace */
@@ -15,7 +15,7 @@
 int policy_allow_user(struct policy *p, const char *user)
 {
 	struct identity id;
-	int err = account_user(user, &id);
+	int err = name_to_identity(user, &id);
 
 	if (err)
 		return err;
@@ -28,7 +28,7 @@ int policy_allow_user(struct policy *p, const char *user)
 int policy_allow_group(struct policy *p, const char *group)
 {
 	gid_t gid;
-	int err = account_group(group, &gid);
+	int err = name_to_gid(group, &gid);
 
 	if (err)
 		return err;

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A token bucket as one number: the time at which it will be full again.  Empty
+ * structs are full buckets.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bucket {
+	uint64_t full_at_ms;
+};
+
+/* How many tokens it holds at most, and how long each takes to come back. */
+struct bucket_rule {
+	uint64_t burst;
+	uint64_t token_ms;
+};
+
+/* In how many ms a token will be there; 0: now. */
+static inline uint64_t bucket_wait_ms(const struct bucket *b, struct bucket_rule rule,
+				      uint64_t now_ms)
+{
+	uint64_t latest = now_ms + (rule.burst - 1) * rule.token_ms;
+
+	return b->full_at_ms > latest ? b->full_at_ms - latest : 0;
+}
+
+/* Takes a token, be it there or not: a debt is paid back in time. */
+static inline void bucket_take(struct bucket *b, struct bucket_rule rule, uint64_t now_ms)
+{
+	if (b->full_at_ms < now_ms)
+		b->full_at_ms = now_ms;
+	b->full_at_ms += rule.token_ms;
+}
+
+static inline bool bucket_is_full(const struct bucket *b, uint64_t now_ms)
+{
+	return b->full_at_ms <= now_ms;
+}
+
+/* How many tokens are out. */
+static inline uint64_t bucket_used(const struct bucket *b, struct bucket_rule rule, uint64_t now_ms)
+{
+	if (bucket_is_full(b, now_ms))
+		return 0;
+	return (b->full_at_ms - now_ms + rule.token_ms - 1) / rule.token_ms;
+}

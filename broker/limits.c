@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* What one client may cost the others, as options. */
+#include "limits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "grant.h"
+#include "session.h"
+
+#define ROW(option, field, min, max, help) { option, offsetof(struct limits, field), min, max, help }
+
+const struct limit_row limit_rows[] = {
+	ROW("max-connections", connections, 1, SESSIONS_MAX, "connections in all"),
+	ROW("max-account-connections", account_connections, 1, SESSIONS_MAX,
+	    "connections of one account: a uid, and its security label if it has one"),
+	ROW("max-account-unread", account_unread, 1, SESSIONS_MAX,
+	    "connections of one account with a reply that was not read"),
+	ROW("max-grants", grants, 1, GRANTS_MAX, "live grants in all"),
+	ROW("max-uid-grants", uid_grants, 1, GRANTS_MAX, "live grants of one uid"),
+	ROW("max-account-grants", account_grants, 1, GRANTS_MAX, "live grants of one account"),
+	ROW("ended-grants", ended_grants, 1, 1000000,
+	    "ended grants of one account whose fds may live on"),
+	ROW("ended-refill", ended_refill_s, 1, 86400, "seconds until one of them is forgotten"),
+	ROW("rate-burst", rate_burst, 1, 1000000, "grants of one account at once"),
+	ROW("rate", rate, 1, 1000, "grants of one account a second, after that"),
+	ROW("penalty-malformed", penalty_malformed_s, 0, 600,
+	    "seconds that an account waits after a malformed request"),
+	ROW("penalty-fd", penalty_fd_s, 0, 600, "seconds, after it sent an fd"),
+	ROW("penalty-timeout", penalty_timeout_s, 0, 600, "seconds, after a deadline passed"),
+	ROW("penalty-max", penalty_max_s, 1, 86400, "seconds, for all of its faults together"),
+	ROW("first-request-timeout", first_request_ms, 10, 600000,
+	    "milliseconds from connect to the first request"),
+	ROW("read-reply-timeout", read_reply_ms, 10, 600000, "milliseconds to read a reply"),
+	ROW("memory-percent", memory_percent, 1, 100,
+	    "grants are refused above this share of the memory cgroup's limit"),
+	{ 0 },
+};
+
+static unsigned *field(struct limits *l, const struct limit_row *row)
+{
+	return (unsigned *)((char *)l + row->offset);
+}
+
+int limit_set(struct limits *l, const struct limit_row *row, const char *value)
+{
+	char *end;
+	unsigned long n;
+
+	if (value[0] < '0' || value[0] > '9')
+		return -ERANGE;
+	errno = 0;
+	n = strtoul(value, &end, 10);
+	if (errno || *end || n < row->min || n > row->max)
+		return -ERANGE;
+	*field(l, row) = (unsigned)n;
+	return 0;
+}
+
+unsigned limit_get(const struct limits *l, const struct limit_row *row)
+{
+	return *field((struct limits *)l, row);
+}
