@@ -170,7 +170,8 @@ void account_punish(const struct accounts *a, struct account *account, enum acco
 {
 	static const char *const names[] = { "a malformed request", "an fd it sent", "a timeout" };
 	const struct limits *l = &a->limits;
-	const unsigned seconds[] = { l->penalty_malformed_s, l->penalty_fd_s, l->penalty_timeout_s };
+	const unsigned seconds[] = { l->penalty_malformed_s, l->penalty_fd_s,
+				     l->penalty_timeout_s };
 	uint64_t most = now_ms + l->penalty_max_s * 1000ull;
 
 	if (is_exempt(account) || !seconds[fault])

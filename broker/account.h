@@ -12,20 +12,20 @@
 #include "bucket.h"
 #include "codec.h"
 #include "limits.h"
+#include "policy.h"
 
-#define ACCOUNTS_MAX	  1024
-#define ACCOUNT_LABEL_MAX 256 /* bytes of a security label, the NUL included */
+#define ACCOUNTS_MAX 1024
 
 struct account {
 	bool used;
 	uid_t uid;
-	char label[ACCOUNT_LABEL_MAX]; /* empty: none */
+	char label[PEER_LABEL_MAX]; /* empty: none */
 	unsigned n_sessions, n_grants;
 	struct bucket rate;  /* of ACQUIREs */
 	struct bucket ended; /* grants that ended, not forgotten yet */
 	uint64_t penalty_until_ms;
-	unsigned last_refusal;	     /* enum rssb_status that was last logged */
-	unsigned n_repeated;	     /* how often since, without a log line */
+	unsigned last_refusal; /* enum rssb_status that was last logged */
+	unsigned n_repeated;   /* how often it came since, without a log line */
 	uint64_t refusal_logged_ms;
 };
 

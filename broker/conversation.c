@@ -7,32 +7,55 @@
 #include "conversation.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
 #include "packet.h"
 
-#define WAIT_MS 1000 /* for a set of an empty pool */
+#define WAIT_MS		  1000	/* for a set of an empty pool */
+#define REFUSAL_REPEAT_MS 10000 /* the same refusal of an account is logged once in this time */
 
-/* Never the key, never bytes of the client's but a label that was checked. */
-static void log_decision(const struct session *session, unsigned op, const struct outcome *o)
+/* --- what the log says -------------------------------------------------------- */
+
+/* Whether this refusal is news; else it is counted. */
+static bool refusal_is_news(struct account *account, unsigned status, uint64_t now_ms)
 {
-	const struct peer *peer = &session->peer;
-	unsigned status = o->reply.base.status;
-	char id[2 * RSSB_OBJECT_ID_LEN + 1];
+	if (account->last_refusal == status &&
+	    now_ms < account->refusal_logged_ms + REFUSAL_REPEAT_MS) {
+		account->n_repeated++;
+		return false;
+	}
+	account->last_refusal = status;
+	account->refusal_logged_ms = now_ms;
+	return true;
+}
 
+/* Never the key, never bytes of the client's but a grant's label, which was checked. */
+static void log_decision(struct front *f, const struct session *session, unsigned op,
+			 const struct outcome *o)
+{
+	struct account *account = session->account;
+	unsigned status = o->reply.base.status;
+	char who[PEER_LABEL_MAX + 64], id[2 * RSSB_OBJECT_ID_LEN + 1];
+
+	snprintf(who, sizeof(who), "%s uid=%u label=%s pid=%d", rssb_op_name(op), account->uid,
+		 account->label[0] ? account->label : "-", session->peer.pid);
 	if (o->grant) {
 		rssb_object_id_format(id, o->reply.acquire.object_id);
-		log_info("%s uid=%u pid=%d grant=%llu object=%.12s label=%.16s result=ok",
-			 rssb_op_name(op), peer->uid, peer->pid, (unsigned long long)o->grant->id,
-			 id, o->grant->label[0] ? o->grant->label : "-");
+		log_info("%s grant=%llu name=%.16s object=%.12s result=ok", who,
+			 (unsigned long long)o->grant->id,
+			 o->grant->label[0] ? o->grant->label : "-", id);
 	} else if (status == RSSB_OK) {
-		log_debug("%s uid=%u pid=%d result=ok", rssb_op_name(op), peer->uid, peer->pid);
-	} else {
-		log_info("%s uid=%u pid=%d result=%s reason=\"%s\"", rssb_op_name(op), peer->uid,
-			 peer->pid, rssb_status_name(status), o->reply.base.reason);
+		log_debug("%s result=ok", who);
+	} else if (refusal_is_news(account, status, f->service.now_ms)) {
+		log_info("%s result=%s reason=\"%s\" repeated=%u", who, rssb_status_name(status),
+			 o->reply.base.reason, account->n_repeated);
+		account->n_repeated = 0;
 	}
 }
+
+/* --- replies --------------------------------------------------------------------- */
 
 /* Sends o's reply to a request with that header.  The outcome stays the caller's. */
 static int reply_send(const struct session *session, const struct rssb_header *request,
@@ -48,30 +71,63 @@ static int reply_send(const struct session *session, const struct rssb_header *r
 	return packet_send(session->fd, &wire, len, fds, n_fds);
 }
 
+/* The statuses after which the broker hangs up. */
 static bool is_fatal(unsigned status)
 {
-	return status == RSSB_MALFORMED || status == RSSB_VERSION || status == RSSB_DENIED;
+	return status == RSSB_MALFORMED || status == RSSB_VERSION || status == RSSB_DENIED ||
+	       status == RSSB_TIMEOUT;
 }
 
-/* Sends, logs, keeps or drops the grant; ends the session where that is due. */
+/* The session has a reply to read, or ends. */
+static void conclude_session(struct front *f, struct session *session, unsigned status)
+{
+	if (is_fatal(status)) {
+		front_end_session(f, session);
+		return;
+	}
+	session->state = SESSION_REPLIED;
+	session_set_deadline(&f->sessions, session,
+			     f->service.now_ms + f->service.accounts.limits.read_reply_ms);
+}
+
+static void refuse(struct front *f, struct session *session, const struct rssb_header *request,
+		   const struct rssb_refusal *why);
+
+/* The reply did not go out: the grant is undone, and told again without fds if that may help. */
+static void conclude_unsent(struct front *f, struct session *session,
+			    const struct rssb_header *request, struct outcome *o, int err)
+{
+	bool had_grant = o->grant;
+	struct rssb_refusal why = { .retry_ms = WAIT_MS };
+
+	if (had_grant)
+		service_end_grant(&f->service, o->grant);
+	outcome_done(o);
+	log_debug("a reply could not be sent: %s", strerrordesc_np(-err));
+	if (!had_grant || err != -ETOOMANYREFS) {
+		front_end_session(f, session);
+		return;
+	}
+	rssb_refuse(&why, RSSB_BUSY, "too many fds are on their way, unread; come back in %u ms",
+		    WAIT_MS);
+	refuse(f, session, request, &why);
+}
+
+/* Sends and logs; then the client has its copies and ours are closed. */
 static void conclude(struct front *f, struct session *session, const struct rssb_header *request,
 		     struct outcome *o)
 {
 	int err = reply_send(session, request, o);
 
-	if (err && o->grant) {
-		log_info("grant %llu undone: the reply could not be sent: %s",
-			 (unsigned long long)o->grant->id, strerrordesc_np(-err));
-		grant_end(&f->service.grants, o->grant);
-		o->grant = NULL;
+	if (err) {
+		conclude_unsent(f, session, request, o, err);
+		return;
 	}
 	if (o->grant)
 		front_watch_lease(f, o->grant);
-	if (!err)
-		log_decision(session, request->op, o);
+	log_decision(f, session, request->op, o);
 	outcome_done(o);
-	if (err || is_fatal(o->reply.base.status))
-		front_end_session(f, session);
+	conclude_session(f, session, o->reply.base.status);
 }
 
 static void refuse(struct front *f, struct session *session, const struct rssb_header *request,
@@ -83,30 +139,57 @@ static void refuse(struct front *f, struct session *session, const struct rssb_h
 	conclude(f, session, request, &o);
 }
 
-/* The answer to what is not even a packet of this protocol. */
-static void refuse_packet(struct front *f, struct session *session, const char *why_not)
+/* The answer to what is no request of this protocol; its account has to wait. */
+static void refuse_fault(struct front *f, struct session *session, enum account_fault fault,
+			 const char *what)
 {
 	const struct rssb_header none = { 0 };
 	struct rssb_refusal why = { 0 };
 
-	rssb_refuse(&why, RSSB_MALFORMED, "%s", why_not);
+	account_punish(&f->service.accounts, session->account, fault, f->service.now_ms);
+	rssb_refuse(&why, fault == FAULT_TIMEOUT ? RSSB_TIMEOUT : RSSB_MALFORMED, "%s", what);
 	refuse(f, session, &none, &why);
 }
 
-/* Asks the policy once a connection. */
-static bool session_allowed(struct front *f, struct session *session)
+/* --- requests ---------------------------------------------------------------------- */
+
+/* Asks the policy once a connection, the account every time. */
+static int check_peer(struct front *f, struct session *session, struct rssb_refusal *why)
 {
+	const struct accounts *accounts = &f->service.accounts;
+	uint64_t now_ms = f->service.now_ms;
+
 	if (!session->allowed)
 		session->allowed = policy_allows(&f->policy, &session->peer, session->fd);
-	return session->allowed;
+	if (!session->allowed)
+		return rssb_refuse(why, RSSB_DENIED,
+				   "uid %u is not allowed here: join the group " BROKER_GROUP
+				   ", or start the broker with --allow-user or --allow-group",
+				   session->peer.uid);
+	return account_may_request(accounts, session->account, now_ms, why);
+}
+
+/* An account that lets replies lie gets no more of them. */
+static int check_unread(struct front *f, struct session *session, struct rssb_refusal *why)
+{
+	unsigned limit = f->service.accounts.limits.account_unread, unread;
+
+	if (session->account->n_sessions <= limit)
+		return 0;
+	unread = sessions_unread(&f->sessions, session->account);
+	if (unread < limit)
+		return 0;
+	why->retry_ms = WAIT_MS;
+	return rssb_refuse(why, RSSB_LIMIT, "unread replies of your account: %u of %u; read them",
+			   unread, limit);
 }
 
 static void perform(struct front *f, struct session *session, const union rssb_request *request)
 {
 	struct outcome o = OUTCOME_INIT;
 
-	if (request_perform(&f->service, &session->peer, request, &o)) {
-		session_wait(&f->sessions, session, request, o.object, f->now_ms + WAIT_MS);
+	if (request_perform(&f->service, session->account, request, &o)) {
+		session_wait(&f->sessions, session, request, o.object, f->service.now_ms + WAIT_MS);
 		front_watch_session(f, session, false);
 		front_restock(f, o.object);
 		return;
@@ -122,12 +205,11 @@ static void answer(struct front *f, struct session *session, const struct packet
 	struct rssb_refusal why;
 
 	if (rssb_request_decode(&request, p->data, p->len, &why)) {
+		if (why.status == RSSB_MALFORMED)
+			account_punish(&f->service.accounts, session->account, FAULT_MALFORMED,
+				       f->service.now_ms);
 		refuse(f, session, &request.header, &why);
-	} else if (!session_allowed(f, session)) {
-		rssb_refuse(&why, RSSB_DENIED,
-			    "uid %u is not allowed here: join the group "
-			    "rss-broker, or ask for --allow-user or --allow-group",
-			    session->peer.uid);
+	} else if (check_peer(f, session, &why) || check_unread(f, session, &why)) {
 		refuse(f, session, &request.header, &why);
 	} else {
 		perform(f, session, &request);
@@ -136,27 +218,47 @@ static void answer(struct front *f, struct session *session, const struct packet
 	explicit_bzero(&request, sizeof(request));
 }
 
+/* What came instead of a packet, or in a wrong one. */
+static void answer_fault(struct front *f, struct session *session, const struct packet *p, int err,
+			 bool hangup)
+{
+	if (p->n_fds)
+		refuse_fault(f, session, FAULT_FD, "a request carries no fds");
+	else if (!err || err == -EMSGSIZE)
+		refuse_fault(f, session, FAULT_MALFORMED, "a request has at most 512 bytes");
+	else if (err == -ECONNRESET && !hangup)
+		refuse_fault(f, session, FAULT_MALFORMED, "an empty packet is not a request");
+	else
+		front_end_session_at_eof(f, session);
+}
+
 int conversation_read(struct front *f, struct session *session, bool hangup)
 {
 	struct packet p;
-	int err = packet_recv(session->fd, &p);
+	int err;
 
+	if (session_reply_unread(session)) {
+		refuse_fault(f, session, FAULT_MALFORMED,
+			     "a request came before the last reply was read");
+		return 0;
+	}
+	if (closer_is_needed(&f->closer) && packet_brings_fds(session->fd)) {
+		refuse_fault(f, session, FAULT_FD, "a request carries no fds");
+		return 0;
+	}
+	err = packet_recv(session->fd, &p);
 	if (err == -EAGAIN)
 		return err;
-	if (p.n_fds)
-		refuse_packet(f, session, "a request carries no fds");
-	else if (!err && p.len <= RSSB_REQUEST_MAX)
+	if (!err && !p.n_fds && p.len <= RSSB_REQUEST_MAX)
 		answer(f, session, &p);
-	else if (!err || err == -EMSGSIZE)
-		refuse_packet(f, session, "a request has at most 512 bytes");
-	else if (err == -ECONNRESET && !hangup)
-		refuse_packet(f, session, "an empty packet is not a request");
 	else
-		front_end_session(f, session);
+		answer_fault(f, session, &p, err, hangup);
 	packet_done(&p);
 	explicit_bzero(p.data, p.len);
 	return 0;
 }
+
+/* --- waiting ------------------------------------------------------------------------- */
 
 void conversation_resume(struct front *f, struct session *session)
 {
@@ -177,4 +279,46 @@ void conversation_busy(struct front *f, struct session *session)
 	front_watch_session(f, session, true);
 	rssb_refuse(&why, RSSB_BUSY, "no set is ready; come back in %u ms", WAIT_MS);
 	refuse(f, session, &header, &why);
+}
+
+void conversation_overdue(struct front *f, struct session *session)
+{
+	switch (session->state) {
+	case SESSION_WAITING:
+		conversation_busy(f, session);
+		return;
+	case SESSION_NEW:
+		refuse_fault(f, session, FAULT_TIMEOUT, "no request came in time");
+		return;
+	case SESSION_REPLIED:
+		if (session_reply_unread(session)) {
+			account_punish(&f->service.accounts, session->account, FAULT_TIMEOUT,
+				       f->service.now_ms);
+			front_end_session(f, session);
+			return;
+		}
+		session->state = SESSION_IDLE;
+		break;
+	default:
+		break;
+	}
+	session_set_deadline(&f->sessions, session, 0);
+}
+
+void conversation_refuse(struct front *f, struct session *session, const struct rssb_refusal *why)
+{
+	const struct rssb_header none = { 0 };
+	struct outcome o = OUTCOME_INIT;
+
+	if (!closer_is_needed(&f->closer)) {
+		/* Unread input at close would reach the peer as an error, before the reply. */
+		struct packet p;
+
+		packet_recv(session->fd, &p);
+		packet_done(&p);
+	}
+	outcome_refuse(&o, why);
+	if (!reply_send(session, &none, &o))
+		log_decision(f, session, 0, &o);
+	front_end_session(f, session);
 }

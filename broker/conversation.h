@@ -15,3 +15,9 @@ void conversation_resume(struct front *f, struct session *session);
 
 /* Tells a session that waits to come back later. */
 void conversation_busy(struct front *f, struct session *session);
+
+/* Does what is due when a session's deadline is over. */
+void conversation_overdue(struct front *f, struct session *session);
+
+/* Refuses a connection before it made a request: the reply's op is RSSB_OP_REPLY alone. */
+void conversation_refuse(struct front *f, struct session *session, const struct rssb_refusal *why);

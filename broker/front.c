@@ -21,7 +21,7 @@
 
 #define EVENTS_PER_TURN	 64
 #define ACCEPTS_PER_TURN 64   /* then the others have their turn */
-#define ACCEPT_PAUSE_MS	 100  /* without free fds or slots */
+#define PAUSE_MS	 100  /* without free fds, slots or hands of the closer */
 #define RESTOCK_DELAY_MS 2    /* after a grant */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
@@ -75,31 +75,72 @@ static void accepting_set(struct front *f, bool on)
 	f->accepting = on;
 }
 
-void front_end_session(struct front *f, struct session *session)
+void front_end_session_at_eof(struct front *f, struct session *session)
 {
+	if (session->account)
+		account_remove_session(&f->service.accounts, session->account);
 	session_end(&f->sessions, session);
 	accepting_set(f, true);
 }
 
-static void session_start(struct front *f, int *fd)
+void front_end_session(struct front *f, struct session *session)
 {
-	struct session *session;
-
-	/* Where the kernel cannot refuse fds, they are adopted and closed. */
-	listen_refuse_fds(*fd);
-	session = session_new(&f->sessions, fd);
-	if (!session)
-		return;
-	if (peer_read(&session->peer, session->fd)) {
-		front_end_session(f, session);
+	if (!closer_is_needed(&f->closer) || closer_take(&f->closer, &session->fd) != -EAGAIN) {
+		front_end_session_at_eof(f, session);
 		return;
 	}
-	/* The request is mostly here already: it is answered first, then watched for more. */
-	conversation_read(f, session, false);
-	if (session->state != SESSION_FREE &&
-	    watch(f, EPOLL_CTL_ADD, session->fd, session_events(session->state == SESSION_READING),
+	/* Its account goes on paying for it. */
+	if (session->state != SESSION_CLOSING)
+		session_set_closing(&f->sessions, session);
+	watch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
+}
+
+/* Whose connection it is, and whether it may stay. */
+static int session_admit(struct front *f, struct session *session, struct rssb_refusal *why)
+{
+	struct accounts *accounts = &f->service.accounts;
+	char label[PEER_LABEL_MAX];
+	int err;
+
+	if (peer_read(&session->peer, session->fd) || peer_read_label(label, session->fd))
+		return -EPERM; /* whom we do not know gets no answer */
+	session->account = account_get(accounts, session->peer.uid, label, f->service.now_ms);
+	if (!session->account)
+		return -ENOBUFS;
+	err = account_may_connect(accounts, session->account, f->service.now_ms, why);
+	account_add_session(accounts, session->account);
+	return err;
+}
+
+/* Answers the request that is mostly here already; only then watches for more. */
+static void session_greet(struct front *f, struct session *session)
+{
+	const struct limits *limits = &f->service.accounts.limits;
+
+	if (conversation_read(f, session, false))
+		session_set_deadline(&f->sessions, session,
+				     f->service.now_ms + limits->first_request_ms);
+	if (session->state != SESSION_FREE && session->state != SESSION_CLOSING &&
+	    watch(f, EPOLL_CTL_ADD, session->fd, session_events(session->state != SESSION_WAITING),
 		  session_tag(f, session)))
 		front_end_session(f, session);
+}
+
+static void session_start(struct front *f, int *fd)
+{
+	struct session *session = session_new(&f->sessions, fd);
+	struct rssb_refusal why = { 0 };
+	int err = session_admit(f, session, &why);
+
+	listen_refuse_fds(session->fd); /* an old kernel cannot: that is the closer's work */
+	if (!err) {
+		session_greet(f, session);
+	} else if (why.status) {
+		conversation_refuse(f, session, &why);
+	} else {
+		log_warning("a connection was refused: %s", strerrordesc_np(-err));
+		front_end_session(f, session);
+	}
 }
 
 static void on_listener(struct front *f)
@@ -158,8 +199,9 @@ static void on_lease(struct front *f, uint32_t index, uint64_t tag)
 
 	if (!grant->id || lease_tag(f, grant) != tag)
 		return;
-	log_info("grant %llu ended: its lease was closed", (unsigned long long)grant->id);
-	grant_end(&f->service.grants, grant);
+	log_info("END uid=%u grant=%llu: its lease was closed", grant->account->uid,
+		 (unsigned long long)grant->id);
+	service_end_grant(&f->service, grant);
 }
 
 void front_restock(struct front *f, unsigned object)
@@ -175,7 +217,7 @@ void front_restock_soon(struct front *f, unsigned object)
 	if (pool_is_low(&f->service.pool, object))
 		front_restock(f, object);
 	else if (!f->restock_at_ms)
-		f->restock_at_ms = f->now_ms + RESTOCK_DELAY_MS;
+		f->restock_at_ms = f->service.now_ms + RESTOCK_DELAY_MS;
 }
 
 /* Takes one answer of the loader and serves the one who waits longest. */
@@ -193,7 +235,7 @@ static int on_loader(struct front *f)
 		log_error(failed, "the loader could not make a set of object %s",
 			  f->service.objects.list[object].name);
 		f->loader_rests = true;
-		f->restock_at_ms = f->now_ms + RESTOCK_PAUSE_MS;
+		f->restock_at_ms = f->service.now_ms + RESTOCK_PAUSE_MS;
 	}
 	first = session_first_waiting(&f->sessions, object);
 	if (first && failed)
@@ -206,14 +248,23 @@ static int on_loader(struct front *f)
 
 /* --- time -------------------------------------------------------------------- */
 
+/* Those for whom the closer had no hand free. */
+static void close_again(struct front *f)
+{
+	for (uint32_t i = 0; f->sessions.n_closing && i < SESSIONS_MAX; i++) {
+		if (f->sessions.list[i].state == SESSION_CLOSING)
+			front_end_session(f, &f->sessions.list[i]);
+	}
+}
+
 static void on_time(struct front *f)
 {
-	struct session *first;
+	struct session *overdue;
 
-	while ((first = session_first_waiting(&f->sessions, OBJECT_ANY)) &&
-	       first->deadline_ms <= f->now_ms)
-		conversation_busy(f, first);
-	if (f->restock_at_ms && f->restock_at_ms <= f->now_ms) {
+	while ((overdue = session_overdue(&f->sessions, f->service.now_ms)))
+		conversation_overdue(f, overdue);
+	close_again(f);
+	if (f->restock_at_ms && f->restock_at_ms <= f->service.now_ms) {
 		f->restock_at_ms = 0;
 		f->loader_rests = false;
 		for (unsigned i = 0; i < f->service.objects.n; i++)
@@ -223,21 +274,22 @@ static void on_time(struct front *f)
 		accepting_set(f, true);
 }
 
-/* How long the loop may sleep, in ms; -1: until something happens. */
-static int time_left(struct front *f)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-	const struct session *first = session_first_waiting(&f->sessions, OBJECT_ANY);
-	uint64_t next = UINT64_MAX;
+	return b && (!a || b < a) ? b : a;
+}
 
-	if (first)
-		next = first->deadline_ms;
-	if (f->restock_at_ms && f->restock_at_ms < next)
-		next = f->restock_at_ms;
-	if (!f->accepting && f->now_ms + ACCEPT_PAUSE_MS < next)
-		next = f->now_ms + ACCEPT_PAUSE_MS;
-	if (next == UINT64_MAX)
+/* How long the loop may sleep, in ms; -1: until something happens. */
+static int time_left(const struct front *f)
+{
+	uint64_t now_ms = f->service.now_ms;
+	uint64_t next = earlier(f->sessions.next_deadline_ms, f->restock_at_ms);
+
+	if (!f->accepting || f->sessions.n_closing)
+		next = earlier(next, now_ms + PAUSE_MS);
+	if (!next)
 		return -1;
-	return next > f->now_ms ? (int)(next - f->now_ms) : 0;
+	return next > now_ms ? (int)(next - now_ms) : 0;
 }
 
 /* --- the loop ------------------------------------------------------------------ */
@@ -273,7 +325,7 @@ static int front_turn(struct front *f, int timeout_ms)
 
 	/* #syscalls:front epoll_wait epoll_pwait */
 	n = epoll_wait(f->epoll, events, EVENTS_PER_TURN, timeout_ms);
-	f->now_ms = clock_ms();
+	f->service.now_ms = clock_ms();
 	if (n < 0)
 		return errno == EINTR ? 0 : log_error(-errno, "epoll_wait");
 	for (int i = 0; i < n && !err; i++)
@@ -331,7 +383,7 @@ static int front_fill_pool(struct front *f)
 }
 
 int front_init(struct front *ret, int *listener, const struct loader *loader,
-	       const struct policy *policy, const struct objects *objects, unsigned pool)
+	       const struct options *options, const struct objects *objects)
 {
 	int err;
 
@@ -343,11 +395,13 @@ int front_init(struct front *ret, int *listener, const struct loader *loader,
 		return log_error(err, "cannot set up signals");
 	ret->listener = fd_take(listener);
 	ret->loader = loader;
-	ret->policy = *policy;
+	ret->policy = options->policy;
+	ret->service.accounts.limits = options->limits;
+	memory_open(&ret->service.memory, options->limits.memory_percent);
 	ret->service.objects = *objects;
 	ret->accepting = false;
 	sessions_init(&ret->sessions);
-	pool_init(&ret->service.pool, loader, &ret->service.objects, pool);
+	pool_init(&ret->service.pool, loader, &ret->service.objects, options->pool);
 	err = grants_init(&ret->service.grants);
 	if (err)
 		return log_error(err, "cannot get random bytes");

@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "closer.h"
 #include "loader.h"
+#include "options.h"
 #include "policy.h"
 #include "request.h"
 #include "session.h"
@@ -16,9 +18,9 @@ struct front {
 	struct policy policy;
 	struct service service;
 	struct sessions sessions;
+	struct closer closer;
 	bool accepting;		/* the listener is polled */
 	bool stopping;		/* SIGTERM or SIGINT came */
-	uint64_t now_ms;	/* CLOCK_MONOTONIC, once a turn of the loop */
 	bool loader_rests;	/* after a failure, until restock_at_ms */
 	uint64_t restock_at_ms; /* 0: nothing is put off */
 };
@@ -28,7 +30,7 @@ struct front {
  * no front_done(): the front lives as long as its process.
  */
 int front_init(struct front *ret, int *listener, const struct loader *loader,
-	       const struct policy *policy, const struct objects *objects, unsigned pool);
+	       const struct options *options, const struct objects *objects);
 
 /* Serves until SIGTERM or SIGINT (0) or until the loader is gone (-errno, logged). */
 int front_run(struct front *f);
@@ -41,8 +43,12 @@ void front_watch_lease(struct front *f, const struct grant *grant);
 /* Polls a session for requests (or only for its end, while it waits). */
 void front_watch_session(struct front *f, const struct session *session, bool requests);
 
-/* Ends a session, and lets the listener go on if it had to pause. */
+/*
+ * Ends a session, and lets the listener go on if it had to pause.  at_eof: its
+ * peer has closed, and all that it sent was read.
+ */
 void front_end_session(struct front *f, struct session *session);
+void front_end_session_at_eof(struct front *f, struct session *session);
 
 /* Restocks what a session waits for; or, a little later, what one took. */
 void front_restock(struct front *f, unsigned object);

@@ -24,18 +24,14 @@ int grants_init(struct grants *ret)
 	return 0;
 }
 
-struct grant *grant_new(struct grants *g, uid_t uid, const struct rssb_request_acquire *request,
-			struct hold *hold)
+struct grant *grant_new(struct grants *g, struct account *account,
+			const struct rssb_request_acquire *request, struct hold *hold)
 {
-	struct grant *new;
+	struct grant *new = &g->list[g->first_free];
 
-	if (g->first_free == NO_SLOT)
-		return NULL;
-	new = &g->list[g->first_free];
 	g->first_free = new->next_free;
-	g->n_live++;
 	new->id = ++g->last_id;
-	new->uid = uid;
+	new->account = account;
 	new->kind = request->kind;
 	memcpy(new->label, request->label, sizeof(new->label));
 	new->hold = *hold;
@@ -59,27 +55,30 @@ static bool grant_is(const struct grant *grant, const struct rssb_grant_ref *ref
 		       : !memcmp(grant->label, ref->label, sizeof(grant->label));
 }
 
-struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref, uid_t uid)
+struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref,
+			 const struct account *account)
 {
 	struct grant *others = NULL;
 
 	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
 		struct grant *it = &g->list[i];
 
-		if (grant_is(it, ref) && it->uid == uid)
+		if (grant_is(it, ref) && it->account == account)
 			return it;
-		if (grant_is(it, ref) && uid == 0)
+		if (grant_is(it, ref) && account->uid == 0)
 			others = it;
 	}
 	return others;
 }
 
-bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX], uid_t uid)
+bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX],
+		       const struct account *account)
 {
 	for (uint32_t i = 0; label[0] && i < GRANTS_MAX; i++) {
 		const struct grant *it = &g->list[i];
 
-		if (it->id && it->uid == uid && !memcmp(it->label, label, sizeof(it->label)))
+		if (it->id && it->account == account &&
+		    !memcmp(it->label, label, sizeof(it->label)))
 			return true;
 	}
 	return false;
@@ -91,5 +90,4 @@ void grant_end(struct grants *g, struct grant *grant)
 	grant->id = 0;
 	grant->next_free = g->first_free;
 	g->first_free = grant_index(g, grant);
-	g->n_live--;
 }

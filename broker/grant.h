@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "account.h"
 #include "hold.h"
 #include "rssb_proto.h"
 
@@ -16,7 +17,7 @@
 
 struct grant {
 	uint64_t id; /* 0: a free slot */
-	uid_t uid;
+	struct account *account;
 	uint16_t kind; /* enum rssb_kind */
 	char label[RSSB_LABEL_MAX];
 	struct hold hold;	    /* what the broker keeps of the set */
@@ -27,7 +28,6 @@ struct grant {
 
 struct grants {
 	uint64_t last_id;
-	uint32_t n_live;
 	uint32_t first_free;
 	struct grant list[GRANTS_MAX];
 };
@@ -35,21 +35,23 @@ struct grants {
 /* Starts ids at a random place, so that one from before a restart names nothing. */
 int grants_init(struct grants *ret);
 
-/* Makes a grant, which takes *hold.  NULL: all GRANTS_MAX are in use. */
-struct grant *grant_new(struct grants *g, uid_t uid, const struct rssb_request_acquire *request,
-			struct hold *hold);
+/* Makes a grant, which takes *hold.  There must be a free slot: fewer live than GRANTS_MAX. */
+struct grant *grant_new(struct grants *g, struct account *account,
+			const struct rssb_request_acquire *request, struct hold *hold);
 
 /* Notes what the grant's maps were filled with. */
 void grant_note_steering(struct grant *grant, const struct rssb_steering_wire *steering);
 
 /*
- * The live grant that ref names and uid may touch (root: any; a label of root's
+ * The live grant that ref names and account may touch (root: any; a label of root's
  * own goes before another's), or NULL.
  */
-struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref, uid_t uid);
+struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref,
+			 const struct account *account);
 
-/* Whether uid has a live grant of that label; an empty one is never taken. */
-bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX], uid_t uid);
+/* Whether an account has a live grant of that label; the empty label is never taken. */
+bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX],
+		       const struct account *account);
 
 /* Ends a grant: its lease hangs up, its slot is free. */
 void grant_end(struct grants *g, struct grant *grant);

@@ -6,15 +6,17 @@
 #include <stdlib.h>
 
 #include "grant.h"
-#include "session.h"
 
-#define ROW(option, field, min, max, help) { option, offsetof(struct limits, field), min, max, help }
+#define ROW(option, field, min, max, help)                                                         \
+	{                                                                                          \
+		option, offsetof(struct limits, field), min, max, help                             \
+	}
 
 const struct limit_row limit_rows[] = {
-	ROW("max-connections", connections, 1, SESSIONS_MAX, "connections in all"),
-	ROW("max-account-connections", account_connections, 1, SESSIONS_MAX,
+	ROW("max-connections", connections, 1, 512, "connections in all"),
+	ROW("max-account-connections", account_connections, 1, 512,
 	    "connections of one account: a uid, and its security label if it has one"),
-	ROW("max-account-unread", account_unread, 1, SESSIONS_MAX,
+	ROW("max-account-unread", account_unread, 1, 512,
 	    "connections of one account with a reply that was not read"),
 	ROW("max-grants", grants, 1, GRANTS_MAX, "live grants in all"),
 	ROW("max-uid-grants", uid_grants, 1, GRANTS_MAX, "live grants of one uid"),

@@ -24,14 +24,13 @@ struct limits {
 	unsigned memory_percent; /* of the memory cgroup's limit */
 };
 
-#define LIMITS_DEFAULT                                                                       \
-	{                                                                                    \
-		.connections = 512, .account_connections = 16, .account_unread = 4,          \
-		.grants = 2048, .uid_grants = 1024, .account_grants = 64,                    \
-		.ended_grants = 1024, .ended_refill_s = 60, .rate_burst = 256, .rate = 50,   \
-		.penalty_malformed_s = 1, .penalty_fd_s = 5, .penalty_timeout_s = 10,        \
-		.penalty_max_s = 600, .first_request_ms = 1000, .read_reply_ms = 5000,       \
-		.memory_percent = 75,                                                        \
+#define LIMITS_DEFAULT                                                                             \
+	{                                                                                          \
+		.connections = 512, .account_connections = 16, .account_unread = 4,                \
+		.grants = 2048, .uid_grants = 1024, .account_grants = 64, .ended_grants = 1024,    \
+		.ended_refill_s = 60, .rate_burst = 256, .rate = 50, .penalty_malformed_s = 1,     \
+		.penalty_fd_s = 5, .penalty_timeout_s = 10, .penalty_max_s = 600,                  \
+		.first_request_ms = 1000, .read_reply_ms = 5000, .memory_percent = 75,             \
 	}
 
 /* One limit as an option: --NAME VALUE, min to max. */

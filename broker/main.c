@@ -69,6 +69,13 @@ static int listener_get(const struct activation *a, struct options *o, int *ret_
 	return a->n_fds ? activation_take(a, ret_sock) : listen_make(&listen, ret_sock, ret_lock);
 }
 
+/* Only where the kernel cannot refuse fds from clients. */
+static int closer_get(struct closer *ret, int listener, const struct identity *id)
+{
+	*ret = (struct closer)CLOSER_INIT;
+	return listen_refuse_fds(listener) ? closer_start(ret, id) : 0;
+}
+
 static int front_serve(struct front *front, struct activation *a)
 {
 	int err;
@@ -98,9 +105,10 @@ static int serve(struct options *o, struct activation *a)
 	    (err = identity_choose(o->user, &id)) ||
 	    (err = loader_start(&loader, &objects, &id, caps)) || /* before there is a socket */
 	    (err = listener_get(a, o, &listener, &lock)) ||	  /* last use of the file system */
-	    (err = sandbox_drop(&id, SANDBOX_CAPS_NONE)) ||	  /* no capability from here on */
-	    (err = loader_wait_ready(&loader)) ||		  /* every object loads */
-	    (err = front_init(&front, &listener, &loader, &o->policy, &objects, o->pool)) ||
+	    (err = closer_get(&front.closer, listener, &id)) ||
+	    (err = sandbox_drop(&id, SANDBOX_CAPS_NONE)) || /* no capability from here on */
+	    (err = loader_wait_ready(&loader)) ||	    /* every object loads */
+	    (err = front_init(&front, &listener, &loader, o, &objects)) ||
 	    (err = front_serve(&front, a)))
 		log_debug("ending: %s", strerrordesc_np(-err));
 	loader_done(&loader);

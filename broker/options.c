@@ -81,22 +81,39 @@ static const struct row {
 	{ "version", NULL, print_version, "print the version" },
 	{ "help", NULL, print_help, "print this" },
 };
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
+#define ROWS	  (sizeof(rows) / sizeof(rows[0]))
+/* getopt's values, above what it returns for itself, such as '?'; each option its
+ * own, else an abbreviation of two is taken for the first of them. */
+#define ROWS_AT	  256
+#define LIMITS_AT 512
+
+static void print_row(const char *name, const char *argument, const char *help)
+{
+	char left[40];
+
+	snprintf(left, sizeof(left), "--%s%s%s", name, argument ? " " : "", argument ?: "");
+	printf("  %-28s  %s\n", left, help);
+}
 
 static int print_help(struct options *o, const char *value)
 {
+	const struct limits defaults = LIMITS_DEFAULT;
+
 	puts("Usage: rss-broker [OPTION]...\n"
 	     "\n"
 	     "Loads receive-side scaling programs for unprivileged virtio-net hosts and hands\n"
 	     "them out over a UNIX socket.  Takes a socket from LISTEN_FDS when there is one.\n"
 	     "Without --allow-user and --allow-group, root and the members of the "
 	     "group\n" BROKER_GROUP " may make requests.\n");
-	for (size_t i = 0; i < ROWS; i++) {
-		char left[32];
+	for (size_t i = 0; i < ROWS; i++)
+		print_row(rows[i].name, rows[i].argument, rows[i].help);
+	puts("\nLimits; root is exempt from all that name an account or a uid:\n");
+	for (const struct limit_row *row = limit_rows; row->name; row++) {
+		char help[160];
 
-		snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, rows[i].argument ? " " : "",
-			 rows[i].argument ? rows[i].argument : "");
-		printf("  %-22s  %s\n", left, rows[i].help);
+		snprintf(help, sizeof(help), "%s (default %u)", row->help,
+			 limit_get(&defaults, row));
+		print_row(row->name, "N", help);
 	}
 	return 1;
 }
@@ -115,46 +132,67 @@ static const char *value_error(int err)
 	}
 }
 
-static int apply(struct options *o, const struct row *row, const char *value)
+static int complain(const char *name, const char *value, int err)
+{
+	fprintf(stderr, "rss-broker: --%s %s: %s; see rss-broker --help\n", name, value,
+		value_error(err));
+	return -EINVAL;
+}
+
+static int apply_row(struct options *o, const struct row *row, const char *value)
 {
 	int err = row->apply(o, value);
 
-	if (err < 0) {
-		fprintf(stderr, "rss-broker: --%s %s: %s; see rss-broker --help\n", row->name,
-			value, value_error(err));
-		return -EINVAL;
-	}
-	return err;
+	return err < 0 ? complain(row->name, value, err) : err;
 }
 
-#define FIRST_VALUE 256 /* above what getopt returns for itself */
-
-static void options_for_getopt(struct option ret[ROWS + 1])
+static int apply_limit(struct options *o, const struct limit_row *row, const char *value)
 {
-	memset(ret, 0, (ROWS + 1) * sizeof(*ret));
-	for (size_t i = 0; i < ROWS; i++) {
-		ret[i].name = rows[i].name;
-		ret[i].has_arg = rows[i].argument ? required_argument : no_argument;
-		/* Else getopt takes an abbreviation of two options for the first of them. */
-		ret[i].val = FIRST_VALUE + (int)i;
-	}
+	if (!limit_set(&o->limits, row, value))
+		return 0;
+	fprintf(stderr, "rss-broker: --%s %s: not a number from %u to %u; see rss-broker --help\n",
+		row->name, value, row->min, row->max);
+	return -EINVAL;
+}
+
+/* One table for getopt: the rows, then the limits. */
+static void options_for_getopt(struct option ret[], size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ROWS; i++)
+		ret[n++] = (struct option){ rows[i].name,
+					    rows[i].argument ? required_argument : no_argument,
+					    NULL, ROWS_AT + (int)i };
+	for (size_t i = 0; limit_rows[i].name && n + 1 < max; i++)
+		ret[n++] = (struct option){ limit_rows[i].name, required_argument, NULL,
+					    LIMITS_AT + (int)i };
+	ret[n] = (struct option){ 0 };
+}
+
+static int apply(struct options *o, int c, const char *value)
+{
+	if (c >= LIMITS_AT)
+		return apply_limit(o, &limit_rows[c - LIMITS_AT], value);
+	return c >= ROWS_AT ? apply_row(o, &rows[c - ROWS_AT], value) : -EINVAL;
 }
 
 int options_parse(struct options *ret, int argc, char **argv)
 {
-	struct option table[ROWS + 1];
+	struct option table[64];
 	struct options o = {
 		.socket = RSSB_SOCKET_DEFAULT,
 		.user = BROKER_USER,
+		.limits = LIMITS_DEFAULT,
 		.pool = 8,
 		.perfmon = true,
 		.log_level = LOG_INFO,
 	};
 	int c, err;
 
-	options_for_getopt(table);
+	options_for_getopt(table, sizeof(table) / sizeof(table[0]));
 	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
-		err = c < FIRST_VALUE ? -EINVAL : apply(&o, &rows[c - FIRST_VALUE], optarg);
+		err = apply(&o, c, optarg);
 		if (err)
 			return err;
 	}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "limits.h"
 #include "policy.h"
 
 #define BROKER_USER  "rss-broker"
@@ -14,6 +15,7 @@ struct options {
 	const char *user;
 	struct policy policy; /* who was allowed by option */
 	unsigned pool;	      /* ready sets of the first object */
+	struct limits limits;
 	bool perfmon;
 	int log_level;
 };

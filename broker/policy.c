@@ -52,6 +52,18 @@ int peer_read(struct peer *ret, int sock)
 	return 0;
 }
 
+int peer_read_label(char ret[PEER_LABEL_MAX], int sock)
+{
+	socklen_t len = PEER_LABEL_MAX - 1;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERSEC, ret, &len)) {
+		ret[0] = '\0';
+		return errno == ENOPROTOOPT ? 0 : -errno;
+	}
+	ret[len] = '\0';
+	return 0;
+}
+
 static bool group_allowed(const struct policy *p, gid_t gid)
 {
 	for (size_t i = 0; i < p->n_gids; i++) {

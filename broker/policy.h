@@ -19,6 +19,8 @@ struct peer {
 		.uid = (uid_t)-1, .gid = (gid_t)-1, .pid = 0                                       \
 	}
 
+#define PEER_LABEL_MAX 256 /* bytes of a security label, the NUL included */
+
 struct policy {
 	size_t n_uids, n_gids;
 	uid_t uids[POLICY_NAMES_MAX];
@@ -31,6 +33,9 @@ int policy_allow_group(struct policy *p, const char *group);
 
 /* Reads who connected; on failure *ret stays unknown, which is allowed nothing. */
 int peer_read(struct peer *ret, int sock);
+
+/* Reads the security label; empty where no LSM gives one.  -ERANGE: it is too long. */
+int peer_read_label(char ret[PEER_LABEL_MAX], int sock);
 
 /*
  * Whether the peer on sock may make requests: root, a user or a member of a

@@ -72,7 +72,7 @@ void outcome_done(struct outcome *o)
 	fd_closep(&o->elf);
 }
 
-static int perform_info(struct service *s, const struct peer *peer,
+static int perform_info(struct service *s, struct account *account,
 			const union rssb_request *request, struct outcome *ret)
 {
 	struct rssb_reply_info *info = &ret->reply.info;
@@ -97,7 +97,7 @@ static void describe(struct rssb_reply_object *ret, const struct object *object)
 	ret->abi = object->abi;
 }
 
-static int perform_object(struct service *s, const struct peer *peer,
+static int perform_object(struct service *s, struct account *account,
 			  const union rssb_request *request, struct outcome *ret)
 {
 	uint32_t index = request->object.index;
@@ -127,25 +127,34 @@ static void set_divide(struct set *s, const struct rssb_request_acquire *acquire
 		set_drop_lease(s);
 }
 
-static int perform_acquire(struct service *s, const struct peer *peer,
+static int perform_acquire(struct service *s, struct account *account,
 			   const union rssb_request *request, struct outcome *ret)
 {
 	const struct rssb_request_acquire *acquire = &request->acquire;
 	int object =
 		objects_find(&s->objects, &acquire->object, acquire->flags & RSSB_ACQUIRE_STATS);
+	struct rssb_refusal why = { 0 };
 
 	if (object < 0)
 		return no_object(ret);
-	if (grant_label_taken(&s->grants, acquire->label, peer->uid))
+	if (grant_label_taken(&s->grants, acquire->label, account))
 		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
-	if (s->grants.n_live == GRANTS_MAX)
-		REFUSE(RSSB_LIMIT, "all %u grants of this broker are in use", GRANTS_MAX);
+	if (account_may_acquire(&s->accounts, account, s->now_ms, &why)) {
+		outcome_refuse(ret, &why);
+		return 0;
+	}
+	if (memory_is_tight(&s->memory, s->now_ms))
+		REFUSE(RSSB_LIMIT,
+		       "the broker's memory is over %u %% of its limit: sets that were "
+		       "handed out fill it",
+		       s->memory.percent);
 
 	ret->object = (unsigned)object;
 	if (pool_take(&s->pool, ret->object, &ret->set))
 		return -EAGAIN;
 	set_divide(&ret->set, acquire);
-	ret->grant = grant_new(&s->grants, peer->uid, acquire, &ret->set.hold);
+	ret->grant = grant_new(&s->grants, account, acquire, &ret->set.hold);
+	account_add_grant(&s->accounts, account, s->now_ms);
 	ret->reply.acquire.grant_id = ret->grant->id;
 	memcpy(ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
 	return 0;
@@ -156,21 +165,27 @@ static int no_grant(struct outcome *ret)
 	REFUSE(RSSB_NO_GRANT, "no such grant, or not yours");
 }
 
-static int perform_release(struct service *s, const struct peer *peer,
+void service_end_grant(struct service *s, struct grant *grant)
+{
+	account_remove_grant(&s->accounts, grant->account, s->now_ms);
+	grant_end(&s->grants, grant);
+}
+
+static int perform_release(struct service *s, struct account *account,
 			   const union rssb_request *request, struct outcome *ret)
 {
-	struct grant *grant = grant_find(&s->grants, &request->release.grant, peer->uid);
+	struct grant *grant = grant_find(&s->grants, &request->release.grant, account);
 
 	if (!grant)
 		return no_grant(ret);
-	grant_end(&s->grants, grant);
+	service_end_grant(s, grant);
 	return 0;
 }
 
-static int perform_update(struct service *s, const struct peer *peer,
+static int perform_update(struct service *s, struct account *account,
 			  const union rssb_request *request, struct outcome *ret)
 {
-	struct grant *grant = grant_find(&s->grants, &request->update.grant, peer->uid);
+	struct grant *grant = grant_find(&s->grants, &request->update.grant, account);
 
 	if (!grant)
 		return no_grant(ret);
@@ -191,10 +206,10 @@ static uint64_t clock_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static int perform_stats(struct service *s, const struct peer *peer,
+static int perform_stats(struct service *s, struct account *account,
 			 const union rssb_request *request, struct outcome *ret)
 {
-	const struct grant *grant = grant_find(&s->grants, &request->stats.grant, peer->uid);
+	const struct grant *grant = grant_find(&s->grants, &request->stats.grant, account);
 	struct rssb_reply_stats *stats = &ret->reply.stats;
 
 	if (!grant)
@@ -248,7 +263,7 @@ static int elf_memfd(const struct object *object, int *ret)
 	return 0;
 }
 
-static int perform_export(struct service *s, const struct peer *peer,
+static int perform_export(struct service *s, struct account *account,
 			  const union rssb_request *request, struct outcome *ret)
 {
 	int object = objects_find(&s->objects, &request->export.object, false);
@@ -261,17 +276,17 @@ static int perform_export(struct service *s, const struct peer *peer,
 	return 0;
 }
 
-int request_perform(struct service *s, const struct peer *peer, const union rssb_request *request,
+int request_perform(struct service *s, struct account *account, const union rssb_request *request,
 		    struct outcome *ret)
 {
-	static int (*const perform[])(struct service *, const struct peer *,
+	static int (*const perform[])(struct service *, struct account *,
 				      const union rssb_request *, struct outcome *) = {
 		[RSSB_OP_INFO] = perform_info,	     [RSSB_OP_OBJECT] = perform_object,
 		[RSSB_OP_ACQUIRE] = perform_acquire, [RSSB_OP_RELEASE] = perform_release,
 		[RSSB_OP_EXPORT] = perform_export,   [RSSB_OP_UPDATE] = perform_update,
 		[RSSB_OP_STATS] = perform_stats,
 	};
-	int err = perform[request->header.op](s, peer, request, ret);
+	int err = perform[request->header.op](s, account, request, ret);
 
 	outcome_set_roles(ret);
 	return err;

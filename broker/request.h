@@ -4,8 +4,8 @@
 
 #include "codec.h"
 #include "grant.h"
+#include "memory.h"
 #include "object.h"
-#include "policy.h"
 #include "pool.h"
 
 /* What the operations work on. */
@@ -13,6 +13,9 @@ struct service {
 	struct objects objects;
 	struct pool pool;
 	struct grants grants;
+	struct accounts accounts;
+	struct memory memory;
+	uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn of the loop */
 };
 
 /*
@@ -32,11 +35,14 @@ struct outcome {
 	}
 
 /*
- * Carries out a decoded request of a peer that the policy allows.  0 with a
+ * Carries out a decoded request of an account that the policy allows.  0 with a
  * reply, be it a refusal; -EAGAIN: the pool has no set of ret->object now.
  */
-int request_perform(struct service *s, const struct peer *peer, const union rssb_request *request,
+int request_perform(struct service *s, struct account *account, const union rssb_request *request,
 		    struct outcome *ret);
+
+/* Ends a grant, and discharges its account. */
+void service_end_grant(struct service *s, struct grant *grant);
 
 /* Makes *ret a refusal. */
 void outcome_refuse(struct outcome *ret, const struct rssb_refusal *why);

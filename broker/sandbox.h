@@ -44,7 +44,8 @@ int sandbox_drop(const struct identity *id, enum sandbox_caps caps);
 /*
  * 3. Last.  Should: make the system calls tagged "#syscalls" in the sources, and
  *    in the loader bpf(2) with the commands that make a set.  Mustn't: open,
- *    connect, exec, fork; anything else kills the process.
+ *    connect, exec, fork (but the closer); anything else kills the process.
  */
 int sandbox_seal_front(void);
 int sandbox_seal_loader(void);
+int sandbox_seal_closer(void);

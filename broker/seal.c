@@ -105,3 +105,11 @@ int sandbox_seal_loader(void)
 
 	return seal(names, loader_rules);
 }
+
+int sandbox_seal_closer(void)
+{
+	static const char *const names[] = { SYSCALLS_CLOSER NULL };
+	static const struct seal_rule none = { 0 };
+
+	return seal(names, &none);
+}

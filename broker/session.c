@@ -2,7 +2,9 @@
 /* The table of connections.  Must never allocate, and never look into a message. */
 #include "session.h"
 
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "fd.h"
 
@@ -28,7 +30,9 @@ struct session *session_new(struct sessions *s, int *fd)
 	s->n_open++;
 	new->fd = fd_take(fd);
 	new->generation++;
-	new->state = SESSION_READING;
+	new->state = SESSION_NEW;
+	new->deadline_ms = 0;
+	new->account = NULL;
 	new->allowed = false;
 	new->peer = (struct peer)PEER_UNKNOWN;
 	return new;
@@ -40,13 +44,14 @@ void session_wait(struct sessions *s, struct session *session, const union rssb_
 	session->state = SESSION_WAITING;
 	session->request = *request;
 	session->object = object;
-	session->deadline_ms = deadline_ms;
+	session_set_deadline(s, session, deadline_ms);
 	s->n_waiting++;
 }
 
 void session_resume(struct sessions *s, struct session *session)
 {
-	session->state = SESSION_READING;
+	session->state = SESSION_IDLE;
+	session->deadline_ms = 0;
 	/* The request holds a Toeplitz key. */
 	explicit_bzero(&session->request, sizeof(session->request));
 	s->n_waiting--;
@@ -56,17 +61,74 @@ void session_end(struct sessions *s, struct session *session)
 {
 	if (session->state == SESSION_WAITING)
 		session_resume(s, session);
+	if (session->state == SESSION_CLOSING)
+		s->n_closing--;
 	fd_closep(&session->fd);
+	session->account = NULL;
 	session->state = SESSION_FREE;
 	session->next_free = s->first_free;
 	s->first_free = (uint32_t)(session - s->list);
 	s->n_open--;
 }
 
+void session_set_closing(struct sessions *s, struct session *session)
+{
+	if (session->state == SESSION_WAITING)
+		session_resume(s, session);
+	session->state = SESSION_CLOSING;
+	session->deadline_ms = 0;
+	s->n_closing++;
+}
+
+void session_set_deadline(struct sessions *s, struct session *session, uint64_t deadline_ms)
+{
+	session->deadline_ms = deadline_ms;
+	if (deadline_ms && (!s->next_deadline_ms || deadline_ms < s->next_deadline_ms))
+		s->next_deadline_ms = deadline_ms;
+}
+
+/* A deadline that was cleared leaves its time behind: one look too many, once. */
+struct session *session_overdue(struct sessions *s, uint64_t now_ms)
+{
+	uint64_t next = 0;
+
+	if (!s->next_deadline_ms || s->next_deadline_ms > now_ms)
+		return NULL;
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+		struct session *it = &s->list[i];
+
+		if (it->state == SESSION_FREE || !it->deadline_ms)
+			continue;
+		if (it->deadline_ms <= now_ms)
+			return it;
+		if (!next || it->deadline_ms < next)
+			next = it->deadline_ms;
+	}
+	s->next_deadline_ms = next;
+	return NULL;
+}
+
+bool session_reply_unread(const struct session *session)
+{
+	int bytes = 0;
+
+	/* #syscalls:front ioctl */
+	return session->state == SESSION_REPLIED && !ioctl(session->fd, SIOCOUTQ, &bytes) &&
+	       bytes > 0;
+}
+
+unsigned sessions_unread(const struct sessions *s, const struct account *account)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
+		n += s->list[i].account == account && session_reply_unread(&s->list[i]);
+	return n;
+}
+
 static bool session_waits_for(const struct session *session, unsigned object)
 {
-	return session->state == SESSION_WAITING &&
-	       (object == OBJECT_ANY || session->object == object);
+	return session->state == SESSION_WAITING && session->object == object;
 }
 
 struct session *session_first_waiting(struct sessions *s, unsigned object)

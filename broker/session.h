@@ -2,9 +2,12 @@
 /*
  * One connection: its peer, and the request that waits for a set.
  *
- *   state      may receive   may send   ends by
- *   READING    yes           no         peer's EOF, a malformed request
- *   WAITING    no            reply      a set, the deadline (then READING)
+ *   state     polled for   deadline for        ends by
+ *   NEW       a request    the first request   it, or the deadline: closed
+ *   IDLE      a request    none                EOF, a malformed request: closed
+ *   REPLIED   a request    reading the reply   it was read: IDLE; not: closed
+ *   WAITING   hang-up      a set               a set, or the deadline: REPLIED
+ *   CLOSING   nothing      -                   the closer has room: closed
  *
  * A reply is sent at once or the session is closed: none is ever queued here.
  */
@@ -14,14 +17,18 @@
 #include <stdint.h>
 
 #include "codec.h"
+#include "account.h"
 #include "policy.h"
 
-#define SESSIONS_MAX 512
+#define SESSIONS_MAX 528 /* the most that --max-connections allows, and some to say no to */
 
 enum session_state {
 	SESSION_FREE,
-	SESSION_READING,
+	SESSION_NEW,
+	SESSION_IDLE,
+	SESSION_REPLIED,
 	SESSION_WAITING,
+	SESSION_CLOSING,
 };
 
 struct session {
@@ -30,8 +37,9 @@ struct session {
 	enum session_state state;
 	bool allowed; /* the policy was asked, and said yes */
 	struct peer peer;
+	struct account *account;
+	uint64_t deadline_ms;	    /* 0: none */
 	unsigned object;	    /* WAITING: what for */
-	uint64_t deadline_ms;	    /* WAITING: until when */
 	union rssb_request request; /* WAITING: the ACQUIRE itself */
 	uint32_t next_free;
 };
@@ -39,6 +47,8 @@ struct session {
 struct sessions {
 	uint32_t n_open;
 	uint32_t n_waiting;
+	uint32_t n_closing;
+	uint64_t next_deadline_ms; /* no deadline is earlier; 0: there is none */
 	uint32_t first_free;
 	struct session list[SESSIONS_MAX];
 };
@@ -53,11 +63,25 @@ void session_wait(struct sessions *s, struct session *session, const union rssb_
 		  unsigned object, uint64_t deadline_ms);
 void session_resume(struct sessions *s, struct session *session);
 
+/* Leaves a session to be closed later. */
+void session_set_closing(struct sessions *s, struct session *session);
+
+/* Sets or (0) clears a session's deadline. */
+void session_set_deadline(struct sessions *s, struct session *session, uint64_t deadline_ms);
+
+/* A session whose deadline is over, or NULL; then next_deadline_ms is exact again. */
+struct session *session_overdue(struct sessions *s, uint64_t now_ms);
+
+/* Whether a reply lies in the peer's queue, unread. */
+bool session_reply_unread(const struct session *session);
+
+/* How many sessions of an account have one. */
+unsigned sessions_unread(const struct sessions *s, const struct account *account);
+
 /* Closes the connection and frees the slot. */
 void session_end(struct sessions *s, struct session *session);
 
-/* The session that waits longest, for an object or (OBJECT_ANY) for any.  NULL: none. */
-#define OBJECT_ANY UINT32_MAX
+/* The session that waits longest for an object, or NULL. */
 struct session *session_first_waiting(struct sessions *s, unsigned object);
 
 /* How many wait for an object. */

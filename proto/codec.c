@@ -351,6 +351,7 @@ const char *rssb_status_name(unsigned status)
 		[RSSB_LIMIT] = "limit",
 		[RSSB_INTERNAL] = "internal",
 		[RSSB_WRONG_KIND] = "wrong-kind",
+		[RSSB_TIMEOUT] = "timeout",
 	};
 
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "?";

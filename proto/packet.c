@@ -62,6 +62,16 @@ int packet_recv(int sock, struct packet *p)
 	return 0;
 }
 
+bool packet_brings_fds(int sock)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = sizeof(byte) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	/* Without room for them the kernel says that it cut them off; they stay queued. */
+	return recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0 && (msg.msg_flags & MSG_CTRUNC);
+}
+
 int packet_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds)
 {
 	union {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ struct packet {
  * errors of recvmsg(2).
  */
 int packet_recv(int sock, struct packet *p);
+
+/* Whether the next packet brings fds; does not receive them, nor the packet. */
+bool packet_brings_fds(int sock);
 
 /*
  * Sends one packet with n_fds borrowed fds.  Never raises SIGPIPE.  0 or

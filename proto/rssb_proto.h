@@ -59,6 +59,7 @@ enum rssb_status {
 	RSSB_LIMIT = 10,      /* a limit is reached; retry_ms says when to come back, 0: unknown */
 	RSSB_INTERNAL = 11,   /* the broker's own fault; its log says more */
 	RSSB_WRONG_KIND = 12, /* this grant is not managed, or does not count packets */
+	RSSB_TIMEOUT = 13,    /* no request came in time; the broker hangs up */
 };
 
 /* What an fd in a reply is.  The order of this enum is the order on the wire. */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The closer: receives fds and lets them go, each in a child of its own that
+ * does nothing but exit.  Must never read from, or write to, what it is given.
+ */
+#include "closer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "packet.h"
+
+#define HANDS 32 /* closes that may block at once */
+
+/* --- in the closer --------------------------------------------------------- */
+
+/* Whose last copies p holds: a child's exit closes them, however long that takes. */
+static int let_go(struct packet *p)
+{
+	/* #syscalls:closer clone set_robust_list gettid rt_sigprocmask */
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(EXIT_SUCCESS);
+	if (pid < 0)
+		return -errno;
+	/* Ours first, so that the child's is the last. */
+	packet_done(p);
+	return 0;
+}
+
+static int closer_main(int sock)
+{
+	unsigned busy = 0;
+	int err = 0;
+
+	while (!err) {
+		struct packet p;
+
+		/* #syscalls:closer wait4 */
+		while (busy && waitpid(-1, NULL, busy < HANDS ? WNOHANG : 0) > 0)
+			busy--;
+		err = packet_recv(sock, &p);
+		if (!err && !let_go(&p))
+			busy++;
+		packet_done(&p);
+	}
+	return err;
+}
+
+/* --- in the front ------------------------------------------------------------ */
+
+/* All that was inherited goes, but the way back to the front. */
+static int closer_begin(int sock, const struct identity *id)
+{
+	int err;
+
+	if ((sock > 3 && close_range(3, sock - 1, 0)) || close_range(sock + 1, ~0U, 0))
+		return -errno;
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	prctl(PR_SET_NAME, "rss-closer", 0, 0, 0);
+	err = sandbox_drop(id, SANDBOX_CAPS_NONE);
+	return err ? err : sandbox_seal_closer();
+}
+
+int closer_start(struct closer *ret, const struct identity *id)
+{
+	_cleanup_fd_ int front = -1, closer = -1;
+	int pair[2], err;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return log_error(-errno, "cannot make a socket pair");
+	front = pair[0];
+	closer = pair[1];
+	if (fcntl(front, F_SETFL, O_NONBLOCK))
+		return log_error(-errno, "cannot set up a socket pair");
+	pid = fork();
+	if (pid < 0)
+		return log_error(-errno, "cannot start the closer");
+	if (!pid) {
+		err = closer_begin(closer, id);
+		_exit(err || closer_main(closer) != -ECONNRESET ? EXIT_FAILURE : EXIT_SUCCESS);
+	}
+	ret->sock = fd_take(&front);
+	return 0;
+}
+
+int closer_take(const struct closer *c, int *fd)
+{
+	static const char nothing = 0; /* an empty packet would read as EOF */
+	int err = packet_send(c->sock, &nothing, sizeof(nothing), fd, 1);
+
+	/* So many in flight, or no room: both pass. */
+	if (err == -EAGAIN || err == -ETOOMANYREFS || err == -ENOBUFS || err == -ENOMEM)
+		return -EAGAIN;
+	fd_closep(fd);
+	return err;
+}
