@@ -178,8 +178,8 @@ void account_punish(const struct accounts *a, struct account *account, enum acco
 		return;
 	if (account->penalty_until_ms <= now_ms) {
 		account->penalty_until_ms = now_ms;
-		log_notice("account uid=%u label=%s waits: %s", account->uid,
-			   account->label[0] ? account->label : "-", names[fault]);
+		log_notice("account uid=%u label=%s has to wait %u s for %s", account->uid,
+			   account->label[0] ? account->label : "-", seconds[fault], names[fault]);
 	}
 	account->penalty_until_ms += seconds[fault] * 1000ull;
 	if (account->penalty_until_ms > most)

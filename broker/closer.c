@@ -23,19 +23,29 @@
 
 /* --- in the closer --------------------------------------------------------- */
 
-/* Whose last copies p holds: a child's exit closes them, however long that takes. */
+/*
+ * Lets a child hold the last copies of what p holds: its exit closes them,
+ * however long that takes.  It waits until ours are closed.
+ */
 static int let_go(struct packet *p)
 {
-	/* #syscalls:closer clone set_robust_list gettid rt_sigprocmask */
-	pid_t pid = fork();
+	int turn[2]; /* hangs up when it is the child's turn */
+	char byte;
+	pid_t pid;
 
-	if (!pid)
-		_exit(EXIT_SUCCESS);
-	if (pid < 0)
+	/* #syscalls:closer pipe2 read clone set_robust_list gettid rt_sigprocmask */
+	if (pipe2(turn, O_CLOEXEC))
 		return -errno;
-	/* Ours first, so that the child's is the last. */
-	packet_done(p);
-	return 0;
+	pid = fork();
+	if (!pid) {
+		fd_closep(&turn[1]);
+		_exit(read(turn[0], &byte, sizeof(byte)) ? EXIT_FAILURE : EXIT_SUCCESS);
+	}
+	if (pid > 0)
+		packet_done(p);
+	fd_closep(&turn[0]);
+	fd_closep(&turn[1]);
+	return pid < 0 ? -EAGAIN : 0;
 }
 
 static int closer_main(int sock)

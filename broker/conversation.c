@@ -39,8 +39,8 @@ static void log_decision(struct front *f, const struct session *session, unsigne
 	unsigned status = o->reply.base.status;
 	char who[PEER_LABEL_MAX + 64], id[2 * RSSB_OBJECT_ID_LEN + 1];
 
-	snprintf(who, sizeof(who), "%s uid=%u label=%s pid=%d", rssb_op_name(op), account->uid,
-		 account->label[0] ? account->label : "-", session->peer.pid);
+	snprintf(who, sizeof(who), "%s uid=%u label=%s pid=%d", op ? rssb_op_name(op) : "CONNECT",
+		 account->uid, account->label[0] ? account->label : "-", session->peer.pid);
 	if (o->grant) {
 		rssb_object_id_format(id, o->reply.acquire.object_id);
 		log_info("%s grant=%llu name=%.16s object=%.12s result=ok", who,
