@@ -72,8 +72,7 @@ static const struct row {
 	{ "socket", "PATH", set_socket, "listen here (default " RSSB_SOCKET_DEFAULT ")" },
 	{ "user", "NAME|UID", set_user, "change to this user (default " BROKER_USER ")" },
 	{ "allow-user", "NAME|UID", add_user, "let this user make requests; may be repeated" },
-	{ "allow-group", "NAME|GID", add_group,
-	  "let its members make requests; may be repeated" },
+	{ "allow-group", "NAME|GID", add_group, "let its members make requests; may be repeated" },
 	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (default 8)" },
 	{ "no-perfmon", NULL, set_no_perfmon, "load with CAP_BPF alone: packets cost more" },
 	{ "log-level", "LEVEL", set_log_level,
@@ -81,7 +80,7 @@ static const struct row {
 	{ "version", NULL, print_version, "print the version" },
 	{ "help", NULL, print_help, "print this" },
 };
-#define ROWS	  (sizeof(rows) / sizeof(rows[0]))
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
 /* getopt's values, above what it returns for itself, such as '?'; each option its
  * own, else an abbreviation of two is taken for the first of them. */
 #define ROWS_AT	  256
