@@ -91,7 +91,7 @@ static void print_row(const char *name, const char *argument, const char *help)
 	char left[40];
 
 	snprintf(left, sizeof(left), "--%s%s%s", name, argument ? " " : "", argument ?: "");
-	printf("  %-28s  %s\n", left, help);
+	printf("  %-29s  %s\n", left, help);
 }
 
 static int print_help(struct options *o, const char *value)
@@ -106,12 +106,12 @@ static int print_help(struct options *o, const char *value)
 	     "group\n" BROKER_GROUP " may make requests.\n");
 	for (size_t i = 0; i < ROWS; i++)
 		print_row(rows[i].name, rows[i].argument, rows[i].help);
-	puts("\nLimits; root is exempt from all that name an account or a uid:\n");
+	puts("\nLimits of one account (a uid and, where there is one, its security label)\n"
+	     "unless it says otherwise; root is exempt from all but those in all:\n");
 	for (const struct limit_row *row = limit_rows; row->name; row++) {
 		char help[160];
 
-		snprintf(help, sizeof(help), "%s (default %u)", row->help,
-			 limit_get(&defaults, row));
+		snprintf(help, sizeof(help), "%s (%u)", row->help, limit_get(&defaults, row));
 		print_row(row->name, "N", help);
 	}
 	return 1;

@@ -183,7 +183,8 @@ static void names(void **state)
 	assert_string_equal(rssb_op_name(65535), "?");
 	assert_string_equal(rssb_status_name(RSSB_OK), "ok");
 	assert_string_equal(rssb_status_name(RSSB_WRONG_KIND), "wrong-kind");
-	assert_string_equal(rssb_status_name(RSSB_WRONG_KIND + 1), "?");
+	assert_string_equal(rssb_status_name(RSSB_TIMEOUT), "timeout");
+	assert_string_equal(rssb_status_name(RSSB_TIMEOUT + 1), "?");
 	assert_string_equal(rssb_abi_name(RSSB_ABI_QEMU_RSS_1), "qemu-rss-1");
 	assert_string_equal(rssb_abi_name(0), "?");
 	rssb_object_id_format(hex, object_id);
