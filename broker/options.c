@@ -69,14 +69,13 @@ static const struct row {
 	int (*apply)(struct options *, const char *value);
 	const char *help;
 } rows[] = {
-	{ "socket", "PATH", set_socket, "listen here (default " RSSB_SOCKET_DEFAULT ")" },
-	{ "user", "NAME|UID", set_user, "change to this user (default " BROKER_USER ")" },
+	{ "socket", "PATH", set_socket, "listen here (" RSSB_SOCKET_DEFAULT ")" },
+	{ "user", "NAME|UID", set_user, "change to this user (" BROKER_USER ")" },
 	{ "allow-user", "NAME|UID", add_user, "let this user make requests; may be repeated" },
 	{ "allow-group", "NAME|GID", add_group, "let its members make requests; may be repeated" },
-	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (default 8)" },
+	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (8)" },
 	{ "no-perfmon", NULL, set_no_perfmon, "load with CAP_BPF alone: packets cost more" },
-	{ "log-level", "LEVEL", set_log_level,
-	  "err, warning, notice, info or debug (default info)" },
+	{ "log-level", "LEVEL", set_log_level, "err, warning, notice, info, debug (info)" },
 	{ "version", NULL, print_version, "print the version" },
 	{ "help", NULL, print_help, "print this" },
 };
