@@ -18,6 +18,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 LIBEXECDIR ?= $(PREFIX)/libexec
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
@@ -155,13 +157,24 @@ lint: deps
 format:
 	clang-format -i $$(git ls-files '*.[ch]')
 
-install: all
+# The units name the programs where they are installed.
+$(B)/systemd/%: broker/systemd/% $(B)/flags
+	@mkdir -p $(@D)
+	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|' $< > $@
+
+UNITS := $(patsubst broker/%,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket))
+
+install: all $(UNITS)
 	$(INSTALL) -D -m 755 $(B)/rss-broker $(DESTDIR)$(SBINDIR)/rss-broker
 	$(INSTALL) -D -m 755 $(B)/rssb $(DESTDIR)$(BINDIR)/rssb
 	$(INSTALL) -D -m 755 $(B)/librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so.$(SOVERSION)
 	ln -sf librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so
 	$(INSTALL) -D -m 644 $(B)/librssb.a $(DESTDIR)$(LIBDIR)/librssb.a
 	$(INSTALL) -D -m 644 $(B)/rssb.pc $(DESTDIR)$(LIBDIR)/pkgconfig/rssb.pc
+	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
+	$(INSTALL) -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)
+	$(INSTALL) -D -m 644 broker/systemd/rss-broker.sysusers $(DESTDIR)$(SYSUSERSDIR)/rss-broker.conf
+	$(INSTALL) -D -m 644 broker/systemd/rss-broker.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rss-broker.conf
 	$(INSTALL) -D -m 644 client/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
 
 clean:

@@ -21,7 +21,7 @@
 void activation_read(struct activation *ret)
 {
 	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-	const char *notify = getenv("NOTIFY_SOCKET");
+	const char *notify = getenv("NOTIFY_SOCKET"), *watchdog = getenv("WATCHDOG_USEC");
 
 	*ret = (struct activation)ACTIVATION_INIT;
 	/* For another process of our ancestry: not ours to take. */
@@ -29,6 +29,8 @@ void activation_read(struct activation *ret)
 		ret->n_fds = atoi(n);
 	if (notify && strlen(notify) < sizeof(ret->notify))
 		strcpy(ret->notify, notify);
+	if (watchdog)
+		ret->watchdog_ms = (unsigned)(strtoul(watchdog, NULL, 10) / 1000);
 }
 
 static int option_int(int fd, int option)

@@ -7,6 +7,7 @@ struct activation {
 	int n_fds;	  /* sockets passed to us, from fd 3 on */
 	char notify[108]; /* NOTIFY_SOCKET; empty: none */
 	int sock;
+	unsigned watchdog_ms; /* how often it wants to hear from us at least; 0: never */
 };
 #define ACTIVATION_INIT                                                                            \
 	{                                                                                          \

@@ -274,6 +274,15 @@ static void on_time(struct front *f)
 		accepting_set(f, true);
 }
 
+/* Twice as often as the service manager asks for. */
+static void tell_alive(struct front *f)
+{
+	if (!f->watchdog_at_ms || f->watchdog_at_ms > f->service.now_ms)
+		return;
+	activation_notify(f->manager, "WATCHDOG=1");
+	f->watchdog_at_ms = f->service.now_ms + f->manager->watchdog_ms / 2;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return b && (!a || b < a) ? b : a;
@@ -285,6 +294,7 @@ static int time_left(const struct front *f)
 	uint64_t now_ms = f->service.now_ms;
 	uint64_t next = earlier(f->sessions.next_deadline_ms, f->restock_at_ms);
 
+	next = earlier(next, f->watchdog_at_ms);
 	if (!f->accepting || f->sessions.n_closing)
 		next = earlier(next, now_ms + PAUSE_MS);
 	if (!next)
@@ -334,13 +344,19 @@ static int front_turn(struct front *f, int timeout_ms)
 	return err;
 }
 
-int front_run(struct front *f)
+int front_run(struct front *f, const struct activation *manager)
 {
 	int err = 0;
 
+	f->manager = manager;
+	f->watchdog_at_ms = manager->watchdog_ms ? f->service.now_ms : 0;
 	accepting_set(f, true);
-	while (!err && !f->stopping)
+	activation_notify(manager, "READY=1");
+	while (!err && !f->stopping) {
+		tell_alive(f);
 		err = front_turn(f, time_left(f));
+	}
+	activation_notify(manager, "STOPPING=1");
 	return err;
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "activation.h"
 #include "closer.h"
 #include "loader.h"
 #include "options.h"
@@ -19,10 +20,12 @@ struct front {
 	struct service service;
 	struct sessions sessions;
 	struct closer closer;
-	bool accepting;		/* the listener is polled */
-	bool stopping;		/* SIGTERM or SIGINT came */
-	bool loader_rests;	/* after a failure, until restock_at_ms */
-	uint64_t restock_at_ms; /* 0: nothing is put off */
+	const struct activation *manager; /* the service manager */
+	uint64_t watchdog_at_ms;	  /* when to tell it that we live; 0: never */
+	bool accepting;			  /* the listener is polled */
+	bool stopping;			  /* SIGTERM or SIGINT came */
+	bool loader_rests;		  /* after a failure, until restock_at_ms */
+	uint64_t restock_at_ms;		  /* 0: nothing is put off */
 };
 
 /*
@@ -32,8 +35,9 @@ struct front {
 int front_init(struct front *ret, int *listener, const struct loader *loader,
 	       const struct options *options, const struct objects *objects);
 
-/* Serves until SIGTERM or SIGINT (0) or until the loader is gone (-errno, logged). */
-int front_run(struct front *f);
+/* Tells the service manager that it is ready; then serves until SIGTERM or SIGINT (0) or until the
+ * loader is gone (-errno, logged). */
+int front_run(struct front *f, const struct activation *manager);
 
 /* --- for conversation.c ------------------------------------------------------ */
 

@@ -85,10 +85,7 @@ static int front_serve(struct front *front, struct activation *a)
 	if (err)
 		return err;
 	log_info("ready: %zu objects", front->service.objects.n);
-	activation_notify(a, "READY=1");
-	err = front_run(front);
-	activation_notify(a, "STOPPING=1");
-	return err;
+	return front_run(front, a);
 }
 
 static int serve(struct options *o, struct activation *a)
