@@ -157,10 +157,11 @@ lint: deps
 format:
 	clang-format -i $$(git ls-files '*.[ch]')
 
-# The units name the programs where they are installed.
-$(B)/systemd/%: broker/systemd/% $(B)/flags
+# The units name the programs where they are installed, which only make install knows.
+UNIT_EDIT = -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|'
+$(B)/systemd/%: broker/systemd/% FORCE
 	@mkdir -p $(@D)
-	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|' $< > $@
+	@sed $(UNIT_EDIT) $< | cmp -s - $@ || sed $(UNIT_EDIT) $< > $@
 
 UNITS := $(patsubst broker/%,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket))
 
