@@ -7,6 +7,7 @@
 #include "conversation.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "log.h"
@@ -136,7 +137,15 @@ static void answer(struct front *f, struct session *session, const struct packet
 	explicit_bzero(&request, sizeof(request));
 }
 
-int conversation_read(struct front *f, struct session *session, bool hangup)
+/* An empty packet reads like the end of the connection, but only that is for ever. */
+static bool peer_has_closed(const struct session *session)
+{
+	struct pollfd p = { .fd = session->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) != 0; /* #syscalls:front poll */
+}
+
+int conversation_read(struct front *f, struct session *session)
 {
 	struct packet p;
 	int err = packet_recv(session->fd, &p);
@@ -149,7 +158,7 @@ int conversation_read(struct front *f, struct session *session, bool hangup)
 		answer(f, session, &p);
 	else if (err == -EMSGSIZE)
 		refuse_packet(f, session, "a request has at most 512 bytes");
-	else if (err == -ECONNRESET && !hangup)
+	else if (err == -ECONNRESET && !peer_has_closed(session))
 		refuse_packet(f, session, "an empty packet is not a request");
 	else
 		front_end_session(f, session);

@@ -24,6 +24,7 @@
 #define ACCEPT_PAUSE_MS	 100  /* without free fds or slots */
 #define RESTOCK_DELAY_MS 2    /* after a grant */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
+#define NEVER		 UINT64_MAX
 
 enum source { SOURCE_LISTENER, SOURCE_SIGNALS, SOURCE_LOADER, SOURCE_SESSION, SOURCE_LEASE };
 
@@ -75,6 +76,13 @@ static void accepting_set(struct front *f, bool on)
 	f->accepting = on;
 }
 
+/* NEVER: until a session ends. */
+static void accepting_pause(struct front *f, uint64_t until_ms)
+{
+	accepting_set(f, false);
+	f->accept_at_ms = until_ms;
+}
+
 void front_end_session(struct front *f, struct session *session)
 {
 	session_end(&f->sessions, session);
@@ -95,7 +103,7 @@ static void session_start(struct front *f, int *fd)
 		return;
 	}
 	/* The request is mostly here already: it is answered first, then watched for more. */
-	conversation_read(f, session, false);
+	conversation_read(f, session);
 	if (session->state != SESSION_FREE &&
 	    watch(f, EPOLL_CTL_ADD, session->fd, session_events(session->state == SESSION_READING),
 		  session_tag(f, session)))
@@ -108,7 +116,7 @@ static void on_listener(struct front *f)
 		_cleanup_fd_ int fd = -1;
 
 		if (f->sessions.n_open == SESSIONS_MAX) {
-			accepting_set(f, false);
+			accepting_pause(f, NEVER);
 			return;
 		}
 		/* #syscalls:front accept4 */
@@ -118,7 +126,7 @@ static void on_listener(struct front *f)
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			   errno == ENOMEM) {
 			log_warning("cannot accept now: %s", strerrordesc_np(errno));
-			accepting_set(f, false);
+			accepting_pause(f, f->now_ms + ACCEPT_PAUSE_MS);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;
@@ -133,7 +141,7 @@ static void on_session(struct front *f, uint32_t index, uint64_t tag, uint32_t e
 	if (session->state == SESSION_FREE || session_tag(f, session) != tag)
 		return;
 	if (events & EPOLLIN)
-		conversation_read(f, session, events & (EPOLLRDHUP | EPOLLHUP));
+		conversation_read(f, session);
 	else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 		front_end_session(f, session);
 }
@@ -218,7 +226,7 @@ static void on_time(struct front *f)
 		for (unsigned i = 0; i < f->service.objects.n; i++)
 			front_restock(f, i);
 	}
-	if (!f->accepting && f->sessions.n_open < SESSIONS_MAX)
+	if (!f->accepting && f->accept_at_ms <= f->now_ms)
 		accepting_set(f, true);
 }
 
@@ -226,15 +234,15 @@ static void on_time(struct front *f)
 static int time_left(struct front *f)
 {
 	const struct session *first = session_first_waiting(&f->sessions, OBJECT_ANY);
-	uint64_t next = UINT64_MAX;
+	uint64_t next = NEVER;
 
 	if (first)
 		next = first->deadline_ms;
 	if (f->restock_at_ms && f->restock_at_ms < next)
 		next = f->restock_at_ms;
-	if (!f->accepting && f->now_ms + ACCEPT_PAUSE_MS < next)
-		next = f->now_ms + ACCEPT_PAUSE_MS;
-	if (next == UINT64_MAX)
+	if (!f->accepting && f->accept_at_ms < next)
+		next = f->accept_at_ms;
+	if (next == NEVER)
 		return -1;
 	return next > f->now_ms ? (int)(next - f->now_ms) : 0;
 }
@@ -345,6 +353,7 @@ int front_init(struct front *ret, int *listener, const struct loader *loader,
 	ret->policy = *policy;
 	ret->service.objects = *objects;
 	ret->accepting = false;
+	ret->accept_at_ms = NEVER;
 	sessions_init(&ret->sessions);
 	pool_init(&ret->service.pool, loader, objects->n, pool);
 	err = grants_init(&ret->service.grants);

@@ -17,6 +17,7 @@ struct front {
 	struct service service;
 	struct sessions sessions;
 	bool accepting;		/* the listener is polled */
+	uint64_t accept_at_ms;	/* not accepting: when to try again */
 	bool stopping;		/* SIGTERM or SIGINT came */
 	uint64_t now_ms;	/* CLOCK_MONOTONIC, once a turn of the loop */
 	bool loader_rests;	/* after a failure, until restock_at_ms */
