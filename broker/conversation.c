@@ -7,6 +7,7 @@
 #include "conversation.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -218,21 +219,28 @@ static void answer(struct front *f, struct session *session, const struct packet
 	explicit_bzero(&request, sizeof(request));
 }
 
+/* An empty packet reads like the end of the connection, but only that is for ever. */
+static bool peer_has_closed(const struct session *session)
+{
+	struct pollfd p = { .fd = session->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) != 0; /* #syscalls:front poll */
+}
+
 /* What came instead of a packet, or in a wrong one. */
-static void answer_fault(struct front *f, struct session *session, const struct packet *p, int err,
-			 bool hangup)
+static void answer_fault(struct front *f, struct session *session, const struct packet *p, int err)
 {
 	if (p->n_fds)
 		refuse_fault(f, session, FAULT_FD, "a request carries no fds");
 	else if (!err || err == -EMSGSIZE)
 		refuse_fault(f, session, FAULT_MALFORMED, "a request has at most 512 bytes");
-	else if (err == -ECONNRESET && !hangup)
+	else if (err == -ECONNRESET && !peer_has_closed(session))
 		refuse_fault(f, session, FAULT_MALFORMED, "an empty packet is not a request");
 	else
 		front_end_session_at_eof(f, session);
 }
 
-int conversation_read(struct front *f, struct session *session, bool hangup)
+int conversation_read(struct front *f, struct session *session)
 {
 	struct packet p;
 	int err;
@@ -252,7 +260,7 @@ int conversation_read(struct front *f, struct session *session, bool hangup)
 	if (!err && !p.n_fds && p.len <= RSSB_REQUEST_MAX)
 		answer(f, session, &p);
 	else
-		answer_fault(f, session, &p, err, hangup);
+		answer_fault(f, session, &p, err);
 	packet_done(&p);
 	explicit_bzero(p.data, p.len);
 	return 0;

@@ -4,11 +4,8 @@
 
 #include "front.h"
 
-/*
- * Reads and answers one request.  hangup: the poll said that the peer has closed
- * its side.  0, or -EAGAIN: there was none.
- */
-int conversation_read(struct front *f, struct session *session, bool hangup);
+/* Reads and answers one request.  0, or -EAGAIN: there was none. */
+int conversation_read(struct front *f, struct session *session);
 
 /* Answers a session that waits, if a set of its object is there now. */
 void conversation_resume(struct front *f, struct session *session);

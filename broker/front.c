@@ -21,7 +21,7 @@
 
 #define EVENTS_PER_TURN	 64
 #define ACCEPTS_PER_TURN 64   /* then the others have their turn */
-#define PAUSE_MS	 100  /* without free fds, slots or hands of the closer */
+#define PAUSE_MS	 100  /* without free fds, or hands of the closer */
 #define RESTOCK_DELAY_MS 2    /* after a grant */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
@@ -73,6 +73,14 @@ static void accepting_set(struct front *f, bool on)
 		watch(f, EPOLL_CTL_MOD, f->listener, on ? EPOLLIN : 0,
 		      event_tag(SOURCE_LISTENER, 0, 0));
 	f->accepting = on;
+	f->accept_at_ms = 0;
+}
+
+/* 0: until a session ends. */
+static void accepting_pause(struct front *f, uint64_t until_ms)
+{
+	accepting_set(f, false);
+	f->accept_at_ms = until_ms;
 }
 
 void front_end_session_at_eof(struct front *f, struct session *session)
@@ -117,7 +125,7 @@ static void session_greet(struct front *f, struct session *session)
 {
 	const struct limits *limits = &f->service.accounts.limits;
 
-	if (conversation_read(f, session, false))
+	if (conversation_read(f, session))
 		session_set_deadline(&f->sessions, session,
 				     f->service.now_ms + limits->first_request_ms);
 	if (session->state != SESSION_FREE && session->state != SESSION_CLOSING &&
@@ -149,7 +157,7 @@ static void on_listener(struct front *f)
 		_cleanup_fd_ int fd = -1;
 
 		if (f->sessions.n_open == SESSIONS_MAX) {
-			accepting_set(f, false);
+			accepting_pause(f, 0);
 			return;
 		}
 		/* #syscalls:front accept4 */
@@ -159,7 +167,7 @@ static void on_listener(struct front *f)
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			   errno == ENOMEM) {
 			log_warning("cannot accept now: %s", strerrordesc_np(errno));
-			accepting_set(f, false);
+			accepting_pause(f, f->service.now_ms + PAUSE_MS);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;
@@ -174,7 +182,7 @@ static void on_session(struct front *f, uint32_t index, uint64_t tag, uint32_t e
 	if (session->state == SESSION_FREE || session_tag(f, session) != tag)
 		return;
 	if (events & EPOLLIN)
-		conversation_read(f, session, events & (EPOLLRDHUP | EPOLLHUP));
+		conversation_read(f, session);
 	else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 		front_end_session(f, session);
 }
@@ -270,7 +278,7 @@ static void on_time(struct front *f)
 		for (unsigned i = 0; i < f->service.objects.n; i++)
 			front_restock(f, i);
 	}
-	if (!f->accepting && f->sessions.n_open < SESSIONS_MAX)
+	if (f->accept_at_ms && f->accept_at_ms <= f->service.now_ms)
 		accepting_set(f, true);
 }
 
@@ -295,7 +303,8 @@ static int time_left(const struct front *f)
 	uint64_t next = earlier(f->sessions.next_deadline_ms, f->restock_at_ms);
 
 	next = earlier(next, f->watchdog_at_ms);
-	if (!f->accepting || f->sessions.n_closing)
+	next = earlier(next, f->accept_at_ms);
+	if (f->sessions.n_closing)
 		next = earlier(next, now_ms + PAUSE_MS);
 	if (!next)
 		return -1;

@@ -23,6 +23,7 @@ struct front {
 	const struct activation *manager; /* the service manager */
 	uint64_t watchdog_at_ms;	  /* when to tell it that we live; 0: never */
 	bool accepting;			  /* the listener is polled */
+	uint64_t accept_at_ms;		  /* when to poll it again; 0: when a session ends */
 	bool stopping;			  /* SIGTERM or SIGINT came */
 	bool loader_rests;		  /* after a failure, until restock_at_ms */
 	uint64_t restock_at_ms;		  /* 0: nothing is put off */

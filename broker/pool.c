@@ -35,6 +35,9 @@ void pool_restock(struct pool *p, unsigned object, unsigned n_waiting)
 	/* A full socket is no loss: the next answer comes back here. */
 	while (shelf->n_ready + shelf->n_asked < want && !loader_ask(p->loader, object))
 		shelf->n_asked++;
+	/* Clients that waited may have gone, and what was made for them is too much. */
+	while (shelf->n_ready > want)
+		set_done(&shelf->ready[--shelf->n_ready]);
 }
 
 /* Whether an answer is one that the loader owes, with the fds that it must have. */

@@ -33,7 +33,8 @@ void pool_init(struct pool *ret, const struct loader *loader, const struct objec
 /* Moves a ready set of an object out.  -EAGAIN: none is ready. */
 int pool_take(struct pool *p, unsigned object, struct set *ret);
 
-/* Asks the loader for what a shelf lacks, n_waiting clients included. */
+/* Asks the loader for what a shelf lacks, n_waiting clients included; drops what it has too much.
+ */
 void pool_restock(struct pool *p, unsigned object, unsigned n_waiting);
 
 /*

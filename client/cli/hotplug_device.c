@@ -26,8 +26,7 @@ static const struct {
 	{ "device_add", "PCI: no slot", ": " FREE_PORT },
 	{ "device_add", "can't find value", ": to make the netdev add --tap IFNAME --queues N" },
 	{ "device_add", "in use",
-	  ": by another device, or since a device_add that failed (QEMU 10.0); netdev_del it and "
-	  "add it again" },
+	  ": by another device, or since a device_add that failed (QEMU 10.0); take another" },
 };
 
 const char *hotplug_advice(const char *command, const char *words)

@@ -56,7 +56,7 @@ static int execute(struct plug *p, const char *command, struct json_object *argu
 	const char *why = monitor_why(p->monitor);
 
 	if (r == -EREMOTEIO)
-		return fail(p, mem_format("%s: QEMU says: %s%s", command, why,
+		return fail(p, mem_format("%s: QEMU says \"%s\"%s", command, why,
 					  hotplug_advice(command, why)));
 	return r ? fail(p, mem_format("%s: %s", command, why)) : CLI_OK;
 }
@@ -207,18 +207,10 @@ static int netdev_make(struct plug *p)
 static int device_make(struct plug *p)
 {
 	int r = execute(p, "device_add", hotplug_device(p->o, p->types), -1, NULL);
-	char *why;
 
-	if (!r) {
+	if (!r)
 		hotplug_tell(p->o, "device %s, a %s", p->o->id, p->o->device);
-		return r;
-	}
-	if (p->netdev_made)
-		return r;
-	why = mem_format(
-		"%s; QEMU 10.0 may count netdev %s as in use from now on, until netdev_del", p->why,
-		p->o->netdev);
-	return fail(p, why);
+	return r;
 }
 
 /* --- all of them, or none ------------------------------------------------------- */
@@ -234,17 +226,59 @@ static void given_take_back(struct plug *p)
 	}
 }
 
+/*
+ * QEMU 10.0 forgets a NIC that failed late in its netdev, which then neither
+ * serves another device nor goes by netdev_del.  "info network" alone shows it.
+ */
+static bool nic_is_left(struct plug *p)
+{
+	_cleanup_free_ char *start = mem_format("%s: index=", p->o->id);
+	_cleanup_json_ struct json_object *list = NULL;
+	const char *line;
+
+	if (monitor_execute(p->monitor, "human-monitor-command",
+			    argument("command-line", "info network"), -1, &list))
+		return false;
+	line = json_object_get_string(list);
+	while (line && strncmp(line, start, strlen(start)) != 0) {
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return line;
+}
+
+/* Adds what the user has to know besides. */
+static void remark(struct plug *p, char *words)
+{
+	fail(p, mem_format("%s; %s", p->why, words));
+	free(words);
+}
+
+static void netdev_take_back(struct plug *p)
+{
+	char reason[256];
+
+	/* Should QEMU keep them open, they still take no packets from the tap. */
+	for (unsigned int i = 0; i < p->o->queues; i++)
+		if (p->queues[i] >= 0 && tap_queue_detach(p->queues[i], reason, sizeof(reason)))
+			remark(p, mem_format("queue %u: %s", i + 1, reason));
+	if (p->netdev_made &&
+	    monitor_execute(p->monitor, "netdev_del", argument("id", p->o->netdev), -1, NULL))
+		remark(p,
+		       mem_format("netdev_del %s: \"%s\"", p->o->netdev, monitor_why(p->monitor)));
+}
+
 static void undo(struct plug *p)
 {
-	char *why;
-
 	given_take_back(p);
-	if (!p->netdev_made ||
-	    !monitor_execute(p->monitor, "netdev_del", argument("id", p->o->netdev), -1, NULL))
+	netdev_take_back(p);
+	if (!nic_is_left(p))
 		return;
-	why = mem_format("%s; netdev %s could not be removed again: %s", p->why, p->o->netdev,
-			 monitor_why(p->monitor));
-	fail(p, why);
+	if (p->netdev_made)
+		remark(p, mem_format("this QEMU keeps the netdev's queues, detached from the tap"));
+	else
+		remark(p, mem_format("netdev %s stays in use in this QEMU for good: take another",
+				     p->o->netdev));
 }
 
 static int plug(struct plug *p)

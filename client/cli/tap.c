@@ -151,6 +151,11 @@ int tap_open(int *ret_fd, const char *ifname, char *reason, size_t reason_len)
 	return r;
 }
 
+int tap_queue_detach(int fd, char *reason, size_t reason_len)
+{
+	return detach_queue(&(struct why){ reason, reason_len, "detach" }, fd);
+}
+
 int tap_check(int fd, char *reason, size_t reason_len)
 {
 	struct ifreq request = { 0 };

@@ -19,6 +19,9 @@ int tap_open(int *ret_fd, const char *ifname, char *reason, size_t reason_len);
 /* Opens a queue of an existing multi-queue tap for somebody who will read it.  Likewise. */
 int tap_queue_open(int *ret_fd, const char *ifname, char *reason, size_t reason_len);
 
+/* Makes a queue, whoever else has it open, take no packets any more.  Likewise. */
+int tap_queue_detach(int fd, char *reason, size_t reason_len);
+
 /* Whether fd is a queue of a multi-queue tap.  0, or -errno with the reason. */
 int tap_check(int fd, char *reason, size_t reason_len);
 

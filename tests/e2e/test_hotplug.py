@@ -15,6 +15,7 @@ import bpf_stats
 import flows
 import guest as guests
 import machine
+import proc
 import steered
 from world import ROOT, Broker, World, wait_for
 
@@ -92,19 +93,15 @@ def qmp(guest):
     return run
 
 
-def links(pid):
-    return [os.readlink(entry) for entry in os.scandir(f"/proc/{pid}/fd")]
-
-
 def grants(broker):
     """Live ones: of their lease the broker holds one end, of a ready set's it has both."""
-    pipes = collections.Counter(link for link in links(broker.process.pid) if "pipe:" in link)
+    pipes = collections.Counter(link for link in proc.links(broker.process.pid) if "pipe:" in link)
     return list(pipes.values()).count(1)
 
 
 def open_fds(guest):
     """What QEMU has open besides connections to its monitor, whose end it may notice late."""
-    return len([link for link in links(guest.pid) if "socket:" not in link])
+    return len([link for link in proc.links(guest.pid) if "socket:" not in link])
 
 
 def plug(rssb, guest, tap, *args):

@@ -24,10 +24,11 @@ OBJECT_ID = bytes(range(32))
 class FakeBroker:
     """Use it with `with`."""
 
-    def __init__(self, path, script=(), retry_ms=0):
+    def __init__(self, path, script=(), retry_ms=0, make_fd=os.memfd_create):
         self.path = path
         self.script = list(script)
         self.retry_ms = retry_ms
+        self._make_fd = make_fd
         self.requests = 0
         self._grants = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -79,7 +80,7 @@ class FakeBroker:
 
     def _grant(self, peer, tag):
         lease, ours = os.pipe()
-        fds = [os.memfd_create(name) for name in ("prog", "config", "key", "table")] + [lease]
+        fds = [self._make_fd(name) for name in ("prog", "config", "key", "table")] + [lease]
         self._grants += 1
         body = struct.pack("<Q", self._grants) + OBJECT_ID
         socket.send_fds(peer, [self._reply(tag, OK, ROLES, len(fds), b"", body)], fds)

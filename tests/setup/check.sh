@@ -22,7 +22,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 
-tests/setup/qemu.sh 10.0
+tests/setup/qemu.sh 10.0 7.2 sid
 tests/setup/guest.sh
 case ${MAKEFLAGS:-} in
 *jobserver*) jobs= ;;

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""A broker of one's own, as root starts it, and what /proc tells of its two processes.
+
+It must never leave a process or a directory behind.
+"""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+UID = 64055  # of the broker: nobody else's
+CLIENT = 65534
+
+
+def wait_for(condition, what, timeout_s=10.0):
+    """Returns what condition() returned, as soon as that is true."""
+    deadline = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
+        time.sleep(0.005)
+    return result
+
+
+class Process:
+    """What /proc tells of a process."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def status(self):
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return dict(re.split(r":\s*", line, maxsplit=1) for line in lines)
+
+    def fds(self):
+        """What each fd is, such as {3: "socket:[123]"}."""
+        links = Path(f"/proc/{self.pid}/fd").iterdir()
+        return {int(link.name): os.readlink(link) for link in links}
+
+    def kinds(self):
+        """How many fds there are of each kind, such as {"socket": 2, "anon_inode:bpf-map": 24}."""
+        count = {}
+        for what in self.fds().values():
+            kind = re.sub(r":?\[(\d+|(.*))\]$", lambda m: m[2] and ":" + m[2] or "", what)
+            count[kind] = count.get(kind, 0) + 1
+        return count
+
+    def is_alive(self):
+        try:
+            return self.status()["State"][0] not in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def children(self):
+        found = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [Process(int(pid)) for pid in found]
+
+
+class Broker:
+    """A directory of its own, and in it a broker: use it with `with`.
+
+    prefix: a command to start it by.  More keywords are those of Popen.
+    """
+
+    def __init__(self, build, *args, prefix=(), user=UID, allow=CLIENT, socket_path=None, **popen):
+        self.dir = Path(tempfile.mkdtemp(prefix="rssb-broker."))
+        self.dir.chmod(0o755)
+        # Where everybody may reach it, the tree may lie where they may not.
+        self.program = Path(shutil.copy(Path(build) / "rss-broker", self.dir))
+        self.socket = Path(socket_path or self.dir / "sock")
+        self.log_path = self.dir / "log"
+        self.command = [*prefix, self.program, "--socket", self.socket]
+        self.command += ["--user", str(user)] if user is not None else []
+        self.command += ["--allow-user", str(allow)] if allow is not None else []
+        self.command = [str(word) for word in [*self.command, *args]]
+        self.popen = popen
+        self.process = None
+
+    def start(self):
+        """Starts it without waiting for anything."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.popen
+            )
+        return self
+
+    def wait_ready(self):
+        wait_for(self._is_ready, "the broker's READY")
+        return self
+
+    def _is_ready(self):
+        assert self.process.poll() is None, f"the broker ended: {self.log()}"
+        return "ready: " in self.log()
+
+    def fails(self, timeout_s=20):
+        """Starts it; it must not run.  Returns exit status and log."""
+        self.start()
+        return self.process.wait(timeout_s), self.log()
+
+    def stop(self):
+        """SIGTERM; returns the exit status."""
+        self.process.terminate()
+        return self.process.wait(10)
+
+    def log(self):
+        return self.log_path.read_text()
+
+    @property
+    def front(self):
+        return Process(self.process.pid)
+
+    @property
+    def loader(self):
+        (loader,) = self.front.children()
+        return loader
+
+    def is_up(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
+    def is_at_rest(self, pool=8):
+        """Whether the pool is full and the loader idle."""
+        ready = self.front.kinds().get("anon_inode:bpf-prog")
+        return ready == pool and "anon_inode:bpf-prog" not in self.loader.kinds()
+
+    def __enter__(self):
+        return self.start().wait_ready()
+
+    def __exit__(self, *_):
+        self.clean()
+
+    def clean(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
