@@ -24,6 +24,7 @@ LLVM_STRIP ?= llvm-strip
 PKG_CONFIG ?= pkg-config
 PYTEST ?= /usr/bin/pytest-3
 INSTALL ?= install
+OBJCOPY ?= objcopy
 # WERROR=1 (CI and make lint) turns every warning into an error.
 WERROR ?= $(if $(CI),1)
 
@@ -102,7 +103,8 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 $(B)/libproto.a: $(PROTO_OBJS)
 $(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
 $(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS))
-$(B)/librssb.a: $(LIB_OBJS) $(PROTO_OBJS)
+$(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
+$(B)/librssb.a: $(B)/librssb.o
 %.a:
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -110,7 +112,12 @@ $(B)/librssb.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/rss-broker: $(B)/broker/main.o $(B)/libbroker.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
 
-$(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a
+# The static library is one object: what is internal clashes with nobody's names.
+$(B)/librssb.o: $(LIB_OBJS) $(PROTO_OBJS)
+	$(CC) -r -nostdlib -o $@ $^
+	$(OBJCOPY) --localize-hidden $@
+
+$(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(CLI_PKGS))
 
 $(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/librssb.map
@@ -132,7 +139,7 @@ $(B)/rssb.pc: client/rssb.pc.in FORCE
 test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
 
 # One program a file; the archives give each what it uses and no more.
-$(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/librssb.a $(B)/flags
+$(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
 		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
