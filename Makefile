@@ -3,6 +3,7 @@
 #   make            the broker, the library, the command line tool
 #   make check      every test (installs what it needs)
 #   make demo       the main job, shown (installs what it needs)
+#   make bench      how fast it is, beside its peers (installs what it needs)
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
 #
 # A new source file is picked up by its place; nothing is listed here twice.
@@ -153,6 +154,11 @@ check: deps
 demo: deps
 	+$(MAKE) all $(B)/tests/tools/demo_client
 	tests/setup/demo.sh $(B)
+
+bench: deps
+	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+	tests/setup/qemu.sh 10.0
+	/usr/bin/python3 -B tests/bench/run.py --build $(B) $(BENCH_ARGS)
 
 # --- the rest ---------------------------------------------------------------
 
