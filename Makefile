@@ -3,6 +3,7 @@
 #   make            the broker, the library, the command line tool
 #   make check      every test (installs what it needs)
 #   make demo       the main job, shown (installs what it needs)
+#   make bench      how fast it is, beside its peers (installs what it needs)
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
 #
 # A new source file is picked up by its place; nothing is listed here twice.
@@ -26,6 +27,7 @@ LLVM_STRIP ?= llvm-strip
 PKG_CONFIG ?= pkg-config
 PYTEST ?= /usr/bin/pytest-3
 INSTALL ?= install
+OBJCOPY ?= objcopy
 # WERROR=1 (CI and make lint) turns every warning into an error.
 WERROR ?= $(if $(CI),1)
 
@@ -71,7 +73,7 @@ $(B)/flags: FORCE
 # --- the steering objects -------------------------------------------------
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
-	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -ffile-prefix-map=$(CURDIR)/=
+	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -ffile-prefix-map=$(CURDIR)=.
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	@mkdir -p $(@D)
@@ -104,7 +106,8 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 $(B)/libproto.a: $(PROTO_OBJS)
 $(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
 $(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS))
-$(B)/librssb.a: $(LIB_OBJS) $(PROTO_OBJS)
+$(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
+$(B)/librssb.a: $(B)/librssb.o
 %.a:
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -112,7 +115,12 @@ $(B)/librssb.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/rss-broker: $(B)/broker/main.o $(B)/libbroker.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
 
-$(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a
+# The static library is one object: what is internal clashes with nobody's names.
+$(B)/librssb.o: $(LIB_OBJS) $(PROTO_OBJS)
+	$(CC) -r -nostdlib -o $@ $^
+	$(OBJCOPY) --localize-hidden $@
+
+$(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(CLI_PKGS))
 
 $(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/librssb.map
@@ -134,7 +142,7 @@ $(B)/rssb.pc: client/rssb.pc.in FORCE
 test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
 
 # One program a file; the archives give each what it uses and no more.
-$(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/librssb.a $(B)/flags
+$(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
 		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
@@ -148,6 +156,11 @@ check: deps
 demo: deps
 	+$(MAKE) all $(B)/tests/tools/demo_client
 	tests/setup/demo.sh $(B)
+
+bench: deps
+	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+	tests/setup/qemu.sh 10.0
+	/usr/bin/python3 -B tests/bench/run.py --build $(B) $(BENCH_ARGS)
 
 # --- the rest ---------------------------------------------------------------
 

@@ -152,6 +152,7 @@ uint32_t rssb_retry_ms(const struct rssb *c);
  * call on it returns -ENOTCONN.
  */
 
+/* What the broker is and what it can do. */
 int rssb_info(struct rssb *c, struct rssb_info *ret);
 
 /* Object number index, of rssb_info.n_objects.  -ENOENT: no such. */

@@ -4,8 +4,10 @@
  * of commands.  It runs as whoever calls it and needs no privilege.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 
@@ -90,10 +92,22 @@ static int run(int argc, char **argv)
 	return run_command(&cli, argc - optind, argv + optind);
 }
 
+/* What is opened later must not become stdin, stdout or stderr, here or in what is executed. */
+static int stdio_open(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -EBADF;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	int status = argc > 0 ? run(argc, argv) : CLI_USAGE;
+	int status;
 
+	if (stdio_open() || argc < 1)
+		return CLI_USAGE;
+	status = run(argc, argv);
 	if ((fflush(stdout) || ferror(stdout)) && status == CLI_OK)
 		return cli_fail("stdout", "%s", strerror(errno));
 	return status;

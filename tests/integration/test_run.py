@@ -25,7 +25,8 @@ for fd in map(int, os.listdir("/proc/self/fd")):
             fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
     except OSError:
         pass
-print(json.dumps({"argv": sys.argv[1:], "fds": fds}))
+with open(os.environ.get("REPORT_TO", "/dev/stdout"), "w") as out:
+    print(json.dumps({"argv": sys.argv[1:], "fds": fds}), file=out)
 """
 NET = ["-device", "virtio-net-pci,rss=on"]
 NET_JSON = ["-device", '{"driver":"virtio-net-pci","rss":true,"id":"net0"}']
@@ -87,6 +88,16 @@ def test_one_set_is_inherited(run, broker):
         "/memfd:prog", "/memfd:config", "/memfd:key", "/memfd:table"]  # fmt: skip
     assert [target.split(":")[0] for target in report["fds"].values()] == ["pipe"]
     assert said == "" and broker.requests == 1
+
+
+def test_closed_stdio(run, broker, tmp_path):
+    """No fd of a set becomes stdin, stdout or stderr."""
+    run.env["REPORT_TO"] = str(tmp_path / "report")
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    command = [*closed, run.rssb, "run", "--", run.qemu, *NET]
+    assert subprocess.run(command, env=run.env, timeout=60, check=False).returncode == 0
+    report = json.loads((tmp_path / "report").read_text())
+    assert len(report["fds"]) == 5 and min(fds_of(report)) > 2
 
 
 def test_each_device_has_its_own(run, broker):

@@ -3,6 +3,7 @@
 
 It must never leave a process or a directory behind.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -37,8 +38,11 @@ class Process:
 
     def fds(self):
         """What each fd is, such as {3: "socket:[123]"}."""
-        links = Path(f"/proc/{self.pid}/fd").iterdir()
-        return {int(link.name): os.readlink(link) for link in links}
+        fds = {}
+        for link in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                fds[int(link.name)] = os.readlink(link)
+        return fds
 
     def kinds(self):
         """How many fds there are of each kind, such as {"socket": 2, "anon_inode:bpf-map": 24}."""

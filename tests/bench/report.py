@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""The table on the terminal, and build/bench.json."""
+import json
+import sys
+
+HEADER = f"{'':44}{'median':>10}{'minimum':>10}  {'against':28}{'ratio':>8}  to reach"
+
+
+def number(value):
+    """Three digits that matter, and no exponent."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def goal(row):
+    if row.reached is None:
+        return row.note
+    wanted = f"<= {row.at_most:g}" if row.at_most is not None else f">= {row.at_least:g}"
+    return f"{wanted} {'reached' if row.reached else 'MISSED'}" + (f" ({row.note})" * bool(row.note))
+
+
+def line(row):
+    found = row.as_json()
+    name = f"{row.series.name}, {row.series.unit}"
+    peer = ratio = ""
+    if "ratio" in found:
+        peer = f"{'inverse, ' * row.inverse}{row.peer.name}"
+        ratio = number(found["ratio"]["median"])
+    return (
+        f"  {name:42}{number(found['median']):>10}{number(found['minimum']):>10}  {peer:28}{ratio:>8}"
+        f"  {goal(row)}"
+    ).rstrip()
+
+
+class Report:
+    """Sections as they come; each is printed at once and kept for the file."""
+
+    def __init__(self, machine):
+        self.document = {"machine": machine, "sections": {}}
+        self.missed = 0
+
+    def progress(self, text):
+        """On a terminal only; the next line overwrites it."""
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def section(self, title, rows, **more):
+        self.progress("")
+        print(f"\n{title}\n{HEADER}")
+        for row in rows:
+            print(line(row))
+        sys.stdout.flush()
+        self.missed += sum(row.reached is False for row in rows)
+        self.document["sections"][title] = {"rows": [row.as_json() for row in rows], **more}
+
+    def write(self, path):
+        path.write_text(json.dumps(self.document, indent=1) + "\n")

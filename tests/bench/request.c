@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How long ACQUIRE takes a client, from connect() to the fds in hand: the same
+ * request to the broker and to the bare floor, by system calls alone or through
+ * librssb.  It must never count closing what it got, nor its pauses.
+ *
+ * usage: request --socket PATH [--library] [--clients N] [--bursts N]
+ *                [--burst N] [--pause-us N] [--hold]
+ *	Each of N clients (processes) makes a burst of requests one after the
+ *	other, all begin each burst together; before each is a pause.  --hold
+ *	keeps what was granted until stdin ends (one client only).
+ *
+ * Prints one JSON object: requests, busy, seconds (pauses left out), histogram.
+ */
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/rssb.h"
+#include "clock.h"
+#include "codec.h"
+#include "fd.h"
+#include "histogram.h"
+
+#define CLIENTS_MAX 64
+#define TABLE_LEN   128
+#define QUEUES	    4
+
+static struct {
+	const char *socket;
+	bool library, hold;
+	unsigned clients, bursts, burst, pause_us;
+} options = { .clients = 1, .bursts = 1, .burst = 1 };
+
+/* What one client counts; only its own process writes it. */
+struct counts {
+	uint64_t requests, busy, active_ns;
+	struct histogram latency;
+};
+
+static struct shared {
+	pthread_barrier_t start;
+	struct counts counts[CLIENTS_MAX];
+} * shared;
+
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static union rssb_request wire;
+static size_t wire_len;
+static uint16_t table[TABLE_LEN];
+static uint8_t key[RSSB_KEY_BYTES];
+
+static void die(const char *what)
+{
+	perror(what);
+	_exit(1);
+}
+
+static void steering_init(void)
+{
+	for (unsigned i = 0; i < TABLE_LEN; i++)
+		table[i] = (uint16_t)(i % QUEUES);
+	for (unsigned i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(37 * i + 109);
+}
+
+/* The bytes of a handoff of four queues; the same ones each time. */
+static void wire_init(void)
+{
+	struct rssb_request_acquire *a = &wire.acquire;
+
+	a->header.op = RSSB_OP_ACQUIRE;
+	a->header.tag = 1;
+	a->kind = RSSB_KIND_HANDOFF;
+	a->object.abi = RSSB_ABI_QEMU_RSS_1;
+	a->steering = (struct rssb_steering_wire){
+		.hash_types = RSSB_HASH_ALL,
+		.queues = QUEUES,
+		.table_len = TABLE_LEN,
+		.key_len = RSSB_KEY_LEN,
+	};
+	memcpy(a->steering.key, key, sizeof(key));
+	memcpy(a->steering.table, table, sizeof(table));
+	wire_len = rssb_request_encode(&wire);
+}
+
+/* Whether the reply is a grant (true) or says "busy". */
+static bool reply_granted(const struct rssb_reply *reply, size_t n_fds)
+{
+	if (reply->status == RSSB_OK && n_fds == RSSB_FDS_MAX)
+		return true;
+	if (reply->status != RSSB_BUSY) {
+		fprintf(stderr, "request: refused: %.*s\n", (int)sizeof(reply->reason),
+			reply->reason);
+		_exit(1);
+	}
+	return false;
+}
+
+/* One ACQUIRE by system calls alone; returns its duration in ns, 0 for busy. */
+static uint64_t acquire_raw(void)
+{
+	union {
+		struct cmsghdr header;
+		char buf[CMSG_SPACE(RSSB_FDS_MAX * sizeof(int))];
+	} control;
+	struct rssb_reply_acquire reply;
+	struct iovec iov = { &reply, sizeof(reply) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
+			      .msg_controllen = sizeof(control.buf) };
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	uint64_t begin = clock_ns(), ns;
+	size_t n_fds = 0;
+
+	if (connect(sock, (struct sockaddr *)&address, sizeof(address)))
+		die("request: connect");
+	if (send(sock, &wire, wire_len, MSG_NOSIGNAL) < 0)
+		die("request: send");
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) < (ssize_t)sizeof(reply.reply))
+		die("request: recvmsg");
+	ns = clock_ns() - begin;
+
+	if (msg.msg_controllen)
+		n_fds = (control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	for (size_t i = 0; i < n_fds; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(&control.header) + i * sizeof(fd), sizeof(fd));
+		if (!options.hold)
+			fd_closep(&fd);
+	}
+	return reply_granted(&reply.reply, n_fds) ? ns : 0;
+}
+
+/* The same through librssb. */
+static uint64_t acquire_library(void)
+{
+	const struct rssb_steering steering = {
+		.size = sizeof(steering),
+		.hash_types = RSSB_HASH_ALL,
+		.queues = QUEUES,
+		.table_len = TABLE_LEN,
+		.table = table,
+		.key = key,
+	};
+	const struct rssb_acquire_options what = {
+		.size = sizeof(what),
+		.kind = RSSB_HANDOFF,
+		.steering = &steering,
+	};
+	struct rssb_fds fds = RSSB_FDS_INIT;
+	uint64_t begin = clock_ns(), ns;
+	struct rssb *broker;
+	int err = rssb_connect(&broker, options.socket);
+
+	if (!err)
+		err = rssb_acquire(broker, &what, &fds, NULL);
+	ns = clock_ns() - begin;
+	if (err && err != -EAGAIN) {
+		fprintf(stderr, "request: %s\n", broker ? rssb_reason(broker) : strerror(-err));
+		_exit(1);
+	}
+	if (!options.hold)
+		rssb_fds_close(&fds);
+	rssb_close(broker);
+	return err ? 0 : ns;
+}
+
+static void client_burst(struct counts *c)
+{
+	uint64_t begin = clock_ns();
+
+	for (unsigned i = 0; i < options.burst; i++) {
+		uint64_t ns = options.library ? acquire_library() : acquire_raw();
+
+		c->requests += ns > 0;
+		c->busy += ns == 0;
+		if (ns)
+			histogram_add(&c->latency, ns);
+	}
+	c->active_ns += clock_ns() - begin;
+}
+
+static void client_run(struct counts *c)
+{
+	for (unsigned i = 0; i < options.bursts; i++) {
+		if (options.pause_us)
+			usleep(options.pause_us);
+		pthread_barrier_wait(&shared->start);
+		client_burst(c);
+	}
+}
+
+static void shared_init(void)
+{
+	pthread_barrierattr_t attr;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED)
+		die("request: mmap");
+	pthread_barrierattr_init(&attr);
+	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(&shared->start, &attr, options.clients);
+}
+
+/* Says that all is granted, and keeps it. */
+static void hold(void)
+{
+	puts("held");
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+}
+
+/* Returns whether every client came to its end. */
+static bool clients_run(void)
+{
+	pid_t pids[CLIENTS_MAX];
+	bool good = true;
+	int status;
+
+	for (unsigned i = 0; i < options.clients; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			die("request: fork");
+		if (!pids[i]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			client_run(&shared->counts[i]);
+			if (options.hold)
+				hold();
+			_exit(0);
+		}
+	}
+	while (wait(&status) > 0) {
+		/* The others would wait for the missing one for ever. */
+		for (unsigned i = 0; status && good && i < options.clients; i++)
+			kill(pids[i], SIGKILL);
+		good = good && !status;
+	}
+	return good;
+}
+
+static void report(void)
+{
+	struct counts sum = { 0 };
+
+	for (unsigned i = 0; i < options.clients; i++) {
+		const struct counts *c = &shared->counts[i];
+
+		sum.requests += c->requests;
+		sum.busy += c->busy;
+		if (c->active_ns > sum.active_ns)
+			sum.active_ns = c->active_ns;
+		histogram_merge(&sum.latency, &c->latency);
+	}
+	printf("{\"requests\": %llu, \"busy\": %llu, \"seconds\": %.9f, \"histogram\": ",
+	       (unsigned long long)sum.requests, (unsigned long long)sum.busy,
+	       (double)sum.active_ns / 1e9);
+	histogram_print(&sum.latency);
+	puts("}");
+}
+
+static unsigned number(const char *text)
+{
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
+static bool options_read(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "socket", required_argument, NULL, 's' },
+		{ "library", no_argument, NULL, 'l' },
+		{ "clients", required_argument, NULL, 'c' },
+		{ "bursts", required_argument, NULL, 'n' },
+		{ "burst", required_argument, NULL, 'b' },
+		{ "pause-us", required_argument, NULL, 'p' },
+		{ "hold", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			options.socket = optarg;
+			break;
+		case 'l':
+			options.library = true;
+			break;
+		case 'c':
+			options.clients = number(optarg);
+			break;
+		case 'n':
+			options.bursts = number(optarg);
+			break;
+		case 'b':
+			options.burst = number(optarg);
+			break;
+		case 'p':
+			options.pause_us = number(optarg);
+			break;
+		case 'h':
+			options.hold = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return optind == argc && options.socket && options.clients >= 1 &&
+	       options.clients <= (options.hold ? 1 : CLIENTS_MAX);
+}
+
+int main(int argc, char **argv)
+{
+	if (!options_read(argc, argv)) {
+		fprintf(stderr, "usage: request --socket PATH [--library] [--clients N] "
+				"[--bursts N] [--burst N] [--pause-us N] [--hold]\n");
+		return 2;
+	}
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", options.socket);
+	steering_init();
+	wire_init();
+	shared_init();
+	if (!clients_run())
+		return 1;
+	report();
+	return 0;
+}

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""make bench: measures, prints a table, writes BUILD/bench.json.
+
+Everything is measured in rounds that take turns, and told as ratios within one
+run (series.py).  It must never change the machine: what it makes lives in
+namespaces of its own and ends with it.
+
+usage: tests/bench/run.py [--build DIR] [SECTION...]      SECTION: default all
+"""
+import argparse
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent.parent
+sys.path[:0] = [str(BENCH), str(ROOT / "tests" / "lib")]
+sys.dont_write_bytecode = True
+
+import acquire  # noqa: E402  (found by the path above)
+import machine  # noqa: E402
+from report import Report  # noqa: E402
+from world import Broker, World  # noqa: E402
+
+
+def bench_requests(report, args):
+    with World() as world:
+        broker = Broker(world, args.build)
+        asking = acquire.Requests(world, args.build, broker.socket)
+        acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
+
+
+SECTIONS = {
+    "requests": bench_requests,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=Path, default=ROOT / "build")
+    parser.add_argument(
+        "--qemu-object", type=Path, default=ROOT / "build/qemu/10.0/rss.bpf.o",
+        help="the steering object of a QEMU, to compare with",
+    )  # fmt: skip
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    args = parser.parse_args()
+    args.build = args.build.absolute()
+    unknown = set(args.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no such section: {', '.join(unknown)}")
+
+    report = Report(machine.describe(" ".join(["make bench", *args.sections])))
+    for name, bench in SECTIONS.items():
+        if not args.sections or name in args.sections:
+            bench(report, args)
+    report.write(args.build / "bench.json")
+    print(f"\n{args.build / 'bench.json'} has it all; {report.missed} goals missed")
+
+
+if __name__ == "__main__":
+    main()
