@@ -10,14 +10,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "bucket.h"
+
 #define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
+
+/* A flood of requests must not fill the disk; errors and warnings are few by themselves. */
+static const struct bucket_rule flood_rule = { .burst = 1000, .token_ms = 10 };
 
 static struct {
 	int level;
 	bool terminal;
 	unsigned long dropped;
+	struct bucket lines; /* at LOG_NOTICE and below */
 } sink = { .level = LOG_INFO };
 
 static const struct {
@@ -87,6 +94,19 @@ static void log_text(int level, const char *text)
 		sink.dropped++;
 }
 
+static bool log_floods(void)
+{
+	struct timespec t;
+	uint64_t now_ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	if (bucket_wait_ms(&sink.lines, flood_rule, now_ms))
+		return true;
+	bucket_take(&sink.lines, flood_rule, now_ms);
+	return false;
+}
+
 void log_line(int level, const char *format, ...)
 {
 	char text[LINE_MAX_LEN];
@@ -94,6 +114,10 @@ void log_line(int level, const char *format, ...)
 
 	if (level > sink.level)
 		return;
+	if (level >= LOG_NOTICE && log_floods()) {
+		sink.dropped++;
+		return;
+	}
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

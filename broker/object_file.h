@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Object files of the administrator: found, judged by owner and mode, and read
+ * once.  What is in them is judged by shape.h.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#define OBJECT_FILE_SUFFIX ".bpf.o"
+#define OBJECT_FILE_MAX	   (1u << 20) /* bytes */
+
+/*
+ * Opens a directory of object files.  No component may be a symlink; it and all
+ * above it must be root's (or ours) and not writable by others, unless sticky.
+ * -errno, with *ret_why saying which rule.
+ */
+int object_dir_open(const char *path, int *ret_fd, const char **ret_why);
+
+/*
+ * Reads a file of that directory into fresh memory: regular, root's, not writable
+ * by others, at most OBJECT_FILE_MAX bytes, no symlink.  -errno, with *ret_why.
+ */
+int object_file_read(int dir, const char *name, void **ret, size_t *ret_size, const char **ret_why);
