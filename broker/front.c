@@ -1,39 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The front's loop: one epoll_wait, one switch.  It must never block, never
- * allocate, and never close an fd that a client sent where that could block.
+ * What the front polls, and how sessions, leases and the pool come and go.  Must
+ * never block: a connection that could is the closer's to close.
  */
 #include "front.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "conversation.h"
-#include "fd.h"
-#include "listen.h"
 #include "log.h"
 
-#define EVENTS_PER_TURN	 64
-#define ACCEPTS_PER_TURN 64   /* then the others have their turn */
-#define PAUSE_MS	 100  /* without free fds, or hands of the closer */
-#define RESTOCK_DELAY_MS 2    /* after a grant */
-#define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
+#define RESTOCK_DELAY_MS 2 /* after a grant */
 
-enum source { SOURCE_LISTENER, SOURCE_SIGNALS, SOURCE_LOADER, SOURCE_SESSION, SOURCE_LEASE };
-
-/* What an event says of where it comes from: a slot may have a new user by then. */
-static uint64_t event_tag(enum source source, uint32_t generation, uint32_t index)
-{
-	return (uint64_t)source << 56 | (uint64_t)(generation & 0xffffff) << 32 | index;
-}
-
-static int watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
+int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
 {
 	struct epoll_event e = { .events = events, .data.u64 = tag };
 
@@ -41,17 +20,9 @@ static int watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
 	return epoll_ctl(f->epoll, op, fd, &e) ? -errno : 0;
 }
 
-static uint64_t clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* --- sessions ------------------------------------------------------------- */
 
-static uint64_t session_tag(const struct front *f, const struct session *session)
+uint64_t front_session_tag(const struct front *f, const struct session *session)
 {
 	return event_tag(SOURCE_SESSION, session->generation,
 			 (uint32_t)(session - f->sessions.list));
@@ -62,24 +33,33 @@ static uint32_t session_events(bool requests)
 	return requests ? EPOLLIN | EPOLLRDHUP : 0;
 }
 
-void front_watch_session(struct front *f, const struct session *session, bool requests)
+int front_add_session(struct front *f, const struct session *session)
 {
-	watch(f, EPOLL_CTL_MOD, session->fd, session_events(requests), session_tag(f, session));
+	return front_watch(f, EPOLL_CTL_ADD, session->fd,
+			   session_events(session->state != SESSION_WAITING),
+			   front_session_tag(f, session));
 }
 
-static void accepting_set(struct front *f, bool on)
+void front_watch_session(struct front *f, const struct session *session, bool requests)
 {
-	if (f->accepting != on)
-		watch(f, EPOLL_CTL_MOD, f->listener, on ? EPOLLIN : 0,
-		      event_tag(SOURCE_LISTENER, 0, 0));
-	f->accepting = on;
+	front_watch(f, EPOLL_CTL_MOD, session->fd, session_events(requests),
+		    front_session_tag(f, session));
+}
+
+void front_accept(struct front *f)
+{
+	if (!f->accepting)
+		front_watch(f, EPOLL_CTL_MOD, f->listener, EPOLLIN,
+			    event_tag(SOURCE_LISTENER, 0, 0));
+	f->accepting = true;
 	f->accept_at_ms = 0;
 }
 
-/* 0: until a session ends. */
-static void accepting_pause(struct front *f, uint64_t until_ms)
+void front_pause_accepting(struct front *f, uint64_t until_ms)
 {
-	accepting_set(f, false);
+	if (f->accepting)
+		front_watch(f, EPOLL_CTL_MOD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0));
+	f->accepting = false;
 	f->accept_at_ms = until_ms;
 }
 
@@ -88,108 +68,26 @@ void front_end_session_at_eof(struct front *f, struct session *session)
 	if (session->account)
 		account_remove_session(&f->service.accounts, session->account);
 	session_end(&f->sessions, session);
-	accepting_set(f, true);
+	front_accept(f);
 }
 
 void front_end_session(struct front *f, struct session *session)
 {
-	if (!closer_is_needed(&f->closer) || closer_take(&f->closer, &session->fd) != -EAGAIN) {
+	if (!closer_is_needed(&f->closer)) {
 		front_end_session_at_eof(f, session);
 		return;
 	}
-	/* Its account goes on paying for it. */
-	if (session->state != SESSION_CLOSING)
-		session_set_closing(&f->sessions, session);
-	watch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
-}
-
-/* Whose connection it is, and whether it may stay. */
-static int session_admit(struct front *f, struct session *session, struct rssb_refusal *why)
-{
-	struct accounts *accounts = &f->service.accounts;
-	char label[PEER_LABEL_MAX];
-	int err;
-
-	if (peer_read(&session->peer, session->fd) || peer_read_label(label, session->fd))
-		return -EPERM; /* whom we do not know gets no answer */
-	session->account = account_get(accounts, session->peer.uid, label, f->service.now_ms);
-	if (!session->account)
-		return -ENOBUFS;
-	err = account_may_connect(accounts, session->account, f->service.now_ms, why);
-	account_add_session(accounts, session->account);
-	return err;
-}
-
-/* Answers the request that is mostly here already; only then watches for more. */
-static void session_greet(struct front *f, struct session *session)
-{
-	const struct limits *limits = &f->service.accounts.limits;
-
-	if (conversation_read(f, session))
-		session_set_deadline(&f->sessions, session,
-				     f->service.now_ms + limits->first_request_ms);
-	if (session->state != SESSION_FREE && session->state != SESSION_CLOSING &&
-	    watch(f, EPOLL_CTL_ADD, session->fd, session_events(session->state != SESSION_WAITING),
-		  session_tag(f, session)))
-		front_end_session(f, session);
-}
-
-static void session_start(struct front *f, int *fd)
-{
-	struct session *session = session_new(&f->sessions, fd);
-	struct rssb_refusal why = { 0 };
-	int err = session_admit(f, session, &why);
-
-	listen_refuse_fds(session->fd); /* an old kernel cannot: that is the closer's work */
-	if (!err) {
-		session_greet(f, session);
-	} else if (why.status) {
-		conversation_refuse(f, session, &why);
-	} else {
-		log_warning("a connection was refused: %s", strerrordesc_np(-err));
-		front_end_session(f, session);
-	}
-}
-
-static void on_listener(struct front *f)
-{
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		_cleanup_fd_ int fd = -1;
-
-		if (f->sessions.n_open == SESSIONS_MAX) {
-			accepting_pause(f, 0);
-			return;
-		}
-		/* #syscalls:front accept4 */
-		fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd >= 0) {
-			session_start(f, &fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-			   errno == ENOMEM) {
-			log_warning("cannot accept now: %s", strerrordesc_np(errno));
-			accepting_pause(f, f->service.now_ms + PAUSE_MS);
-			return;
-		} else if (errno != ECONNABORTED && errno != EINTR) {
-			return;
-		}
-	}
-}
-
-static void on_session(struct front *f, uint32_t index, uint64_t tag, uint32_t events)
-{
-	struct session *session = &f->sessions.list[index];
-
-	if (session->state == SESSION_FREE || session_tag(f, session) != tag)
-		return;
-	if (events & EPOLLIN)
-		conversation_read(f, session);
-	else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
-		front_end_session(f, session);
+	/* The closer's copy would keep it polled. */
+	front_watch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
+	if (closer_take(&f->closer, &session->fd) != -EAGAIN)
+		front_end_session_at_eof(f, session);
+	else if (session->state != SESSION_CLOSING)
+		session_set_closing(&f->sessions, session); /* its account goes on paying */
 }
 
 /* --- grants and the pool --------------------------------------------------- */
 
-static uint64_t lease_tag(const struct front *f, const struct grant *grant)
+uint64_t front_lease_tag(const struct front *f, const struct grant *grant)
 {
 	return event_tag(SOURCE_LEASE, (uint32_t)grant->id, grant_index(&f->service.grants, grant));
 }
@@ -198,18 +96,8 @@ static uint64_t lease_tag(const struct front *f, const struct grant *grant)
 void front_watch_lease(struct front *f, const struct grant *grant)
 {
 	if (grant->hold.lease_write >= 0)
-		watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0, lease_tag(f, grant));
-}
-
-static void on_lease(struct front *f, uint32_t index, uint64_t tag)
-{
-	struct grant *grant = &f->service.grants.list[index];
-
-	if (!grant->id || lease_tag(f, grant) != tag)
-		return;
-	log_info("END uid=%u grant=%llu: its lease was closed", grant->account->uid,
-		 (unsigned long long)grant->id);
-	service_end_grant(&f->service, grant);
+		front_watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0,
+			    front_lease_tag(f, grant));
 }
 
 void front_restock(struct front *f, unsigned object)
@@ -226,212 +114,4 @@ void front_restock_soon(struct front *f, unsigned object)
 		front_restock(f, object);
 	else if (!f->restock_at_ms)
 		f->restock_at_ms = f->service.now_ms + RESTOCK_DELAY_MS;
-}
-
-/* Takes one answer of the loader and serves the one who waits longest. */
-static int on_loader(struct front *f)
-{
-	struct session *first;
-	unsigned object;
-	int failed, err = pool_receive(&f->service.pool, &object, &failed);
-
-	if (err == -EAGAIN)
-		return 0;
-	if (err)
-		return log_error(err, "the loader is gone");
-	if (failed) {
-		log_error(failed, "the loader could not make a set of object %s",
-			  f->service.objects.list[object].name);
-		f->loader_rests = true;
-		f->restock_at_ms = f->service.now_ms + RESTOCK_PAUSE_MS;
-	}
-	first = session_first_waiting(&f->sessions, object);
-	if (first && failed)
-		conversation_busy(f, first);
-	else if (first)
-		conversation_resume(f, first);
-	front_restock(f, object);
-	return 0;
-}
-
-/* --- time -------------------------------------------------------------------- */
-
-/* Those for whom the closer had no hand free. */
-static void close_again(struct front *f)
-{
-	for (uint32_t i = 0; f->sessions.n_closing && i < SESSIONS_MAX; i++) {
-		if (f->sessions.list[i].state == SESSION_CLOSING)
-			front_end_session(f, &f->sessions.list[i]);
-	}
-}
-
-static void on_time(struct front *f)
-{
-	struct session *overdue;
-
-	while ((overdue = session_overdue(&f->sessions, f->service.now_ms)))
-		conversation_overdue(f, overdue);
-	close_again(f);
-	if (f->restock_at_ms && f->restock_at_ms <= f->service.now_ms) {
-		f->restock_at_ms = 0;
-		f->loader_rests = false;
-		for (unsigned i = 0; i < f->service.objects.n; i++)
-			front_restock(f, i);
-	}
-	if (f->accept_at_ms && f->accept_at_ms <= f->service.now_ms)
-		accepting_set(f, true);
-}
-
-/* Twice as often as the service manager asks for. */
-static void tell_alive(struct front *f)
-{
-	if (!f->watchdog_at_ms || f->watchdog_at_ms > f->service.now_ms)
-		return;
-	activation_notify(f->manager, "WATCHDOG=1");
-	f->watchdog_at_ms = f->service.now_ms + f->manager->watchdog_ms / 2;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return b && (!a || b < a) ? b : a;
-}
-
-/* How long the loop may sleep, in ms; -1: until something happens. */
-static int time_left(const struct front *f)
-{
-	uint64_t now_ms = f->service.now_ms;
-	uint64_t next = earlier(f->sessions.next_deadline_ms, f->restock_at_ms);
-
-	next = earlier(next, f->watchdog_at_ms);
-	next = earlier(next, f->accept_at_ms);
-	if (f->sessions.n_closing)
-		next = earlier(next, now_ms + PAUSE_MS);
-	if (!next)
-		return -1;
-	return next > now_ms ? (int)(next - now_ms) : 0;
-}
-
-/* --- the loop ------------------------------------------------------------------ */
-
-static int on_event(struct front *f, const struct epoll_event *e)
-{
-	uint32_t index = (uint32_t)e->data.u64;
-
-	switch ((enum source)(e->data.u64 >> 56)) {
-	case SOURCE_LISTENER:
-		on_listener(f);
-		return 0;
-	case SOURCE_SIGNALS:
-		f->stopping = true;
-		return 0;
-	case SOURCE_LOADER:
-		return on_loader(f);
-	case SOURCE_SESSION:
-		on_session(f, index, e->data.u64, e->events);
-		return 0;
-	case SOURCE_LEASE:
-		on_lease(f, index, e->data.u64);
-		return 0;
-	}
-	return 0;
-}
-
-/* One turn: waits, then serves what is there. */
-static int front_turn(struct front *f, int timeout_ms)
-{
-	struct epoll_event events[EVENTS_PER_TURN];
-	int err = 0, n;
-
-	/* #syscalls:front epoll_wait epoll_pwait */
-	n = epoll_wait(f->epoll, events, EVENTS_PER_TURN, timeout_ms);
-	f->service.now_ms = clock_ms();
-	if (n < 0)
-		return errno == EINTR ? 0 : log_error(-errno, "epoll_wait");
-	for (int i = 0; i < n && !err; i++)
-		err = on_event(f, &events[i]);
-	on_time(f);
-	return err;
-}
-
-int front_run(struct front *f, const struct activation *manager)
-{
-	int err = 0;
-
-	f->manager = manager;
-	f->watchdog_at_ms = manager->watchdog_ms ? f->service.now_ms : 0;
-	accepting_set(f, true);
-	activation_notify(manager, "READY=1");
-	while (!err && !f->stopping) {
-		tell_alive(f);
-		err = front_turn(f, time_left(f));
-	}
-	activation_notify(manager, "STOPPING=1");
-	return err;
-}
-
-static int signals_open(int *ret)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN); /* a log that nobody reads is no reason to die */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	*ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *ret < 0 ? -errno : 0;
-}
-
-/* The listener waits: nobody is served before the pool is full. */
-static int front_watch_all(struct front *f)
-{
-	int err;
-
-	if ((err = watch(f, EPOLL_CTL_ADD, f->signals, EPOLLIN, event_tag(SOURCE_SIGNALS, 0, 0))) ||
-	    (err = watch(f, EPOLL_CTL_ADD, f->loader->sock, EPOLLIN,
-			 event_tag(SOURCE_LOADER, 0, 0))) ||
-	    (err = watch(f, EPOLL_CTL_ADD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0))))
-		return err;
-	return 0;
-}
-
-static int front_fill_pool(struct front *f)
-{
-	int err = 0;
-
-	for (unsigned i = 0; i < f->service.objects.n; i++)
-		front_restock(f, i);
-	while (!err && !f->stopping && !pool_is_full(&f->service.pool))
-		err = front_turn(f, -1);
-	return err;
-}
-
-int front_init(struct front *ret, int *listener, const struct loader *loader,
-	       const struct options *options, const struct objects *objects)
-{
-	int err;
-
-	ret->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (ret->epoll < 0)
-		return log_error(-errno, "epoll_create1");
-	err = signals_open(&ret->signals);
-	if (err)
-		return log_error(err, "cannot set up signals");
-	ret->listener = fd_take(listener);
-	ret->loader = loader;
-	ret->policy = options->policy;
-	ret->service.accounts.limits = options->limits;
-	memory_open(&ret->service.memory, options->limits.memory_percent);
-	ret->service.objects = *objects;
-	ret->accepting = false;
-	sessions_init(&ret->sessions);
-	pool_init(&ret->service.pool, loader, &ret->service.objects, options->pool);
-	err = grants_init(&ret->service.grants);
-	if (err)
-		return log_error(err, "cannot get random bytes");
-	err = front_watch_all(ret);
-	if (err)
-		return log_error(err, "cannot poll");
-	return front_fill_pool(ret);
 }

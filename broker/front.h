@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The front: the loop that listens, reads, answers.  It has no capability and
- * no bpf(2); it never blocks and, once it runs, never allocates.
+ * The front: all of its state, and what it polls.  The process has no capability
+ * and no bpf(2); it never blocks and, once it runs, never allocates.
  */
 #pragma once
 
@@ -29,21 +29,29 @@ struct front {
 	uint64_t restock_at_ms;		  /* 0: nothing is put off */
 };
 
-/*
- * Takes *listener; borrows the loader.  Waits until the pool is full.  There is
- * no front_done(): the front lives as long as its process.
- */
-int front_init(struct front *ret, int *listener, const struct loader *loader,
-	       const struct options *options, const struct objects *objects);
+/* Where an event comes from; the tag also tells a late event of a slot's former user apart. */
+enum source { SOURCE_LISTENER, SOURCE_SIGNALS, SOURCE_LOADER, SOURCE_SESSION, SOURCE_LEASE };
 
-/* Tells the service manager that it is ready; then serves until SIGTERM or SIGINT (0) or until the
- * loader is gone (-errno, logged). */
-int front_run(struct front *f, const struct activation *manager);
+static inline uint64_t event_tag(enum source source, uint32_t generation, uint32_t index)
+{
+	return (uint64_t)source << 56 | (uint64_t)(generation & 0xffffff) << 32 | index;
+}
 
-/* --- for conversation.c ------------------------------------------------------ */
+uint64_t front_session_tag(const struct front *f, const struct session *session);
+uint64_t front_lease_tag(const struct front *f, const struct grant *grant);
+
+/* epoll_ctl(2) on what the front polls.  0 or -errno. */
+int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag);
+
+/* Polls the listener; or not, until a time or (0) until a session ends. */
+void front_accept(struct front *f);
+void front_pause_accepting(struct front *f, uint64_t until_ms);
 
 /* Polls the lease of a new grant. */
 void front_watch_lease(struct front *f, const struct grant *grant);
+
+/* Polls a new session.  0 or -errno. */
+int front_add_session(struct front *f, const struct session *session);
 
 /* Polls a session for requests (or only for its end, while it waits). */
 void front_watch_session(struct front *f, const struct session *session, bool requests);

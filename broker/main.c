@@ -12,7 +12,7 @@
 #include "names.h"
 #include "activation.h"
 #include "fd.h"
-#include "front.h"
+#include "loop.h"
 #include "listen.h"
 #include "log.h"
 #include "options.h"
@@ -85,7 +85,7 @@ static int front_serve(struct front *front, struct activation *a)
 	if (err)
 		return err;
 	log_info("ready: %zu objects", front->service.objects.n);
-	return front_run(front, a);
+	return loop_run(front, a);
 }
 
 static int serve(struct options *o, struct activation *a)
@@ -105,7 +105,7 @@ static int serve(struct options *o, struct activation *a)
 	    (err = closer_get(&front.closer, listener, &id)) ||
 	    (err = sandbox_drop(&id, SANDBOX_CAPS_NONE)) || /* no capability from here on */
 	    (err = loader_wait_ready(&loader)) ||	    /* every object loads */
-	    (err = front_init(&front, &listener, &loader, o, &objects)) ||
+	    (err = loop_init(&front, &listener, &loader, o, &objects)) ||
 	    (err = front_serve(&front, a)))
 		log_debug("ending: %s", strerrordesc_np(-err));
 	loader_done(&loader);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The front's loop: waits, and serves what is there. */
+#pragma once
+
+#include "front.h"
+
+/*
+ * Takes *listener; borrows the loader.  Waits until the pool is full.  There is
+ * no loop_done(): the front lives as long as its process.
+ */
+int loop_init(struct front *ret, int *listener, const struct loader *loader,
+	      const struct options *options, const struct objects *objects);
+
+/*
+ * Tells the service manager that it is ready; then serves until SIGTERM or SIGINT
+ * (0), or until the loader is gone (-errno, logged).
+ */
+int loop_run(struct front *f, const struct activation *manager);
