@@ -25,8 +25,8 @@ void activation_read(struct activation *ret)
 
 	*ret = (struct activation)ACTIVATION_INIT;
 	/* For another process of our ancestry: not ours to take. */
-	if (n && pid && atol(pid) == (long)getpid())
-		ret->n_fds = atoi(n);
+	if (n && pid && strtol(pid, NULL, 10) == (long)getpid())
+		ret->n_fds = (int)strtol(n, NULL, 10);
 	if (notify && strlen(notify) < sizeof(ret->notify))
 		strcpy(ret->notify, notify);
 	if (watchdog)

@@ -22,6 +22,7 @@ static const struct command {
 	{ "hash", cmd_hash, "the hash, the table entry and the queue of a flow" },
 	{ "hotplug", cmd_hotplug, "plug a NIC with a steering set into a running VM" },
 	{ "info", cmd_info, "what the broker is and which objects it has" },
+	{ "qmp", cmd_qmp, "a QMP server with request-ebpf" },
 	{ "release", cmd_release, "end a grant" },
 	{ "run", cmd_run, "start QEMU with steering sets for its devices" },
 	{ "top", cmd_top, "what a grant counts, live" },

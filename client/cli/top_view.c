@@ -175,9 +175,11 @@ static struct json_object *queues_json(const struct rates *r)
 void view_json(FILE *out, const struct rates *r)
 {
 	struct json_object *root = json_object_new_object();
+	char seconds[32];
 
+	snprintf(seconds, sizeof(seconds), "%.6f", r->seconds);
 	json_object_object_add(root, "grant", json_object_new_uint64(r->grant_id));
-	json_object_object_add(root, "seconds", json_object_new_double(r->seconds));
+	json_object_object_add(root, "seconds", json_object_new_double_s(r->seconds, seconds));
 	json_object_object_add(root, "packets", json_object_new_uint64(r->packets));
 	json_object_object_add(root, "bytes", json_object_new_uint64(r->bytes));
 	json_object_object_add(root, "queues", queues_json(r));

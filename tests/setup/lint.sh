@@ -41,12 +41,13 @@ shell() {
 	shell_files | xargs shellcheck -x
 }
 
-# unusedFunction and missingInclude see only part of a program here.
+# The tests' macros are beyond it; clang-tidy sees those.
 static_analysis() {
-	git ls-files '*.c' | grep -v '\.bpf\.c$' | xargs cppcheck --quiet --error-exitcode=1 \
+	git ls-files '*.c' | grep -v -e '\.bpf\.c$' -e '^tests/' | xargs cppcheck --quiet --error-exitcode=1 \
 		--enable=warning,portability,performance --inline-suppr --std=c11 -j "$lint_jobs" \
 		-I. -Iproto -Iclient -D__x86_64__ -D_GNU_SOURCE \
 		'-DLIBBPF_OPTS(type, name, ...)=struct type name = { __VA_ARGS__ }' \
+		'-Djson_object_object_foreach(o, k, v)=for (char *k = o, *v = o; k; k = v)' \
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches
 }
 

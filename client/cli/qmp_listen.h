@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The socket that the QMP server listens on: of its own making, or a service manager's. */
+#pragma once
+
+#include <sys/types.h>
+
+/* Owns fd.  A socket file of its own making goes with it. */
+struct qmp_listener {
+	int fd;		  /* -1: none */
+	const char *path; /* borrowed; NULL: not of our making */
+	dev_t dev;
+	ino_t ino;
+};
+#define QMP_LISTENER_INIT                                                                          \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
+
+/*
+ * Makes the socket at path with the mode that umask leaves.  A dead socket there
+ * is replaced, anything else left alone.  CLI_OK, or CLI_FAILED after saying why.
+ */
+int qmp_listener_open(struct qmp_listener *ret, const char *path);
+void qmp_listener_done(struct qmp_listener *l);
+
+/* How many sockets a service manager passed to this very process. */
+int qmp_activation_count(void);
+
+/*
+ * Takes the one socket that was passed: a listener (Accept=no), or a connection
+ * (Accept=yes), which comes back in *ret_connection.  CLI_OK or CLI_FAILED.
+ */
+int qmp_activation_take(struct qmp_listener *ret, int *ret_connection);
+
+/* A connection, and whose: 0, or -errno. */
+int qmp_listener_accept(const struct qmp_listener *l, int *ret_fd, uid_t *ret_uid);
