@@ -205,6 +205,7 @@ static int status_errno(unsigned status)
 		[RSSB_LIMIT] = -EDQUOT,
 		[RSSB_INTERNAL] = -EREMOTEIO,
 		[RSSB_WRONG_KIND] = -EOPNOTSUPP,
+		[RSSB_TIMEOUT] = -ETIMEDOUT,
 	};
 
 	return status < sizeof(errors) / sizeof(errors[0]) ? errors[status] : -EPROTO;
@@ -215,7 +216,7 @@ static int refused(struct rssb *c, const struct rssb_reply *reply)
 	int error = status_errno(reply->status);
 
 	c->retry_ms = reply->retry_ms;
-	if (error == -EPROTO || error == -EPROTONOSUPPORT)
+	if (error == -EPROTO || error == -EPROTONOSUPPORT || error == -ETIMEDOUT)
 		fd_closep(&c->sock);
 	if (!reply->reason[0])
 		return connection_fail(c, error, "the broker refuses: %s",
