@@ -30,11 +30,11 @@
 #define PARSE_PAD1	      0x00		/* an option of one byte */
 #define PARSE_HOME_ADDRESS    0xc9
 
-/* What becomes of a packet: an RSS_HASH_ type to hash it as, or why not. */
+/* Why a packet is not hashed; a packet that is has an RSS_HASH_ type, above 0. */
 enum parse_miss {
-	PARSE_NO_TYPE = 0, /* no enabled type is the packet's */
-	PARSE_TRUNCATED = -1,
-	PARSE_NOT_IP = -2,
+	PARSE_NO_TYPE = -1, /* no enabled type is the packet's */
+	PARSE_TRUNCATED = -2,
+	PARSE_NOT_IP = -3,
 };
 
 /*
@@ -44,6 +44,8 @@ enum parse_miss {
 struct parse_input {
 	__be64 addresses[4];
 	__u64 ports; /* a __be32 */
+	__u16 unused;
+	volatile __s16 type; /* an RSS_HASH_ type or an enum parse_miss; see parse_walk */
 };
 
 struct parse_ipv4 {
@@ -236,8 +238,9 @@ static __always_inline bool parse_option(struct __sk_buff *skb, __u32 *off, __u3
 	if (*off >= end || !parse_read(skb, *off, &option, sizeof(option)))
 		return false;
 	if (option.type == PARSE_HOME_ADDRESS) {
-		parse_read(skb, *off + 2, &in->addresses[0], 16);
-		return false;
+		if (*off + sizeof(option) + 16 <= end)
+			parse_read(skb, *off + sizeof(option), &in->addresses[0], 16);
+		return false; /* the first one counts */
 	}
 	*off += option.type == PARSE_PAD1 ? 1 : 2 + option.length;
 	return true;
@@ -291,7 +294,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
 	if (is_extension(ip.next))
 		type = parse_type(types, w.protocol, RSS_HASH_TCP_EX, RSS_HASH_UDP_EX,
 				  RSS_HASH_IP_EX);
-	if (type == PARSE_NO_TYPE) {
+	if (type < 0) {
 		type = parse_type(types, w.protocol, RSS_HASH_TCPV6, RSS_HASH_UDPV6, RSS_HASH_IPV6);
 		__builtin_memcpy(in->addresses, ip.addresses, sizeof(ip.addresses));
 	}
@@ -309,7 +312,7 @@ static __always_inline __u32 parse_start(struct __sk_buff *skb)
 	return skb->ifindex == 1 ? 0 : ETH_HLEN;
 }
 
-/* The type to hash any packet as, and in *in the bytes; not above 0: a miss. */
+/* The type to hash any packet as, and in *in the bytes; or a miss. */
 static __always_inline int parse_packet(struct __sk_buff *skb, __u32 types, struct parse_input *in)
 {
 	__u32 off = parse_start(skb);
@@ -333,10 +336,13 @@ static __always_inline int parse_packet(struct __sk_buff *skb, __u32 types, stru
 }
 
 /*
- * Whether a packet is hashed, and in *in the bytes.  What the verifier would know
- * of the type ends here: the caller is verified once, not once for each.
+ * Whether a packet is hashed, and in *in the bytes and the type.  What the verifier
+ * would know of the type ends here, and the caller is verified once, not for each.
  */
 static __noinline bool parse(struct __sk_buff *skb, __u32 types, struct parse_input *in)
 {
-	return parse_packet(skb, types, in) > 0;
+	int type = parse_packet(skb, types, in);
+
+	in->type = type;
+	return type > 0;
 }

@@ -42,10 +42,9 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 } tap_rss_map_indirection_table SEC(".maps");
 
-/*
- * The frames that nearly all packets are, read by one helper call, each laid
- * out so that the addresses are 8-byte aligned.
- */
+char _license[] SEC("license") = "Dual MIT/GPL";
+
+/* The headers of a packet, each kind placed so that its addresses are 8-byte aligned. */
 union frame {
 	struct {
 		__u8 pad[6], macs[12];
@@ -66,82 +65,134 @@ union frame {
 	} v6;
 	struct {
 		__u8 pad[24];
-		struct parse_input in;
+		struct parse_input in; /* addresses where v6 has them */
 	} any;
 };
 
-#define FRAME_TCP4_LEN (ETH_HLEN + 20 + PARSE_TCP_LEN)
-#define FRAME_UDP4_LEN (ETH_HLEN + 20 + PARSE_UDP_LEN)
-#define FRAME_TCP6_LEN (ETH_HLEN + 40 + PARSE_TCP_LEN)
-#define FRAME_UDP6_LEN (ETH_HLEN + 40 + PARSE_UDP_LEN)
+_Static_assert(__builtin_offsetof(union frame, any.in) ==
+		       __builtin_offsetof(union frame, v6.addresses),
+	       "one hash reads both");
 
-char _license[] SEC("license") = "Dual MIT/GPL";
+/* The configuration, read once. */
+struct steering {
+	__u32 types;
+	__u32 mask; /* of an index into the table */
+	__u16 default_queue;
+};
 
-/* 1 if a TCP or UDP packet's own type is enabled, of which tcp is TCP's; no branch. */
-static __always_inline __u32 has_ports_type(__u32 types, __u8 protocol, __u32 tcp)
+/* False: all packets go to the default queue. */
+static __always_inline bool steering_read(struct steering *ret)
 {
-	_Static_assert(IPPROTO_TCP >> 4 == 0 && IPPROTO_UDP >> 4 == 1, "");
-	_Static_assert(RSS_HASH_TCPV4 << 1 == RSS_HASH_UDPV4, "");
-	_Static_assert(RSS_HASH_TCPV6 << 1 == RSS_HASH_UDPV6, "");
+	__u32 zero = 0, len;
+	const __u64 *config = bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
+	__u64 word;
 
-	return (types >> (protocol >> 4)) / tcp & 1;
+	ret->default_queue = 0;
+	if (!config)
+		return false;
+	word = *(const volatile __u64 *)config;
+	ret->default_queue = *(const volatile __u16 *)(config + 1);
+	ret->types = RSS_CONFIG_HASH_TYPES(word);
+	len = RSS_CONFIG_TABLE_LEN(word);
+	ret->mask = len - 1;
+	return RSS_CONFIG_REDIRECT(word) && len && len <= RSS_TABLE_MAX && !(len & ret->mask);
+}
+
+/*
+ * Reads a frame whose network header is of net_len bytes, with as much of the
+ * transport header as ports need: a TCP header, a UDP header (of TCP too, if that
+ * is cut short) or nothing.  Returns how many bytes of it.
+ */
+static __always_inline __u32 frame_read(struct __sk_buff *skb, void *macs, __u32 net_len)
+{
+	/* skb->len may or may not count the MAC header: less than this is surely too short. */
+	if (skb->len >= net_len + PARSE_TCP_LEN &&
+	    !bpf_skb_load_bytes_relative(skb, 0, macs, ETH_HLEN + net_len + PARSE_TCP_LEN,
+					 BPF_HDR_START_MAC))
+		return PARSE_TCP_LEN;
+	if (!bpf_skb_load_bytes_relative(skb, 0, macs, ETH_HLEN + net_len + PARSE_UDP_LEN,
+					 BPF_HDR_START_MAC))
+		return PARSE_UDP_LEN;
+	return 0;
+}
+
+static __always_inline bool has_ports(__u8 protocol, __u32 len)
+{
+	return (protocol == IPPROTO_TCP && len == PARSE_TCP_LEN) ||
+	       (protocol == IPPROTO_UDP && len);
+}
+
+static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union frame *f)
+{
+	__u32 len = frame_read(skb, f->v4.macs, sizeof(f->v4.ip));
+
+	return f->v4.proto == bpf_htons(ETH_P_IP) && (f->v4.ip.ihl & 15) == 5 &&
+	       !(f->v4.ip.fragment & PARSE_IPV4_FRAGMENT) && has_ports(f->v4.ip.protocol, len);
+}
+
+static __always_inline bool frame_is_ipv6(struct __sk_buff *skb, union frame *f)
+{
+	__u32 len = frame_read(skb, f->v6.macs, sizeof(struct parse_ipv6));
+
+	return f->v6.proto == bpf_htons(ETH_P_IPV6) && has_ports(f->v6.next, len);
+}
+
+/* All ones if a TCP or UDP packet's own type is enabled, tcp being TCP's; no branch. */
+static __always_inline __u32 ports_mask(__u32 types, __u8 protocol, __u32 tcp)
+{
+	_Static_assert(!(IPPROTO_TCP >> 4) && IPPROTO_UDP >> 4 == 1, "tells TCP from UDP");
+	_Static_assert(RSS_HASH_TCPV4 << 1 == RSS_HASH_UDPV4, "UDP's bit is the next");
+	_Static_assert(RSS_HASH_TCPV6 << 1 == RSS_HASH_UDPV6, "UDP's bit is the next");
+
+	return -((types >> (protocol >> 4)) / tcp & 1);
+}
+
+/* The low bits of the packet's hash, or an enum parse_miss. */
+static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
+				       const struct rss_key *key)
+{
+	__u32 proto = skb->protocol; /* the sender's word for it; the frame decides */
+	union frame f;
+	__be32 ports;
+	__u32 own;
+
+	if (proto == bpf_htons(ETH_P_IP) && frame_is_ipv4(skb, &f)) {
+		own = ports_mask(types, f.v4.ip.protocol, RSS_HASH_TCPV4);
+		if (!(own | (types & RSS_HASH_IPV4)))
+			return PARSE_NO_TYPE;
+		return toeplitz_ipv4(key, *(__be64 *)&f.v4.ip.src, f.v4.ports & own) & 127;
+	}
+	if (proto == bpf_htons(ETH_P_IPV6) && frame_is_ipv6(skb, &f)) {
+		own = ports_mask(types, f.v6.next, RSS_HASH_TCPV6);
+		if (!(own | (types & RSS_HASH_IPV6)))
+			return PARSE_NO_TYPE;
+		ports = f.v6.ports & own;
+	} else {
+		if (!parse(skb, types, &f.any.in))
+			return f.any.in.type;
+		ports = f.any.in.ports;
+	}
+	return toeplitz_ipv6(key, f.any.in.addresses, ports) & 127;
 }
 
 SEC("socket")
 int tun_rss_steering_prog(struct __sk_buff *skb)
 {
-	__u32 zero = 0, index, types, len, own;
 	const struct rss_key *key;
-	union frame f;
-	__u64 head;
-	const __u16 *queue;
-	__be32 ports;
-	const __u64 *config = bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
-	__u16 fallback;
+	const volatile __u16 *queue;
+	struct steering s;
+	__u32 index = 0;
+	int hash;
 
-	if (!config)
-		return 0;
-	head = *(const volatile __u64 *)config;
-	fallback = *(const volatile __u16 *)(config + 1);
-	types = head >> 16;
-	len = head >> 48;
-	if (!(head & 0xff) || !len || len > RSS_TABLE_MAX || (len & (len - 1)))
-		return fallback;
-	key = bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, &zero);
+	if (!steering_read(&s))
+		return s.default_queue;
+	key = bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, &index);
 	if (!key)
-		return fallback;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (!bpf_skb_load_bytes_relative(skb, 0, f.v4.macs, FRAME_TCP4_LEN,
-						 BPF_HDR_START_MAC) &&
-		    f.v4.proto == bpf_htons(ETH_P_IP) && (f.v4.ip.ihl & 15) == 5 &&
-		    !(f.v4.ip.fragment & PARSE_IPV4_FRAGMENT) &&
-		    (f.v4.ip.protocol == IPPROTO_TCP || f.v4.ip.protocol == IPPROTO_UDP)) {
-			own = has_ports_type(types, f.v4.ip.protocol, RSS_HASH_TCPV4);
-			if (!(own | (types & RSS_HASH_IPV4)))
-				return fallback;
-			index = toeplitz_ipv4(key, *(__be64 *)&f.v4.ip.src, f.v4.ports & -own);
-			goto found;
-		}
-	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		if (!bpf_skb_load_bytes_relative(skb, 0, f.v6.macs, FRAME_TCP6_LEN,
-						 BPF_HDR_START_MAC) &&
-		    f.v6.proto == bpf_htons(ETH_P_IPV6) &&
-		    (f.v6.next == IPPROTO_TCP || f.v6.next == IPPROTO_UDP)) {
-			own = has_ports_type(types, f.v6.next, RSS_HASH_TCPV6);
-			if (!(own | (types & RSS_HASH_IPV6)))
-				return fallback;
-			ports = f.v6.ports & -own;
-			goto input;
-		}
-	}
-	if (!parse(skb, types, &f.any.in))
-		return fallback;
-	ports = f.any.in.ports;
-input:
-	index = toeplitz_ipv6(key, f.any.in.addresses, ports);
-found:
-	index &= len - 1;
+		return s.default_queue;
+	hash = packet_hash(skb, s.types, key);
+	if (hash < 0)
+		return s.default_queue;
+	index = hash & s.mask;
 	queue = bpf_map_lookup_elem(&tap_rss_map_indirection_table, &index);
-	return queue ? *(const volatile __u16 *)queue : fallback;
+	return queue ? *queue : s.default_queue;
 }

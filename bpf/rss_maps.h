@@ -54,6 +54,17 @@ struct rss_config {
 	rss_u16 default_queue;
 } __attribute__((packed));
 
+/* The same from one 64-bit read of its first 8 bytes, which no writer can come between. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define RSS_CONFIG_REDIRECT(word)   ((rss_u8)(word))
+#define RSS_CONFIG_HASH_TYPES(word) ((rss_u32)((word) >> 16))
+#define RSS_CONFIG_TABLE_LEN(word)  ((rss_u16)((word) >> 48))
+#else
+#define RSS_CONFIG_REDIRECT(word)   ((rss_u8)((word) >> 56))
+#define RSS_CONFIG_HASH_TYPES(word) ((rss_u32)((word) >> 16))
+#define RSS_CONFIG_TABLE_LEN(word)  ((rss_u16)(word))
+#endif
+
 /*
  * The one element of the key map.  The first four key bytes, read big-endian,
  * are stored as a host-order integer; the others as they are.
