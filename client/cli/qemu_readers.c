@@ -111,6 +111,8 @@ static void drive_read(struct qemu_args *a, struct qemu_arg *arg)
 	if (!interface || strcmp(interface, "virtio") != 0)
 		return;
 	arg->drive_number = drive_number(a, opts);
+	if (arg->drive_number < 0)
+		return; /* QEMU will refuse it */
 	id = mem_format("virtio%ld", arg->drive_number);
 	if (!qemu_opts_get(opts, "id"))
 		mem_json_set_string(opts, "id", id);

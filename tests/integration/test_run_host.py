@@ -4,18 +4,23 @@
 What is executed is no QEMU but a script that says what it was given.  It runs
 as nobody, and nobody owns the taps.
 """
+import contextlib
+import fcntl
 import json
 import os
 import random
+import stat
+import struct
 
 import pytest
 
 import flows
-from tap_reader import TapReader
+from tap_reader import IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, TapReader
 from world import Broker, World
 
 QUEUES = 4
 FLOWS = 400
+IFF_MACVTAP = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE
 
 REPORT = """#!/usr/bin/python3
 import json, os, sys
@@ -169,6 +174,34 @@ def test_one_of_two_fails(rssb_run, reader, rng):
     arguments = net("virtio-net-pci,netdev=n0,mq=on") + net(
         "virtio-net-pci,netdev=n1,mq=on", "tap,id=n1,ifname=tap7,queues=4")  # fmt: skip
     fails(rssb_run(["--host-steering", "table 2"], *arguments), "tap7")
+    assert set(reader.queues_of(flows.random_flows(rng, FLOWS))) == set(range(QUEUES))
+
+
+@contextlib.contextmanager
+def macvtap_queue(world):
+    """A queue of a macvtap: to every question it answers like a tap, and then it cannot be steered."""
+    world.tap("tap9")
+    world.run(["ip", "link", "add", "link", "tap9", "name", "mv0", "type", "macvtap"])
+    sysfs, node = world.directory("sys"), world.dir / "mv0"
+    numbers = world.run(["sh", "-c", f"mount -t sysfs s {sysfs} && "
+                         f"cat {sysfs}/class/net/mv0/macvtap/*/dev; umount {sysfs}"]).stdout
+    os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(*map(int, numbers.split(":"))))
+    fd = os.open(node, os.O_RDWR)
+    try:
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"mv0", IFF_MACVTAP))
+        yield fd
+    finally:
+        os.close(fd)
+        world.run(["ip", "link", "del", "tap9"])
+
+
+def test_the_last_of_two_fails(world, rssb_run, reader, rng):
+    """The first is steered by then, and is not afterwards."""
+    arguments = net("virtio-net-pci,netdev=n0,mq=on")
+    with macvtap_queue(world) as fd:
+        arguments += net("virtio-net-pci,netdev=n1,mq=on", f"tap,id=n1,queues=4,fds={fd}")
+        done = rssb_run(["--host-steering", "table 2"], *arguments, pass_fds=[fd])
+    fails(done, "the kernel lets no program steer this")
     assert set(reader.queues_of(flows.random_flows(rng, FLOWS))) == set(range(QUEUES))
 
 
