@@ -21,6 +21,9 @@ MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+# Emulators for libvirt (client/libexec): of which QEMUs, and where those are.
+QEMU_ARCHS ?= x86_64 aarch64 ppc64 riscv64 s390x
+QEMU_BINDIR ?= /usr/bin
 
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
@@ -178,6 +181,13 @@ $(B)/systemd/%: broker/systemd/% FORCE
 
 UNITS := $(patsubst broker/%,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket))
 
+define install_emulator
+	$(INSTALL) -D -m 755 client/libexec/qemu-system.in $(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
+	sed -i -e 's|@BINDIR@|$(BINDIR)|' -e 's|@QEMU_BINDIR@|$(QEMU_BINDIR)|' \
+		$(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
+
+endef
+
 install: all $(UNITS)
 	$(INSTALL) -D -m 755 $(B)/rss-broker $(DESTDIR)$(SBINDIR)/rss-broker
 	$(INSTALL) -D -m 755 $(B)/rssb $(DESTDIR)$(BINDIR)/rssb
@@ -190,6 +200,7 @@ install: all $(UNITS)
 	$(INSTALL) -D -m 644 broker/systemd/rss-broker.sysusers $(DESTDIR)$(SYSUSERSDIR)/rss-broker.conf
 	$(INSTALL) -D -m 644 broker/systemd/rss-broker.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rss-broker.conf
 	$(INSTALL) -D -m 644 client/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
+	$(foreach arch,$(QEMU_ARCHS),$(call install_emulator,qemu-system-$(arch)))
 
 clean:
 	rm -rf build

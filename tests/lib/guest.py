@@ -75,11 +75,16 @@ class Guest:
         with open(f"/proc/{self.pid}/cmdline") as file:
             return file.read().split("\0")[:-1]
 
-    def handed_over_program(self):
-        """The program fd that QEMU was given in ebpf-rss-fds, read from its command line."""
+    def handed_over_program(self, device=None):
+        """The program fd that QEMU was given in ebpf-rss-fds, read from its command line.
+
+        device: an id; without one, the first device that has fds.
+        """
         for argument in self.command_line():
             if "ebpf-rss-fds" in argument:
-                return int(json.loads(argument)["ebpf-rss-fds"][0])
+                properties = json.loads(argument)
+                if device in (None, properties.get("id")):
+                    return int(properties["ebpf-rss-fds"][0])
         raise AssertionError(f"QEMU was given no fds: {self.command_line()}")
 
     def run_count(self, fd):
@@ -127,12 +132,12 @@ class Guest:
         return [special.get(letter, letter - ord("A")) for letter in self._require(f"flows {n}")]
 
 
-def send(guest, sock, flows):
+def send(guest, sock, flows, mac=MAC):
     """Sends each flow's frame into the tap, no faster than the guest takes them.
 
     Returns the queue of each flow, as the guest saw it.
     """
-    mac = bytes.fromhex(MAC.replace(":", ""))
+    mac = bytes.fromhex(mac.replace(":", ""))
     for start in range(0, len(flows), WINDOW):
         window = flows[start : start + WINDOW]
         for number, flow in enumerate(window, start):

@@ -28,7 +28,8 @@ def check_prediction(build, rng, steering, sent, seen):
         assert predicted["queue"] == queue, flow
 
 
-def check(guest, world, tap, build, rng, steering, iface="eth0", program=None, n=FLOWS):
+def check(guest, world, tap, build, rng, steering, iface="eth0", program=None, n=FLOWS,
+          mac=guests.MAC):
     """Every flow comes in where it should, and the program took every decision.
 
     program: its fd in QEMU, by default the one of QEMU's command line.
@@ -41,7 +42,7 @@ def check(guest, world, tap, build, rng, steering, iface="eth0", program=None, n
 
     guest.watch(iface)
     with world.packet_socket(tap) as sock:
-        seen = guests.send(guest, sock, sent)
+        seen = guests.send(guest, sock, sent, mac)
 
     wrong = [(flow, e, s) for flow, e, s in zip(sent, expected, seen) if e != s]
     assert not wrong, f"{len(wrong)} of {n} flows, the first: {wrong[0]}"

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""libvirt's session daemon of an ordinary user in a world, and guests that it starts.
+
+It must never meet the host's own libvirt: /run and the user's home are the world's.
+"""
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import guest as guests
+from world import ROOT, wait_for
+
+DOMAIN = """
+<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='MiB'>256</memory>
+  <vcpu>{queues}</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>{images}/vmlinuz</kernel>
+    <initrd>{images}/initrd</initrd>
+    <cmdline>{cmdline}</cmdline>
+  </os>
+  <features><acpi/></features>
+  <cpu mode='maximum'/>
+  <devices>
+    <emulator>{emulator}</emulator>
+    <controller type='usb' model='none'/>
+    {devices}
+    <serial type='file'><source path='{directory}/console'/></serial>
+    <serial type='unix'><source mode='bind' path='{directory}/agent'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+# On a tap that is there and that this user may open.
+INTERFACE = """
+<interface type='ethernet'>
+  <mac address='{mac}'/>
+  <target dev='{tap}' managed='no'/>
+  <model type='virtio'/>
+  <driver name='qemu' queues='{queues}' rss='on'/>
+</interface>
+"""
+
+
+def interface(tap, mac=guests.MAC):
+    return INTERFACE.format(tap=tap, mac=mac, queues=guests.QUEUES)
+
+
+class Libvirt:
+    """The daemon, and virsh.  Use it with `with`: the VMs end with it."""
+
+    def __init__(self, world):
+        self.world = world
+        self.guests = []
+        self.home, self.runtime = world.directory("home"), world.directory("runtime")
+        self.runtime.chmod(0o700)
+        self.environment = {
+            "HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.runtime),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
+            "LIBVIRT_DEFAULT_URI": "qemu:///session",
+        }  # fmt: skip
+
+    def __enter__(self):
+        with open(self.world.dir / "libvirtd.log", "w") as log:
+            self.world.start(["libvirtd"], unprivileged=True, env=self.environment, stderr=log)
+        wait_for(lambda: self.run("uri", check=False).returncode == 0, "libvirtd", 20)
+        return self
+
+    def __exit__(self, *_):
+        """libvirt's VMs outlive libvirt."""
+        for guest in self.guests:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(guest.pid, signal.SIGKILL)
+
+    def run(self, *args, **kwargs):
+        return self.execute(["virsh", *args], **kwargs)
+
+    def execute(self, command, **kwargs):
+        """Any command of the user whose libvirt it is."""
+        return self.world.run(command, unprivileged=True, env=self.environment, **kwargs)
+
+
+class Guest(guests.Guest):
+    """A guest of tests/lib/guest.py whose QEMU is libvirt's."""
+
+    def __init__(self, libvirt, name, emulator, devices, boot=True):
+        self.libvirt, self.name = libvirt, name
+        self.dir = libvirt.world.directory(name)
+        xml = self.dir / "domain.xml"
+        xml.write_text(DOMAIN.format(
+            name=name, queues=guests.QUEUES, images=libvirt.world.inside(ROOT / "build" / "guest"),
+            cmdline=guests.CMDLINE, emulator=emulator, devices=devices, directory=self.dir,
+        ))  # fmt: skip
+        libvirt.run("create", xml, timeout=60)
+        self._pid = int((libvirt.runtime / f"libvirt/qemu/run/{name}.pid").read_text())
+        libvirt.guests.append(self)
+        if boot:
+            self._meet(self.dir / "agent")
+
+    def _alive(self):
+        if not Path(f"/proc/{self._pid}").exists():
+            raise RuntimeError(f"QEMU ended: {self.stderr()}")
+        return True
+
+    @property
+    def pid(self):
+        return self._pid
+
+    def stderr(self):
+        """The domain's log: what libvirt and its emulator have to say."""
+        return (self.libvirt.home / f".cache/libvirt/qemu/log/{self.name}.log").read_text()
+
+    def destroy(self):
+        self.libvirt.run("destroy", self.name)
