@@ -12,6 +12,7 @@ Paths come from the environment, which `tests/setup/check.sh` sets:
 All are made absolute, and are in the environment of every test program.
 """
 import os
+import random
 import signal
 import sys
 from pathlib import Path
@@ -95,3 +96,11 @@ def build():
 def qemu():
     """A QEMU >= 9.0."""
     return Path(os.environ["RSSB_QEMU"])
+
+
+@pytest.fixture
+def rng():
+    """Another run every time; RSSB_SEED repeats one."""
+    seed = int(os.environ.get("RSSB_SEED") or random.SystemRandom().getrandbits(32))
+    print(f"RSSB_SEED={seed}")
+    return random.Random(seed)

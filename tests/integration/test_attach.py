@@ -4,7 +4,6 @@
 rssb runs as nobody without a capability, and owns the taps that it may steer.
 """
 import os
-import random
 import socket
 import subprocess
 import time
@@ -12,63 +11,12 @@ import time
 import pytest
 
 import flows
+from command import ok, refused
 from tap_reader import TapReader
 from world import Broker, World
 
 QUEUES = 4
 FLOWS = 400
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
-
-
-@pytest.fixture
-def rssb(world, broker, build):
-    """Runs rssb as nobody; returns the CompletedProcess."""
-
-    def run(*args, **kwargs):
-        command = [world.inside(build) / "rssb", "--socket", broker.socket, *args]
-        return world.run(command, **{"unprivileged": True, "check": False, **kwargs})
-
-    return run
-
-
-@pytest.fixture
-def reader(world):
-    """A tap of nobody's whose four queues are read."""
-    world.tap("tap0")
-    with TapReader(world, "tap0", QUEUES) as reader:
-        yield reader
-    world.run(["ip", "link", "del", "tap0"])
-
-
-@pytest.fixture
-def rng():
-    """Another run every time; RSSB_SEED repeats one."""
-    seed = int(os.environ.get("RSSB_SEED") or random.SystemRandom().getrandbits(32))
-    print(f"RSSB_SEED={seed}")
-    return random.Random(seed)
-
-
-def ok(done):
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def refused(done, text, status=1):
-    """One line on stderr, the exit status, and nothing on stdout."""
-    assert done.stderr.startswith("rssb: ")
-    assert text in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert (done.returncode, done.stdout) == (status, "")
 
 
 def queue_counts(world, ifname):
@@ -171,14 +119,14 @@ NOT_OURS = {
 
 
 @pytest.mark.parametrize("what", NOT_OURS)
-@pytest.mark.parametrize("command", [["attach", "if0", "equal 4"], ["detach", "if0"]])
-def test_what_cannot_be_steered(world, rssb, what, command):
+@pytest.mark.parametrize("words", [["attach", "if0", "equal 4"], ["detach", "if0"]])
+def test_what_cannot_be_steered(world, rssb, what, words):
     make, text = NOT_OURS[what]
     world.tap("tap9")
     if make:
         world.run(["ip", *make.split()])
     try:
-        refused(rssb(*command), text)
+        refused(rssb(*words), text)
         if make:
             world.run(["ip", "link", "show", "if0"])  # still there
     finally:

@@ -9,31 +9,9 @@ import subprocess
 
 import pytest
 
-from world import Broker, World
+from command import ok, refused
 
 COMMANDS = ["attach", "detach", "export", "hash", "info", "release", "run", "top", "update"]
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
-
-
-@pytest.fixture(scope="module")
-def rssb(world, broker, build):
-    """Runs rssb as nobody; returns the CompletedProcess."""
-
-    def run(*args, **kwargs):
-        command = [world.inside(build) / "rssb", "--socket", broker.socket, *args]
-        return world.run(command, **{"unprivileged": True, "check": False, **kwargs})
-
-    return run
 
 
 def local(build, *args, **kwargs):
@@ -42,19 +20,6 @@ def local(build, *args, **kwargs):
         [build / "rssb", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=10, check=False, **kwargs,
     )  # fmt: skip
-
-
-def ok(done):
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def refused(done, text, status):
-    """One line on stderr, the exit status, and nothing on stdout."""
-    assert done.stderr.startswith("rssb: ")
-    assert text in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert (done.returncode, done.stdout) == (status, "")
 
 
 # --- help and usage -----------------------------------------------------------

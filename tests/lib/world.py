@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
+DAEMON = 1  # another user
 
 CLONE_NEWNET = 0x40000000
 
