@@ -11,7 +11,8 @@ import pytest
 
 from command import ok, refused
 
-COMMANDS = ["attach", "detach", "export", "hash", "info", "release", "run", "top", "update"]
+COMMANDS = ["attach", "detach", "export", "hash", "info", "qmp", "release", "run", "top",
+            "update"]  # fmt: skip
 
 
 def local(build, *args, **kwargs):

@@ -88,6 +88,7 @@ def talk_to_socket(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(TIMEOUT_S)
         sock.connect(str(path))
+        sock.setblocking(True)
         yield Talk(sock.fileno(), sock.fileno())
 
 

@@ -1,0 +1,516 @@
+# SPDX-License-Identifier: MIT
+"""rssb qmp as a service: many clients, bad ones among them, and every way to start it."""
+import array
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+import qmp_talk
+from broker import Broker, Process, wait_for
+from world import NOBODY, UNPRIVILEGED
+
+REQUEST = b'{"execute": "request-ebpf", "arguments": {"id": "rss"}}\n'
+PER_USER = 32
+LINE_MAX = 4096
+
+
+@pytest.fixture(scope="module")
+def broker(build):
+    with Broker(build) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def rssb(broker, build):
+    """Where nobody may run it."""
+    return shutil.copy(build / "rssb", broker.dir)
+
+
+def command(rssb, broker, *args):
+    return [*UNPRIVILEGED, str(rssb), "--socket", str(broker.socket), "qmp", *map(str, args)]
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """One that nobody may write to, which pytest's is not."""
+    path = tmp_path / "of-nobody"
+    path.mkdir()
+    os.chown(path, NOBODY, NOBODY)
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_mode & 0o001 == 0:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return path
+
+
+@contextlib.contextmanager
+def serving(args, path, **popen):
+    """A server that listens at path."""
+    with subprocess.Popen(args, stdin=subprocess.DEVNULL, **popen) as process:
+        process.path = path
+        try:
+            wait_for(lambda: is_up(path) or process.poll() is not None, "the QMP socket")
+            assert process.poll() is None
+            yield process
+        finally:
+            process.kill()
+
+
+def is_up(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+@pytest.fixture
+def server(rssb, broker, directory):
+    path = directory / "qmp"
+    with serving(command(rssb, broker, "--listen", path), path) as process:
+        yield process
+
+
+@pytest.fixture
+def talks(server):
+    """Opens conversations; they end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def talk(negotiate=True):
+            new = stack.enter_context(qmp_talk.talk_to_socket(server.path))
+            if negotiate:
+                assert new.exchange(qmp_talk.NEGOTIATE) == [{"return": {}}]
+            return new
+
+        yield talk
+
+
+@pytest.fixture
+def raw(server):
+    """A connected socket that nothing was read from."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(server.path))
+        yield sock
+
+
+def serves(talk):
+    answer = talk.execute("request-ebpf", id="rss")
+    assert len(answer["return"]["object"]) > 1000, answer
+
+
+# --- bad lines --------------------------------------------------------------------
+
+
+def padded(length):
+    line = b'{"execute": "query-version", "id": "'
+    return line + b"x" * (length - len(line) - 2) + b'"}'
+
+
+def test_a_message_of_4096_bytes_is_taken_and_one_more_is_not(talks):
+    talk = talks()
+    (answer,) = talk.exchange(padded(LINE_MAX))
+    assert "return" in answer
+    (answer,) = talk.exchange(padded(LINE_MAX + 1))
+    assert answer["error"]["class"] == "GenericError"
+    assert "longer than 4096 bytes" in answer["error"]["desc"]
+    serves(talk)
+
+
+def test_endless_line_is_one_error_and_costs_no_memory(server, talks):
+    talk = talks()
+    before = int(Process(server.pid).status()["VmRSS"].split()[0])
+    answers = talk.exchange(b'{"a": "' + b"x" * (8 << 20))
+    assert [a["error"]["class"] for a in answers] == ["GenericError"]
+    assert int(Process(server.pid).status()["VmRSS"].split()[0]) - before < 1024
+    serves(talk)
+
+
+@pytest.mark.parametrize("depth, good", [(4, True), (5, False), (1000, False)])
+@pytest.mark.parametrize("opening, closing", [(b"[", b"]"), (b'{"a": ', b"}")])
+def test_depth_limit(talks, depth, good, opening, closing):
+    talk = talks()
+    depth = min(depth, LINE_MAX // 8)
+    inner = depth - 1  # the request itself is one
+    value = opening * inner + b"1" + closing * inner
+    (answer,) = talk.exchange(b'{"execute": "query-version", "id": ' + value + b"}")
+    assert ("return" in answer) == good
+    if not good:
+        assert answer["error"]["class"] == "GenericError"
+    serves(talk)
+
+
+def test_random_bytes_never_end_it(talks):
+    talk, random = talks(), os.urandom
+    for _ in range(50):
+        assert all("error" in answer for answer in talk.exchange(random(1500)))
+    assert talk.exchange(b"\xff") and talk.execute("query-version")["return"]
+
+
+# --- many clients, and bad ones --------------------------------------------------
+
+
+def test_as_many_clients_as_a_user_may_have(talks, server):
+    # serving() itself has connected, and gone.
+    clients = [talks() for _ in range(PER_USER)]
+    for client in clients:
+        client.send(REQUEST)
+    for client in clients:
+        assert len(client.answer()["return"]["object"]) > 1000
+    with socket.socket(socket.AF_UNIX) as one_more:
+        one_more.settimeout(10)
+        one_more.connect(str(server.path))
+        lines = one_more.makefile("rb").read().splitlines()
+    assert json.loads(lines[0])["error"]["desc"] == "Too many connections of this user"
+    assert len(lines) == 1
+    for client in clients:
+        serves(client)
+
+
+def test_another_user_is_served_when_one_has_taken_all_its_places(talks, server, directory):
+    os.chmod(server.path, 0o666)
+    clients = [talks() for _ in range(PER_USER)]
+    shutil.copy(qmp_talk.__file__, directory)
+    other = """
+import sys; import qmp_talk
+with qmp_talk.talk_to_socket(sys.argv[1]) as talk:
+    talk.exchange(qmp_talk.NEGOTIATE)
+    sys.exit(len(talk.execute("request-ebpf", id="rss")["return"]["object"]) < 1000)
+"""
+    done = subprocess.run(
+        ["setpriv", "--reuid=61235", "--clear-groups", "/usr/bin/python3", "-c", other,
+         str(server.path)], cwd=directory, timeout=20, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    serves(clients[0])
+
+
+def test_one_that_never_reads_harms_nobody(server, talks, raw):
+    raw.setblocking(False)
+    raw.send(qmp_talk.NEGOTIATE)
+    with contextlib.suppress(BlockingIOError):
+        for _ in range(100_000):
+            raw.send(REQUEST)
+    other = talks()
+    before = int(Process(server.pid).status()["VmRSS"].split()[0])
+    times = []
+    for _ in range(100):
+        begin = time.monotonic()
+        serves(other)
+        times.append(time.monotonic() - begin)
+    assert sorted(times)[90] < 0.05, sorted(times)[-15:]
+    assert int(Process(server.pid).status()["VmRSS"].split()[0]) - before < 1024
+    # And it costs no CPU to wait for.
+    before = cpu_seconds(server.pid)
+    time.sleep(0.5)
+    assert cpu_seconds(server.pid) - before < 0.1
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_silent_and_unfinished_ones_harm_nobody(talks):
+    silent = [talks(negotiate=False) for _ in range(10)]
+    for talk in silent[5:]:
+        talk.send(b'{"execute": "que')
+    serves(talks())
+    silent[9].send(b'ry-version"}')
+    assert silent[9].answer()["error"]["class"] == "CommandNotFound"
+
+
+def test_flood_of_garbage_harms_nobody(server, talks):
+    lib = os.path.dirname(qmp_talk.__file__)
+    flood = """
+import socket, sys
+sock = socket.socket(socket.AF_UNIX); sock.connect(sys.argv[1]); sock.setblocking(True)
+import threading
+threading.Thread(target=lambda: [None for _ in iter(lambda: sock.recv(1 << 20), b"")],
+                 daemon=True).start()
+while True: sock.sendall(b"@}\\n" * 1000)
+"""
+    with subprocess.Popen(["/usr/bin/python3", "-c", flood, str(server.path)], cwd=lib) as process:
+        try:
+            talk, times = talks(), []
+            time.sleep(0.3)
+            for _ in range(50):
+                begin = time.monotonic()
+                serves(talk)
+                times.append(time.monotonic() - begin)
+            assert process.poll() is None
+        finally:
+            process.kill()
+    assert sorted(times)[45] < 0.1, sorted(times)[-10:]
+
+
+def test_half_closed_client_is_answered(raw):
+    raw.sendall(qmp_talk.NEGOTIATE + REQUEST)
+    raw.shutdown(socket.SHUT_WR)
+    lines = raw.makefile("rb").read().splitlines()
+    assert [list(json.loads(line))[0] for line in lines] == ["QMP", "return", "return"]
+
+
+def test_client_killed_at_any_point(server, talks):
+    for data in (b"", b"{", qmp_talk.NEGOTIATE, qmp_talk.NEGOTIATE + REQUEST * 10):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(server.path))
+            sock.sendall(data)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    serves(talks())
+    wait_for(lambda: Process(server.pid).kinds().get("socket", 0) <= 3, "the dead to be buried")
+
+
+def has_passrights():
+    """SO_PASSRIGHTS: Linux 6.16.  Before it, only Accept=yes keeps clients apart in this."""
+    return tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) >= (6, 16)
+
+
+def test_fds_that_a_client_sends_are_not_taken(talks, raw):
+    """A socket with unsent data whose closing would block, were it the last copy."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        slow = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 10))
+        slow.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                slow.send(bytes(1 << 16))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [slow.fileno()]))]
+        refusal = pytest.raises(PermissionError) if has_passrights() else contextlib.nullcontext()
+        with refusal:
+            raw.sendmsg([b"{"], rights)
+        peer.close()
+        slow.close()
+    serves(talks())
+
+
+def test_out_of_fds(rssb, broker, directory):
+    path = directory / "qmp"
+
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))
+
+    with serving(command(rssb, broker, "--listen", path), path, preexec_fn=few) as process:
+        with contextlib.ExitStack() as stack:
+            wait_for(lambda: Process(process.pid).kinds().get("socket", 0) == 1, "the probe's end")
+            first = stack.enter_context(qmp_talk.talk_to_socket(path))
+            first.exchange(qmp_talk.NEGOTIATE)
+            serves(first)
+            crowd = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(12)]
+            for sock in crowd:
+                sock.connect(str(path))
+            time.sleep(0.3)
+            before = cpu_seconds(process.pid)
+            time.sleep(0.5)
+            assert cpu_seconds(process.pid) - before < 0.1  # it does not spin
+            assert first.execute("query-version")["return"]
+        with qmp_talk.talk_to_socket(path) as later:
+            later.exchange(qmp_talk.NEGOTIATE)
+            serves(later)
+
+
+def test_no_fds_and_no_memory_left_over(server, talks):
+    process = Process(server.pid)
+    serves(talks())
+    before = process.kinds(), int(process.status()["VmRSS"].split()[0])
+    for _ in range(300):
+        with qmp_talk.talk_to_socket(server.path) as talk:
+            talk.exchange(qmp_talk.NEGOTIATE, REQUEST)
+    wait_for(lambda: process.kinds() == before[0], "the fds to be those from before")
+    assert int(process.status()["VmRSS"].split()[0]) - before[1] < 512
+
+
+# --- the broker, the end ---------------------------------------------------------
+
+
+def test_it_has_no_privilege(server):
+    status = Process(server.pid).status()
+    assert status["Uid"].split() == [str(NOBODY)] * 4
+    assert int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0
+
+
+def test_broker_that_goes_and_comes_back(rssb, build, directory):
+    path = directory / "qmp"
+    with Broker(build) as broker:
+        args = command(rssb, broker, "--listen", path)
+        with serving(args, path), qmp_talk.talk_to_socket(path) as talk:
+            talk.exchange(qmp_talk.NEGOTIATE)
+            serves(talk)
+            broker.stop()
+            error = talk.execute("request-ebpf", id="rss")["error"]
+            assert error["class"] == "GenericError"
+            assert error["desc"].startswith("rss-broker: ")
+            broker.start()
+            wait_for(lambda: "return" in talk.execute("request-ebpf", id="rss"), "the broker")
+
+
+def test_broker_that_does_not_answer(rssb, build, directory):
+    path = directory / "qmp"
+    with Broker(build) as broker:
+        args = command(rssb, broker, "--listen", path)
+        with serving(args, path), qmp_talk.talk_to_socket(path) as talk:
+            talk.exchange(qmp_talk.NEGOTIATE)
+            serves(talk)
+            os.kill(broker.process.pid, signal.SIGSTOP)
+            try:
+                begin = time.monotonic()
+                for _ in range(3):  # the first one waits, the others learn from it
+                    assert "error" in talk.execute("request-ebpf", id="rss")
+                assert time.monotonic() - begin < 2
+                assert "return" in talk.execute("query-version")
+            finally:
+                os.kill(broker.process.pid, signal.SIGCONT)
+            wait_for(lambda: "return" in talk.execute("request-ebpf", id="rss"), "the broker")
+
+
+def test_quit_ends_the_conversation_and_not_the_server(server, talks):
+    one, other = talks(), talks()
+    assert one.execute("quit") == {"return": {}}
+    assert one.answer() is None
+    serves(other)
+    assert server.poll() is None
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_and_takes_the_socket_along(server, talks, how):
+    serves(talks())
+    server.send_signal(how)
+    assert server.wait(5) == 0
+    assert not server.path.exists()
+
+
+# --- where it listens ------------------------------------------------------------
+
+
+def fails(args, text, **popen):
+    done = subprocess.run(
+        args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False,
+        **popen,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("rssb: qmp: ") and done.stderr.count("\n") == 1
+    assert text in done.stderr
+
+
+def test_a_dead_socket_is_replaced(rssb, broker, directory):
+    path = directory / "qmp"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    os.chown(path, NOBODY, NOBODY)
+    with serving(command(rssb, broker, "--listen", path), path):
+        pass
+
+
+def test_what_is_in_use_or_no_socket_is_left_alone(rssb, broker, directory, server):
+    fails(command(rssb, broker, "--listen", server.path), "somebody listens there already")
+    assert is_up(server.path)
+    for make in (lambda p: p.write_text("x"), lambda p: p.mkdir(), lambda p: p.symlink_to("/x")):
+        path = directory / "other"
+        make(path)
+        fails(command(rssb, broker, "--listen", path), "is no socket: left alone")
+        assert os.path.lexists(path)
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_paths_that_cannot_be(rssb, broker, directory):
+    fails(command(rssb, broker, "--listen", ""), "1 to 107 bytes")
+    fails(command(rssb, broker, "--listen", "/tmp/" + "x" * 103), "1 to 107 bytes")
+    fails(command(rssb, broker, "--listen", directory / "no" / "where"), "No such file")
+    fails(command(rssb, broker, "--listen", "/proc/qmp"), "")
+
+
+def test_stdio_and_listen_are_one_too_many(rssb, broker):
+    done = subprocess.run(command(rssb, broker, "--stdio", "--listen", "/x"), check=False,
+                          capture_output=True)  # fmt: skip
+    assert done.returncode == 2
+
+
+# --- socket activation -----------------------------------------------------------
+
+
+@contextlib.contextmanager
+def activated(args, sock, listen_fds=1, pid="$$", **popen):
+    """Started as a service manager does it: the socket is fd 3."""
+    script = f'exec 3<&{sock.fileno()}; LISTEN_FDS={listen_fds} LISTEN_PID={pid} exec "$@"'
+    process = subprocess.Popen(
+        ["bash", "-c", script, "bash", *args[len(UNPRIVILEGED) :]],
+        pass_fds=[sock.fileno()], **{"stdin": subprocess.DEVNULL, **popen},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def listener(directory):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(directory / "activated"))
+        sock.listen()
+        yield sock
+
+
+def test_accept_no(rssb, broker, listener):
+    path = listener.getsockname()
+    with contextlib.ExitStack() as stack:
+        with activated(command(rssb, broker), listener) as process:
+            talks = [stack.enter_context(qmp_talk.talk_to_socket(path)) for _ in range(3)]
+            for talk in talks:
+                talk.exchange(qmp_talk.NEGOTIATE)
+                serves(talk)
+            process.terminate()
+            assert process.wait(5) == 0
+        assert os.path.exists(path)  # it is the service manager's
+
+
+def test_accept_yes(rssb, broker):
+    ours, theirs = socket.socketpair()
+    with activated(command(rssb, broker), theirs) as process, ours:
+        theirs.close()
+        talk = qmp_talk.Talk(ours.fileno(), ours.fileno())
+        talk.exchange(qmp_talk.NEGOTIATE)
+        serves(talk)
+        ours.shutdown(socket.SHUT_WR)
+        assert process.wait(5) == 0
+
+
+def test_accept_yes_with_the_socket_as_standard_input(rssb, broker):
+    ours, theirs = socket.socketpair()
+    args = command(rssb, broker, "--stdio")
+    with ours, subprocess.Popen(args, stdin=theirs, stdout=theirs) as process:
+        theirs.close()
+        talk = qmp_talk.Talk(ours.fileno(), ours.fileno())
+        talk.exchange(qmp_talk.NEGOTIATE)
+        serves(talk)
+        assert talk.execute("quit") == {"return": {}}
+        assert process.wait(5) == 0
+
+
+def test_activation_gone_wrong(rssb, broker, listener):
+    pipe = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for sock, n, text in ((listener, 2, "LISTEN_FDS is 2"), (pipe[0], 1, "ListenStream=")):
+        with activated(
+            command(rssb, broker), sock, n, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert text in process.stderr.read()
+            assert process.wait(5) == 1
+    # Meant for another process: not ours to take.
+    with activated(command(rssb, broker), listener, pid="1", stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b'{"QMP"')
+        assert process.wait(5) == 0
+
+
+def test_regular_files_as_standard_input_and_output(rssb, broker, directory):
+    (directory / "in").write_bytes(qmp_talk.NEGOTIATE + REQUEST)
+    with open(directory / "in", "rb") as stdin, open(directory / "out", "wb") as stdout:
+        subprocess.run(command(rssb, broker), stdin=stdin, stdout=stdout, timeout=10, check=True)
+    lines = (directory / "out").read_bytes().splitlines()
+    assert [list(json.loads(line))[0] for line in lines] == ["QMP", "return", "return"]
