@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The broker's memory cgroup (version 2).  Opens files at start only. */
+/* The broker's memory cgroup, of either version.  Opens files at start only. */
 #include "memory.h"
 
 #include <fcntl.h>
@@ -11,25 +11,38 @@
 #include "fd.h"
 #include "log.h"
 
-#define ROOT	      "/sys/fs/cgroup"
 #define READ_EVERY_MS 100
+#define NO_LIMIT      (1ull << 60) /* version 1 writes a number like it for "none" */
+#define PATH_LEN      512
 
-/* This process's cgroup below ROOT, "" for the root itself.  False: no version 2. */
-static bool cgroup_path(char *ret, size_t size)
+/* Where each version keeps what we want to know. */
+static const struct layout {
+	const char *line; /* how its line of /proc/self/cgroup goes on after the number */
+	const char *root, *limit, *current;
+} layouts[] = {
+	{ ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes" },
+	{ "::", "/sys/fs/cgroup", "memory.max", "memory.current" },
+};
+
+/* This process's cgroup in a layout, "/" for the root.  False: it has none. */
+static bool cgroup_path(const struct layout *l, char ret[PATH_LEN])
 {
 	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[PATH_LEN];
 	bool found = false;
-	char line[512];
 
 	if (!f)
 		return false;
 	while (!found && fgets(line, sizeof(line), f)) {
-		found = !strncmp(line, "0::/", 4);
-		line[strcspn(line, "\n")] = '\0';
+		const char *rest = line + strspn(line, "0123456789");
+
+		found = !strncmp(rest, l->line, strlen(l->line));
+		if (found)
+			strcpy(ret, rest + strlen(l->line));
 	}
 	fclose(f);
 	if (found)
-		snprintf(ret, size, "%s", strcmp(line, "0::/") ? line + 3 : "");
+		ret[strcspn(ret, "\n")] = '\0';
 	return found;
 }
 
@@ -45,28 +58,40 @@ static uint64_t read_number(int fd)
 	return strtoull(text, NULL, 10);
 }
 
-static int open_file(const char *cgroup, const char *name)
+static int open_file(const struct layout *l, const char *cgroup, const char *name)
 {
-	char path[640];
+	char path[PATH_LEN + 64];
 
-	snprintf(path, sizeof(path), ROOT "%s/%s", cgroup, name);
+	snprintf(path, sizeof(path), "%s%s/%s", l->root, cgroup, name);
 	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Goes up from a cgroup to the first that has a limit. */
+static bool limit_find(struct memory *m, const struct layout *l, char cgroup[PATH_LEN])
+{
+	char *slash;
+
+	while ((slash = strrchr(cgroup, '/')) && slash[1]) {
+		_cleanup_fd_ int limit = open_file(l, cgroup, l->limit);
+
+		m->limit = limit < 0 ? 0 : read_number(limit);
+		if (m->limit && m->limit < NO_LIMIT) {
+			m->current = open_file(l, cgroup, l->current);
+			return m->current >= 0;
+		}
+		*slash = '\0';
+	}
+	return false;
 }
 
 void memory_open(struct memory *ret, unsigned percent)
 {
-	char cgroup[512], *slash;
+	char cgroup[PATH_LEN];
 
 	*ret = (struct memory)MEMORY_INIT;
 	ret->percent = percent;
-	if (!cgroup_path(cgroup, sizeof(cgroup)))
-		return;
-	for (; (slash = strrchr(cgroup, '/')); *slash = '\0') {
-		_cleanup_fd_ int max = open_file(cgroup, "memory.max");
-
-		ret->limit = max < 0 ? 0 : read_number(max);
-		if (ret->limit) {
-			ret->current = open_file(cgroup, "memory.current");
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+		if (cgroup_path(&layouts[i], cgroup) && limit_find(ret, &layouts[i], cgroup)) {
 			log_info("memory: grants stop at %u %% of %llu bytes", percent,
 				 (unsigned long long)ret->limit);
 			return;

@@ -10,7 +10,7 @@
 
 /* Owns the fd. */
 struct memory {
-	int current;	/* memory.current; -1: there is no limit to watch */
+	int current;	/* how much is in use; -1: there is no limit to watch */
 	uint64_t limit; /* bytes */
 	unsigned percent;
 	uint64_t read_ms; /* when it was last read */
