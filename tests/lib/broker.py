@@ -26,6 +26,11 @@ def wait_for(condition, what, timeout_s=10.0):
     return result
 
 
+def in_cgroup(group):
+    """A prefix that starts a command in a cgroup."""
+    return ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
+
+
 class Process:
     """What /proc tells of a process."""
 

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""The sandbox from outside: no system call too many, no allocation after start, no way to block."""
+import os
+import re
+import signal
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+import vectors
+import wire
+from broker import CLIENT, Broker, in_cgroup, wait_for
+from test_limits import OLD_KERNEL, talk
+
+# Not on every machine, or not in every run: where else each is used.
+NOT_ALWAYS = {
+    "clock_gettime": "the vDSO answers",
+    "epoll_pwait": "epoll_wait of architectures without the older call",
+    "gettid": "fork() of other C libraries",
+    "rt_sigprocmask": "likewise",
+}
+
+
+def lists(build):
+    """What each process may call, as the sources say."""
+    text = (build / "broker" / "syscalls.h").read_text()
+    found = re.findall(r"#define SYSCALLS_(FRONT|LOADER|CLOSER) (.*)", text)
+    return {name: set(re.findall(r'"(\w+)"', names)) for name, names in found}
+
+
+def test_the_lists_are_short(build):
+    allowed = lists(build)
+    assert len(allowed["FRONT"]) <= 24
+    assert len(allowed["LOADER"]) <= 15
+    assert "bpf" not in allowed["FRONT"] | allowed["CLOSER"]
+
+
+def use_everything(path):
+    """Every operation, and most of what goes wrong, as nobody."""
+    steering = (0x3F, 4, 0, bytes(40), [0, 1, 2, 3])
+    with wire.as_user(CLIENT), wire.Connection(path) as c:
+        for name in ("info", "object", "export-abi", "stats", "update"):
+            c.ask(vectors.read(f"request-{name}")).close()
+        for kind in (wire.HANDOFF, wire.PROGRAM_ONLY, wire.MANAGED):
+            c.ask(wire.acquire(kind, wire.STATS, steering=steering)).close()
+        with c.ask(wire.acquire(wire.MANAGED, wire.STATS, b"web", steering)) as reply:
+            stats = wire.put(vectors.read("request-stats"), 16, "Q16s", reply.grant_id, b"")
+            assert c.ask(stats).status == wire.OK
+            assert c.ask(wire.release(reply.grant_id)).status == wire.OK
+    with wire.as_user(CLIENT), wire.Connection(path) as c:
+        c.send(b"")
+        c.receive()
+    with wire.as_user(CLIENT), wire.Connection(path) as c:
+        assert talk(c, vectors.read("request-info")).status == wire.LIMIT  # it waits for that
+
+
+def calls_after_the_seal(trace):
+    """By process: the names of the system calls after its seccomp(2)."""
+    sealed, calls = set(), {}
+    for line in trace.read_text().splitlines():
+        match = re.match(r"(\d+) +(?:<\.\.\. )?(\w+)(?:\(| resumed)", line)
+        if not match:
+            continue
+        pid, name = match.groups()
+        if name == "seccomp" and "SECCOMP_SET_MODE_FILTER" in line:
+            sealed.add(pid)
+            calls.setdefault(pid, set())
+        elif pid in sealed:
+            calls[pid].add(name)
+        child = name == "clone" and pid in sealed and re.search(r"= (\d+)$", line)
+        if child:  # it inherits the filter, and counts as its parent
+            sealed.add(child[1])
+            calls[child[1]] = calls[pid]
+    return calls
+
+
+def traced(build, tmp_path, *options, prefix=()):
+    """The calls that each process of a broker makes once it is sealed, in a list."""
+    trace = tmp_path / "trace"
+    strace = [*prefix, "strace", "-f", "-qq", "-o", trace, *options]
+    with Broker(build, prefix=strace) as broker:
+        use_everything(broker.socket)
+        os.kill(broker.front.children()[0].pid, signal.SIGTERM)  # the front is strace's child
+        broker.process.wait(10)
+    return list(calls_after_the_seal(trace).values())
+
+
+def with_call(calls, name):
+    return next(c for c in calls if name in c)
+
+
+def test_no_entry_is_unused(build, tmp_path, interposed, memory_cgroup):
+    """Every call that is allowed is made: what nothing needs is not on the list."""
+    allowed = lists(build)
+    new = traced(build, tmp_path, prefix=in_cgroup(memory_cgroup))
+    assert allowed["FRONT"] - with_call(new, "epoll_wait") <= set(NOT_ALWAYS)
+    # poll and write are the log's, which may have nothing to say.
+    assert allowed["LOADER"] - with_call(new, "bpf") <= {*NOT_ALWAYS, "poll", "write"}
+    preload = interposed(OLD_KERNEL)["LD_PRELOAD"]
+    old = traced(build, tmp_path, "-E", f"LD_PRELOAD={preload}")
+    log_and_proto = {"poll", "write", "sendmsg"}
+    assert allowed["CLOSER"] - with_call(old, "wait4") <= {*NOT_ALWAYS, *log_and_proto}
+
+
+# From the first accept4() on, which nobody but the loop calls, an allocation is fatal.
+NO_MALLOC = """
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+static int running;
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	running = 1;
+	return syscall(SYS_accept4, fd, address, len, flags);
+}
+void *malloc(size_t n)
+{
+	if (running)
+		abort();
+	return __libc_malloc(n);
+}
+void *calloc(size_t n, size_t size)
+{
+	if (running)
+		abort();
+	return __libc_calloc(n, size);
+}
+void *realloc(void *p, size_t n)
+{
+	if (running)
+		abort();
+	return __libc_realloc(p, n);
+}
+"""
+
+
+def test_the_front_allocates_nothing_after_start(build, interposed):
+    if build.name == "san":
+        pytest.skip("the sanitizers have an allocator of their own; the plain build is tested")
+    with Broker(build, "--log-level", "debug", env=interposed(NO_MALLOC)) as broker:
+        use_everything(broker.socket)
+        assert broker.process.poll() is None
+        with wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG)) as reply:
+            assert reply.status == wire.OK
+
+
+# --- what could block ------------------------------------------------------------------------
+
+
+def lingering():
+    """A connected TCP socket with unsent data, whose last close() waits for a minute."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        sender = socket.create_connection(listener.getsockname())
+        receiver, _ = listener.accept()
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.send(bytes(1 << 16))
+    except BlockingIOError:
+        sender.setblocking(True)
+        return sender, receiver
+
+
+def as_client(broker):
+    with wire.as_user(CLIENT):
+        return wire.Connection(broker.socket)
+
+
+def served_in_ms(broker):
+    started = time.monotonic()
+    with wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG)) as reply:
+        assert reply.status == wire.OK
+    return 1000 * (time.monotonic() - started)
+
+
+@pytest.mark.parametrize("when", ["with a request", "before it is accepted", "behind a wrong request"])
+def test_a_close_that_blocks_blocks_nobody(build, interposed, when):
+    """Faults 10, 11 and 12 on a kernel that cannot refuse fds: the closer's business."""
+    with Broker(build, "--penalty-fd", "0", env=interposed(OLD_KERNEL)) as broker:
+        names = [Path(f"/proc/{p.pid}/comm").read_text().strip() for p in broker.front.children()]
+        assert sorted(names) == ["rss-closer", "rss-loader"]
+        wait_for(lambda: broker.front.kinds().get("anon_inode:bpf-prog") == 9, "a full pool")
+        before, receivers = broker.front.fds(), []
+        for _ in range(3):
+            sender, receiver = lingering()
+            receivers.append(receiver)
+            early = when != "before it is accepted"
+            if early:
+                connection = as_client(broker)
+                connection.ask(vectors.read("request-info"))
+            # It must not let go of the socket before we have: the last close blocks.
+            os.kill(broker.process.pid, signal.SIGSTOP)
+            if not early:
+                connection = as_client(broker)
+            fds = [sender.fileno(), connection.sock.fileno()]  # and a cycle
+            if when == "behind a wrong request":
+                connection.send(bytes(600), fds)
+            connection.send(vectors.read("request-info"), fds)
+            sender.close()
+            connection.close()
+            os.kill(broker.process.pid, signal.SIGCONT)
+            assert served_in_ms(broker) < 2000
+        wait_for(lambda: len(broker.front.fds()) == len(before), "the fds as before")
+        for receiver in receivers:
+            receiver.close()
