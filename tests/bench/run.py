@@ -17,7 +17,10 @@ sys.path[:0] = [str(BENCH), str(ROOT / "tests" / "lib")]
 sys.dont_write_bytecode = True
 
 import acquire  # noqa: E402  (found by the path above)
+import crowd  # noqa: E402
 import machine  # noqa: E402
+import memory  # noqa: E402
+import packets  # noqa: E402
 from report import Report  # noqa: E402
 from world import Broker, World  # noqa: E402
 
@@ -29,8 +32,36 @@ def bench_requests(report, args):
         acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
 
 
+def bench_crowd(report, args):
+    with World() as world:
+        broker = Broker(world, args.build, "--pool", crowd.POOL)
+        asking = acquire.Requests(world, args.build, broker.socket)
+        crowd.section(report, asking, args.qemu_object)
+
+
+def bench_memory(report, args):
+    with World() as world:
+        broker = Broker(world, args.build)
+        asking = acquire.Requests(world, args.build, broker.socket)
+        memory.section(report, asking, broker)
+
+
+def objects(args):
+    """Every steering object that there is, ours first."""
+    ours = {path.name.removesuffix(".bpf.o"): path for path in args.build.glob("bpf/*.bpf.o")}
+    return {**dict(sorted(ours.items())), "QEMU": args.qemu_object}
+
+
+def bench_packets(report, args):
+    with World() as world:
+        packets.section(report, world, args.build, objects(args))
+
+
 SECTIONS = {
     "requests": bench_requests,
+    "crowd": bench_crowd,
+    "memory": bench_memory,
+    "packets": bench_packets,
 }
 
 
