@@ -15,3 +15,10 @@ def fds(pid):
 
 def links(pid):
     return fds(pid).values()
+
+
+def last_descendant(pid):
+    """The one at the end of a chain of only children."""
+    while children := open(f"/proc/{pid}/task/{pid}/children").read().split():
+        (pid,) = map(int, children)
+    return pid
