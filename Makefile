@@ -60,6 +60,7 @@ LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+STEERING_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/bench/steering*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
@@ -149,6 +150,10 @@ $(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/fla
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
 		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
+
+# What the tests of the steering programs share.
+$(B)/libsteering.a: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/lib/*.c))
+$(STEERING_TESTS): $(B)/libsteering.a
 
 deps:
 	tests/setup/deps.sh
