@@ -37,7 +37,7 @@ WERROR ?= $(if $(CI),1)
 B := build$(if $(SAN),/san)
 
 BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
-CLI_PKGS := json-c
+CLI_PKGS := json-c libelf
 pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
@@ -58,6 +58,8 @@ PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
+# What an object must look like: judged by the broker, and without privilege by rssb.
+SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 STEERING_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/bench/steering*.c))
@@ -109,7 +111,7 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 
 $(B)/libproto.a: $(PROTO_OBJS)
 $(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
-$(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS))
+$(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(SHAPE_OBJS)
 $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
 %.a:
