@@ -1,25 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Many clients at once: while the pool lasts, and until the loader is the bound."""
-from acquire import PERCENTILES, overall, series_of
+from acquire import course, latency, latency_rows
 from series import Row, Series, rounds
 
 ROUNDS = 7
 CLIENTS = (1, 8, 64)
 POOL = 64
 
-# By number of clients: bursts a round, and the pause that fills the pool again.
-WARM = {1: (60, 6000), 8: (12, 40000), 64: (4, 200000)}
-SUSTAINED_REQUESTS = 768
-
-
-def warm(asking, whom, clients):
-    bursts, pause_us = WARM[clients]
-    return asking.ask(whom, "--clients", clients, "--bursts", bursts, "--pause-us", pause_us)
+SUSTAINED_S = 0.5  # a round, if the loader takes as long as libbpf
 
 
 def sustained(asking, clients):
     """Each asks again as soon as it was served: the pool is empty after the first few."""
-    return asking.ask("broker", "--clients", clients, "--burst", SUSTAINED_REQUESTS // clients)
+    requests = max(2 * POOL, int(SUSTAINED_S / asking.refill_s))
+    return asking.ask("broker", "--clients", clients, "--burst", requests // clients)
 
 
 def rate_of(name, found):
@@ -33,29 +27,22 @@ def crowd(n):
 def measure(report, asking, qemu_object):
     things = {"libbpf": lambda: asking.load(qemu_object)}
     for n in CLIENTS:
-        things[f"floor, {crowd(n)}"] = lambda n=n: warm(asking, "floor", n)
-        things[f"broker, {crowd(n)}"] = lambda n=n: warm(asking, "broker", n)
+        paced = asking.paced(n)
+        things[f"floor, {crowd(n)}"] = lambda paced=paced: asking.ask("floor", *paced)
+        things[f"broker, {crowd(n)}"] = lambda paced=paced: asking.ask("broker", *paced)
     for n in CLIENTS:
         things[f"sustained, {crowd(n)}"] = lambda n=n: sustained(asking, n)
     return rounds(ROUNDS, things, report.progress)
 
 
 def warm_rows(found, n):
-    floor, broker = found[f"floor, {crowd(n)}"], found[f"broker, {crowd(n)}"]
-    rows = []
-    for name, share in PERCENTILES.items():
-        peer = series_of(f"floor {name}", floor, share)
-        rows.append(Row(series_of(f"{crowd(n)}, {name}", broker, share), peer))
-    return rows
+    return latency_rows(crowd(n), found[f"broker, {crowd(n)}"], found[f"floor, {crowd(n)}"])
 
 
 def sustained_rows(found, n, qemu):
     asked = found[f"sustained, {crowd(n)}"]
     rate = rate_of(f"{crowd(n)}, grants", asked)
-    rows = [Row(rate, qemu, at_least=50)]
-    for name, share in PERCENTILES.items():
-        rows.append(Row(series_of(f"{crowd(n)}, {name}", asked, share)))
-    return rows
+    return [Row(rate, qemu, at_least=50), *map(Row, latency(crowd(n), asked))]
 
 
 def section(report, asking, qemu_object):
@@ -64,7 +51,7 @@ def section(report, asking, qemu_object):
     report.section(
         f"Many clients at once, all begin together ({POOL} sets in the pool)",
         [row for n in CLIENTS for row in warm_rows(found, n)],
-        overall={name: overall(one) for name, one in found.items() if "client" in name},
+        courses={name: course(one) for name, one in found.items() if "client" in name},
     )
     report.section(
         "Sustained: asked again at once, the loader is the bound",

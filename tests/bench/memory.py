@@ -83,7 +83,7 @@ def held_sets(asking, n):
     """A client that got n sets and keeps them."""
     client = asking.world.start(
         [asking.bench / "request", "--socket", asking.sockets["broker"], "--bursts", n,
-         "--pause-us", 2000, "--hold"], stdin=-1, stdout=-1, text=True,
+         "--pause-us", 2000, "--hold"], unprivileged=True, stdin=-1, stdout=-1, text=True,
     )  # fmt: skip
     if client.stdout.readline() != "held\n":
         raise RuntimeError("the sets were not granted")

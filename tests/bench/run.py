@@ -27,21 +27,21 @@ from world import Broker, World  # noqa: E402
 
 def bench_requests(report, args):
     with World() as world:
-        broker = Broker(world, args.build)
+        broker = Broker(world, args.build, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
 
 
 def bench_crowd(report, args):
     with World() as world:
-        broker = Broker(world, args.build, "--pool", crowd.POOL)
+        broker = Broker(world, args.build, "--pool", crowd.POOL, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         crowd.section(report, asking, args.qemu_object)
 
 
 def bench_memory(report, args):
     with World() as world:
-        broker = Broker(world, args.build)
+        broker = Broker(world, args.build, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         memory.section(report, asking, broker)
 
