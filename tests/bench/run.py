@@ -21,6 +21,7 @@ import crowd  # noqa: E402
 import machine  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
+import vmstart  # noqa: E402
 from report import Report  # noqa: E402
 from world import Broker, World  # noqa: E402
 
@@ -57,11 +58,17 @@ def bench_packets(report, args):
         packets.section(report, world, args.build, objects(args))
 
 
+def bench_vmstart(report, args):
+    with World() as world:
+        vmstart.section(report, world, args.build, args.qemu, Broker(world, args.build))
+
+
 SECTIONS = {
     "requests": bench_requests,
     "crowd": bench_crowd,
     "memory": bench_memory,
     "packets": bench_packets,
+    "vmstart": bench_vmstart,
 }
 
 
@@ -69,12 +76,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument(
-        "--qemu-object", type=Path, default=ROOT / "build/qemu/10.0/rss.bpf.o",
-        help="the steering object of a QEMU, to compare with",
+        "--qemu", type=Path, default=ROOT / "build/qemu/10.0/qemu-system-x86_64",
+        help="to compare with; its steering object lies beside it",
     )  # fmt: skip
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     args = parser.parse_args()
-    args.build = args.build.absolute()
+    args.build, args.qemu = args.build.absolute(), args.qemu.absolute()
+    args.qemu_object = args.qemu.parent / "rss.bpf.o"
     unknown = set(args.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no such section: {', '.join(unknown)}")
