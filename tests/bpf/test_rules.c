@@ -118,6 +118,8 @@ static const struct row rows[] = {
 	{ "fragment, TCP_EX alone", "ip6 frag+mf tcp", RSS_HASH_TCP_EX, DEFAULT },
 	{ "fragment with home address", "ip6 home frag+mf tcp", ALL, ADDR | HOME },
 	{ "first fragment goes on", "ip6 frag+mf home tcp", ALL, ADDR | HOME },
+	{ "a fragment header's reserved byte is no length", "ip6 frag+reserved home tcp", ALL,
+	  ADDR | HOME, "fragment-length", ADDR },
 	{ "later fragment", "ip6 frag+off tcp", ALL, ADDR },
 	{ "later fragment's payload is no header", "ip6 frag+off home tcp", ALL, ADDR,
 	  "fragment-payload", ADDR | HOME },

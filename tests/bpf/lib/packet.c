@@ -161,7 +161,7 @@ static void put_fragment(struct packet *p, const char *word, unsigned int n)
 {
 	unsigned int offset = strstr(word, "+off") ? 0x00b8 : 0;
 
-	put_extension(p, 0);
+	put_extension(p, strstr(word, "+reserved") ? 1 : 0);
 	put_u16(p, offset | (strstr(word, "+mf") ? 1 : 0));
 	put_fill(p, 7, 4);
 }

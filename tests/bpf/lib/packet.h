@@ -8,7 +8,7 @@
  *   q ad                      an 802.1Q, an 802.1ad tag
  *   ip4 ip6 arp mpls          what the frame carries
  *   ip4+opt ip4+df ip4+mf ip4+off ip4+ihl0 ip4+ihl4 ip4+v6
- *   hbh dst:N rt0 rt2 rt2+left0 rt2+left2 rt2+len4 ah:N frag frag+mf frag+off
+ *   hbh dst:N rt0 rt2 rt2+left0 rt2+left2 rt2+len4 ah:N frag frag+mf frag+off frag+reserved
  *   home:N home2 homes home+short hbh+home   N options, then a home address, or two
  *   tcp udp icmp icmp6 none mobility sctp esp hip
  *   zeros:N ff:N              payload

@@ -4,11 +4,17 @@
 #include <string.h>
 
 const char *const reference_difference_names[DIFF_COUNT] = {
-	"ex-types",	"not-an-extension",
-	"ah",		"fragment-payload",
-	"cut-header",	"option-limit",
-	"home-outside", "table-length",
-	"vlan",		"paged",
+	"ex-types",
+	"not-an-extension",
+	"ah",
+	"fragment-payload",
+	"cut-header",
+	"option-limit",
+	"home-outside",
+	"table-length",
+	"vlan",
+	"paged",
+	"fragment-length",
 };
 
 enum {
@@ -197,10 +203,12 @@ static bool read_extension(struct reader *r, struct headers *h, int *next, bool 
 		memcpy(h->home_dst, p + 8, 16);
 	if (kind == FRAGMENT) {
 		*fragment = true;
+		if (p[1]) /* reserved, not a length */
+			h->differences |= DIFF_FRAGMENT_LENGTH;
 		if (be16(p + 2) & 0xfff8) {
 			if (is_extension(*next) || qemu_walks(*next))
 				h->differences |= DIFF_FRAGMENT_PAYLOAD;
-			*next = NONE;
+			*next = -1; /* no header at all */
 			return true;
 		}
 	}

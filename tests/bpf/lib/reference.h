@@ -27,8 +27,9 @@ enum reference_difference {
 	DIFF_TABLE_LEN = 1 << 7,	/* table-length */
 	DIFF_VLAN = 1 << 8,		/* vlan */
 	DIFF_PAGED = 1 << 9,		/* paged */
+	DIFF_FRAGMENT_LENGTH = 1 << 10, /* fragment-length */
 };
-#define DIFF_COUNT 10
+#define DIFF_COUNT 11
 
 /* The name of difference number i. */
 extern const char *const reference_difference_names[DIFF_COUNT];
