@@ -9,7 +9,7 @@
 
 /* The sections that the rules speak of; 0: not there. */
 struct shape_sections {
-	size_t socket, maps, license, btf, btf_ext, symbols;
+	size_t socket, text, maps, license, btf, btf_ext, symbols;
 };
 
 struct shape_judge {

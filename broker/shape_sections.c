@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sections: those that an object of the ABI has, each whole, and no other. */
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -9,28 +8,27 @@
 
 #define SECTIONS_MAX 64
 
-/* What may be there; of `once` sections at most one. */
+/* What may be there. */
 static const struct rule {
 	const char *name; /* ends in '*': what begins so */
 	unsigned type;	  /* SHT_*; 0: any that has bytes */
-	bool once;
-	size_t at; /* offset in struct shape_sections, where it is one of those */
+	size_t at;	  /* 1 + its place in struct shape_sections, 0: it has none */
 } rules[] = {
-#define AT(member) (offsetof(struct shape_sections, member) + 1)
-	{ "socket", SHT_PROGBITS, true, AT(socket) },
-	{ ".maps", SHT_PROGBITS, true, AT(maps) },
-	{ "license", SHT_PROGBITS, true, AT(license) },
-	{ ".BTF", SHT_PROGBITS, true, AT(btf) },
-	{ ".BTF.ext", SHT_PROGBITS, true, AT(btf_ext) },
-	{ ".symtab", SHT_SYMTAB, true, AT(symbols) },
-	{ ".text", SHT_PROGBITS, true, 0 }, /* functions that the program calls */
-	{ ".strtab", SHT_STRTAB, true, 0 },
-	{ ".shstrtab", SHT_STRTAB, true, 0 },
-	{ ".rel*", SHT_REL, false, 0 },
-	{ ".llvm_addrsig", 0, true, 0 },
-	{ ".comment", SHT_PROGBITS, true, 0 },
-	{ ".note.GNU-stack", SHT_PROGBITS, true, 0 },
-	{ ".debug_*", SHT_PROGBITS, false, 0 },
+#define AT(member) (1 + offsetof(struct shape_sections, member))
+	{ "socket", SHT_PROGBITS, AT(socket) },
+	{ ".maps", SHT_PROGBITS, AT(maps) },
+	{ "license", SHT_PROGBITS, AT(license) },
+	{ ".BTF", SHT_PROGBITS, AT(btf) },
+	{ ".BTF.ext", SHT_PROGBITS, AT(btf_ext) },
+	{ ".symtab", SHT_SYMTAB, AT(symbols) },
+	{ ".text", SHT_PROGBITS, AT(text) }, /* functions that the program calls */
+	{ ".strtab", SHT_STRTAB, 0 },
+	{ ".shstrtab", SHT_STRTAB, 0 },
+	{ ".rel*", SHT_REL, 0 },
+	{ ".llvm_addrsig", 0, 0 },
+	{ ".comment", SHT_PROGBITS, 0 },
+	{ ".note.GNU-stack", SHT_PROGBITS, 0 },
+	{ ".debug_*", SHT_PROGBITS, 0 },
 #undef AT
 };
 
@@ -94,14 +92,26 @@ static int judge_relocations(struct shape_judge *j, Elf_Data *data, const GElf_S
 	return 0;
 }
 
+/* Remembers where a section is that the rules speak of. */
+static int place_section(struct shape_judge *j, const struct rule *rule, size_t index)
+{
+	size_t *at = (size_t *)((char *)&j->at + rule->at - 1);
+
+	if (*at)
+		return shape_refuse(j, "there are two sections %s", rule->name);
+	*at = index;
+	return 0;
+}
+
 static int judge_section(struct shape_judge *j, size_t index)
 {
+	Elf_Scn *section = elf_getscn(j->elf, index);
 	GElf_Shdr header;
 	const struct rule *rule;
 	const char *name;
 
-	if (!shape_section(j, index, &header))
-		return -EINVAL;
+	if (!section || !gelf_getshdr(section, &header))
+		return shape_refuse(j, "section %zu is not there", index);
 	name = elf_strptr(j->elf, j->names, header.sh_name);
 	if (!name)
 		return shape_refuse(j, "section %zu has no name", index);
@@ -111,14 +121,9 @@ static int judge_section(struct shape_judge *j, size_t index)
 	if ((rule->type && rule->type != header.sh_type) || header.sh_type == SHT_NOBITS ||
 	    header.sh_flags & SHF_COMPRESSED)
 		return shape_refuse(j, "section %s is not of its usual type", rule->name);
-	if (rule->at) {
-		size_t *at = (size_t *)((char *)&j->at + rule->at - 1);
-
-		if (*at)
-			return shape_refuse(j, "there are two sections %s", rule->name);
-		*at = index;
-	}
-	return 0;
+	if (!shape_section(j, index, &header))
+		return -EINVAL;
+	return rule->at ? place_section(j, rule, index) : 0;
 }
 
 static int judge_presence(struct shape_judge *j)

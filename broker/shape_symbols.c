@@ -45,16 +45,15 @@ static int judge_place(struct shape_judge *j, const GElf_Sym *symbol, const char
 }
 
 /* libbpf makes a program of each function in the section. */
-static int judge_program(struct shape_judge *j, const GElf_Sym *symbol, const char *name,
-			 bool *seen)
+static bool is_program(const struct shape_judge *j, const GElf_Sym *symbol)
+{
+	return GELF_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx == j->at.socket;
+}
+
+static int judge_program(struct shape_judge *j, const GElf_Sym *symbol, const char *name)
 {
 	GElf_Shdr section;
 
-	if (GELF_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx != j->at.socket)
-		return 0;
-	if (*seen)
-		return shape_refuse(j, "there are two programs in section socket");
-	*seen = true;
 	if (strcmp(name, RSS_PROG_NAME) != 0)
 		return shape_refuse(j, "the program is %s, not " RSS_PROG_NAME,
 				    shape_word(name).text);
@@ -67,22 +66,27 @@ static int judge_program(struct shape_judge *j, const GElf_Sym *symbol, const ch
 
 int shape_symbols_judge(struct shape_judge *j)
 {
-	bool seen = false;
+	const char *name, *program_name = NULL;
+	GElf_Sym symbol, program;
+	unsigned n_programs = 0;
 	int err = 0;
 
 	for (size_t i = 1; !err && i < j->n_symbols; i++) {
-		const char *name;
-		GElf_Sym symbol;
-
 		err = symbol_read(j, i, &symbol, &name);
 		if (!err)
 			err = judge_place(j, &symbol, name);
-		if (!err)
-			err = judge_program(j, &symbol, name, &seen);
+		if (err || !is_program(j, &symbol))
+			continue;
+		n_programs++;
+		program = symbol;
+		program_name = name;
 	}
-	if (!err && !seen)
-		err = shape_refuse(j, "there is no program in section socket");
-	return err;
+	if (err)
+		return err;
+	if (n_programs != 1)
+		return shape_refuse(j, "there are %u programs in section socket, not 1",
+				    n_programs);
+	return judge_program(j, &program, program_name);
 }
 
 int shape_symbol_find(struct shape_judge *j, const char *name, size_t section, GElf_Sym *ret)
