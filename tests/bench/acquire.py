@@ -101,6 +101,7 @@ def section(report, requests, own_object, qemu_object):
         mine = latency_rows(whom, found[whom], found["floor"], at_most)
         rows += [*mine, Row(mine[0].series, qemu, inverse=True, at_least=500)]
     report.section(
+        "acquire",
         "ACQUIRE, from connect to five fds in hand (warm pool, one at a time)",
         rows + [Row(qemu), Row(loads["libbpf, rss"], qemu)],
         courses={name: course(found[name]) for name in ("floor", "broker", "librssb")},

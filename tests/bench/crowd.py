@@ -49,11 +49,13 @@ def section(report, asking, qemu_object):
     found = measure(report, asking, qemu_object)
     qemu = Series("libbpf, QEMU's object", "/s", [1e9 / one["ns"][0] for one in found["libbpf"]])
     report.section(
+        "crowd",
         f"Many clients at once, all begin together ({POOL} sets in the pool)",
         [row for n in CLIENTS for row in warm_rows(found, n)],
         courses={name: course(one) for name, one in found.items() if "client" in name},
     )
     report.section(
+        "sustained",
         "Sustained: asked again at once, the loader is the bound",
         [Row(qemu)] + [row for n in CLIENTS for row in sustained_rows(found, n, qemu)],
     )

@@ -120,7 +120,8 @@ def kernel_rows(asking, broker):
 
 
 def flat_rows(report, asking, broker):
-    asking.ask("broker")  # it serves when its pool is full
+    asking.ask("broker")  # answered when the pool is full, and fills it up again
+    time.sleep(0.3)
     weight = [total_pss(broker)]
     fds = [open_fds(broker)]
     p50 = []
@@ -129,7 +130,7 @@ def flat_rows(report, asking, broker):
         report.progress(f"{len(p50) * CHUNK} of {CHUNKS * CHUNK} grants")
         found = asking.ask("broker", "--burst", CHUNK)
         p50.append(percentile(found["histogram"], 0.5) / 1000)
-        time.sleep(0.2)
+        time.sleep(0.3)
         weight.append(total_pss(broker))
         fds.append(open_fds(broker))
     grants = f"after {len(p50) * CHUNK:,} grants"
@@ -147,4 +148,4 @@ def flat_rows(report, asking, broker):
 
 def section(report, asking, broker):
     flat, course = flat_rows(report, asking, broker)
-    report.section("Memory", kernel_rows(asking, broker) + flat, course=course)
+    report.section("memory", "Memory", kernel_rows(asking, broker) + flat, course=course)

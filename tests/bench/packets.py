@@ -100,10 +100,16 @@ def section(report, world, build, objects):
     report.progress("packets through a tap")
     found = measure(world, build, objects)
     report.section(
+        "packets",
         f"A packet into a tap of four queues: the sender's CPU time ({SUMMARY_FLOWS} flows)",
         sender_rows(found),
         elements=found.elements,
     )
-    report.section("Steering alone: what it adds to an empty program", share_rows(found))
-    report.section("Largest share of a queue / its fair share, by kind of traffic",
-                   spread_rows(found))  # fmt: skip
+    report.section(
+        "share", "Steering alone: what it adds to an empty program", share_rows(found)
+    )
+    report.section(
+        "spread",
+        "Largest share of a queue / its fair share, by kind of traffic",
+        spread_rows(found),
+    )

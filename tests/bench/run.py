@@ -21,6 +21,7 @@ import crowd  # noqa: E402
 import machine  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
+import plots  # noqa: E402
 import vmstart  # noqa: E402
 from report import Report  # noqa: E402
 from world import Broker, World  # noqa: E402
@@ -92,7 +93,9 @@ def main():
         if not args.sections or name in args.sections:
             bench(report, args)
     report.write(args.build / "bench.json")
-    print(f"\n{args.build / 'bench.json'} has it all; {report.missed} goals missed")
+    plots.draw(report.document, args.build / "bench")
+    print(f"\n{args.build}/bench.json has it all, {args.build}/bench/ the plots;"
+          f" {report.missed} goals missed")  # fmt: skip
 
 
 if __name__ == "__main__":

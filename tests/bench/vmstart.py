@@ -72,6 +72,7 @@ def section(report, world, build, qemu, broker):
     own = Series("QEMU with privilege", "ms", times["privileged"])
     more = [mine - its for mine, its in zip(times["probe"], times["privileged"], strict=True)]
     report.section(
+        "vmstart",
         "A VM's start, from exec to its device realised",
         [
             Row(Series("rss off", "ms", times["rss off"])),
