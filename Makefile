@@ -62,7 +62,6 @@ CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
 SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-STEERING_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/bench/steering*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
@@ -153,9 +152,16 @@ $(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/fla
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
 		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
 
-# What the tests of the steering programs share.
+# The tests of the steering programs share nothing with what they test but its headers.
 $(B)/libsteering.a: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/lib/*.c))
-$(STEERING_TESTS): $(B)/libsteering.a
+STEERING_LINK = $(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
+	$(filter %.a,$^) $(call pkg_libs,libbpf libelf libcap-ng cmocka) -pthread
+$(B)/tests/bpf/%: tests/bpf/%.c $(B)/libsteering.a $(B)/flags
+	@mkdir -p $(@D)
+	$(STEERING_LINK)
+$(B)/tests/bench/steering%: tests/bench/steering%.c $(B)/libsteering.a $(B)/flags
+	@mkdir -p $(@D)
+	$(STEERING_LINK)
 
 deps:
 	tests/setup/deps.sh

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACKET_MAX 4096
+#define PACKET_MAX 8192
 
 struct packet {
 	uint8_t bytes[PACKET_MAX];
