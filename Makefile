@@ -37,7 +37,7 @@ WERROR ?= $(if $(CI),1)
 B := build$(if $(SAN),/san)
 
 BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
-CLI_PKGS := json-c
+CLI_PKGS := json-c libelf
 pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
@@ -58,6 +58,8 @@ PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
+# What an object must look like: judged by the broker, and without privilege by rssb.
+SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
@@ -108,7 +110,7 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 
 $(B)/libproto.a: $(PROTO_OBJS)
 $(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
-$(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS))
+$(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(SHAPE_OBJS)
 $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
 %.a:
@@ -149,6 +151,17 @@ $(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/fla
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
 		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
+
+# The tests of the steering programs share nothing with what they test but its headers.
+$(B)/libsteering.a: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/lib/*.c))
+STEERING_LINK = $(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
+	$(filter %.a,$^) $(call pkg_libs,libbpf libelf libcap-ng cmocka) -pthread
+$(B)/tests/bpf/%: tests/bpf/%.c $(B)/libsteering.a $(B)/flags
+	@mkdir -p $(@D)
+	$(STEERING_LINK)
+$(B)/tests/bench/steering%: tests/bench/steering%.c $(B)/libsteering.a $(B)/flags
+	@mkdir -p $(@D)
+	$(STEERING_LINK)
 
 deps:
 	tests/setup/deps.sh

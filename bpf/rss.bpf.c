@@ -18,13 +18,17 @@
 #include "toeplitz.bpf.h"
 #include "parse.bpf.h"
 
+/*
+ * In the order in which every loader takes them.  The initializers see to it:
+ * without one clang puts a variable where a function first happens to use it.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct rss_config));
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);
-} tap_rss_map_configurations SEC(".maps");
+} tap_rss_map_configurations SEC(".maps") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -32,7 +36,7 @@ struct {
 	__uint(value_size, sizeof(struct rss_key));
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);
-} tap_rss_map_toeplitz_key SEC(".maps");
+} tap_rss_map_toeplitz_key SEC(".maps") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -40,7 +44,7 @@ struct {
 	__uint(value_size, sizeof(__u16));
 	__uint(max_entries, RSS_TABLE_MAX);
 	__uint(map_flags, BPF_F_MMAPABLE);
-} tap_rss_map_indirection_table SEC(".maps");
+} tap_rss_map_indirection_table SEC(".maps") = {};
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 

@@ -25,7 +25,7 @@ void activation_read(struct activation *ret)
 
 	*ret = (struct activation)ACTIVATION_INIT;
 	/* For another process of our ancestry: not ours to take. */
-	if (n && pid && strtol(pid, NULL, 10) == (long)getpid())
+	if (n && pid && strtol(pid, NULL, 10) == (long)getpid() && strtol(n, NULL, 10) > 0)
 		ret->n_fds = (int)strtol(n, NULL, 10);
 	if (notify && strlen(notify) < sizeof(ret->notify))
 		strcpy(ret->notify, notify);

@@ -20,7 +20,7 @@ void activation_read(struct activation *ret);
 /* Checks that the one fd passed is a listening UNIX SOCK_SEQPACKET socket, and takes it. */
 int activation_take(const struct activation *a, int *ret_sock);
 
-/* Connects to the service manager, if there is one; after the seal it is too late. */
+/* Connects to the service manager, if there is one; before privileges drop. */
 void activation_connect(struct activation *a);
 
 /* Says state, such as "READY=1". */

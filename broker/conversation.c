@@ -240,14 +240,23 @@ static void answer_fault(struct front *f, struct session *session, const struct 
 		front_end_session_at_eof(f, session);
 }
 
+/* What came before the last reply was read: a request, or the word that none will come. */
+static void answer_early(struct front *f, struct session *session)
+{
+	if (peer_has_closed(session))
+		front_watch_session(f, session, false); /* until it has gone, or is overdue */
+	else
+		refuse_fault(f, session, FAULT_MALFORMED,
+			     "a request came before the last reply was read");
+}
+
 int conversation_read(struct front *f, struct session *session)
 {
 	struct packet p;
 	int err;
 
 	if (session_reply_unread(session)) {
-		refuse_fault(f, session, FAULT_MALFORMED,
-			     "a request came before the last reply was read");
+		answer_early(f, session);
 		return 0;
 	}
 	if (closer_is_needed(&f->closer) && packet_brings_fds(session->fd)) {
@@ -306,6 +315,7 @@ void conversation_overdue(struct front *f, struct session *session)
 			return;
 		}
 		session->state = SESSION_IDLE;
+		front_watch_session(f, session, true); /* answer_early() may have ended that */
 		break;
 	default:
 		break;

@@ -62,9 +62,12 @@ static struct listen_options socket_options(struct options *o)
 	return listen;
 }
 
-static int listener_get(const struct activation *a, struct options *o, int *ret_sock, int *ret_lock)
+/* The listener, and the line to the service manager, which may be root's alone. */
+static int listener_get(struct activation *a, struct options *o, int *ret_sock, int *ret_lock)
 {
 	const struct listen_options listen = socket_options(o);
+
+	activation_connect(a);
 
 	return a->n_fds ? activation_take(a, ret_sock) : listen_make(&listen, ret_sock, ret_lock);
 }
@@ -80,7 +83,6 @@ static int front_serve(struct front *front, struct activation *a)
 {
 	int err;
 
-	activation_connect(a);
 	err = sandbox_seal_front(); /* nothing opens again */
 	if (err)
 		return err;

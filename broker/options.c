@@ -172,7 +172,9 @@ static int apply(struct options *o, int c, const char *value)
 {
 	if (c >= LIMITS_AT)
 		return apply_limit(o, &limit_rows[c - LIMITS_AT], value);
-	return c >= ROWS_AT ? apply_row(o, &rows[c - ROWS_AT], value) : -EINVAL;
+	if (c >= ROWS_AT && c < ROWS_AT + (int)ROWS)
+		return apply_row(o, &rows[c - ROWS_AT], value);
+	return -EINVAL;
 }
 
 int options_parse(struct options *ret, int argc, char **argv)

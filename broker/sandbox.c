@@ -4,6 +4,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -30,10 +31,22 @@ static void raise_nofile(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A closed one would become the next socket, and the log would go into that. */
+static int fill_stdio(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -EBADF;
+	}
+	return 0;
+}
+
 int sandbox_begin(int n_keep)
 {
 	const struct rlimit none = { 0, 0 };
 
+	if (fill_stdio())
+		return -EBADF;
 	if (close_range(STDERR_FILENO + 1 + n_keep, ~0U, 0))
 		return log_error(-errno, "cannot close inherited fds");
 	if (clearenv())

@@ -28,7 +28,7 @@ struct plug {
 	struct rssb_fds set;
 	int *queues;		   /* of the tap, o->queues of them; -1: not open */
 	struct json_object *given; /* names of fds that QEMU holds */
-	bool netdev_made;
+	bool netdev_made, device_tried;
 	char *why; /* of the step that failed */
 };
 
@@ -208,6 +208,7 @@ static int device_make(struct plug *p)
 {
 	int r = execute(p, "device_add", hotplug_device(p->o, p->types), -1, NULL);
 
+	p->device_tried = true;
 	if (!r)
 		hotplug_tell(p->o, "device %s, a %s", p->o->id, p->o->device);
 	return r;
@@ -272,7 +273,7 @@ static void undo(struct plug *p)
 {
 	given_take_back(p);
 	netdev_take_back(p);
-	if (!nic_is_left(p))
+	if (!p->device_tried || !nic_is_left(p))
 		return;
 	if (p->netdev_made)
 		remark(p, mem_format("this QEMU keeps the netdev's queues, detached from the tap"));

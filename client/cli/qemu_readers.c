@@ -82,7 +82,6 @@ static void set_read(struct qemu_args *a, struct qemu_arg *arg)
 static long drive_number(const struct qemu_args *a, struct json_object *opts)
 {
 	const char *given = qemu_opts_get(opts, "index");
-	_cleanup_free_ char *name = NULL;
 	char *end;
 	long n = 0;
 

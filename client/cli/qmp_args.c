@@ -8,7 +8,8 @@
 
 #include "mem.h"
 
-static bool error_set(struct qmp_error *e, const char *class, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static bool error_set(struct qmp_error *e, const char *class,
+							    const char *format, va_list args)
 {
 	char *desc;
 	int n = vasprintf(&desc, format, args);

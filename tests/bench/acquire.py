@@ -5,10 +5,15 @@ import json
 from series import Row, Series, merged, percentile, rounds
 
 ROUNDS = 11
-PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+ROUND_S = 0.8  # of each thing that is measured
+FAR_PERCENTILES = {"p99": 0.99, "p99.9": 0.999}  # of too many requests for one round
 
-# The pool is full again, and the loader asleep, before the next request comes.
-PACED = ["--bursts", 120, "--pause-us", 6000]
+
+# The client has no privilege, and no limit but the broker's own speed.
+UNLIMITED = [
+    "--max-account-connections", 512, "--max-account-unread", 512, "--max-account-grants", 2048,
+    "--max-uid-grants", 2048, "--ended-grants", 1000000, "--rate-burst", 1000000,
+]  # fmt: skip
 
 
 class Requests:
@@ -21,11 +26,19 @@ class Requests:
         floor = world.start([self.bench / "floor", self.sockets["floor"]], stdout=-1)
         if floor.stdout.readline() != b"ready\n":
             raise RuntimeError("the floor does not serve")
+        self.refill_s = self.load(build / "bpf" / "rss.bpf.o")["ns"][0] / 1e9
+
+    def paced(self, clients=1, round_s=ROUND_S):
+        """Arguments that let the pool fill up, and the loader sleep, before each burst."""
+        pause_s = 0.004 + 1.5 * clients * self.refill_s
+        return ["--bursts", max(3, int(round_s / pause_s)), "--pause-us", int(pause_s * 1e6),
+                "--clients", clients]  # fmt: skip
 
     def ask(self, whom, *args):
         done = self.world.run(
-            [self.bench / "request", "--socket", self.sockets[whom], *args], timeout=120
-        )
+            [self.bench / "request", "--socket", self.sockets[whom], *args],
+            unprivileged=True, timeout=120,
+        )  # fmt: skip
         return json.loads(done.stdout)
 
     def load(self, path):
@@ -34,46 +47,62 @@ class Requests:
         return json.loads(done.stdout)
 
 
-def series_of(name, found, share):
-    values = [percentile(one["histogram"], share) / 1000 for one in found]
-    return Series(name, "us", values)
+def latency(name, found):
+    """[(p50 of each round, p99 and p99.9 of all rounds together)] as series."""
+    histograms = [one["histogram"] for one in found]
+    series = [Series(f"{name} p50", "us", [percentile(h, 0.5) / 1000 for h in histograms])]
+    together = merged(histograms)
+    samples = sum(count for _, count in together)
+    for label, share in FAR_PERCENTILES.items():
+        if samples * (1 - share) >= 1:
+            value = percentile(together, share) / 1000
+            series.append(Series(f"{name} {label}, all rounds", "us", [value]))
+    return series
 
 
-def overall(found):
-    """Percentiles of all rounds together; one round has too few for the far ones."""
-    histogram = merged(one["histogram"] for one in found)
-    sums = {name: percentile(histogram, share) / 1000 for name, share in PERCENTILES.items()}
-    return {**sums, "requests": sum(one["requests"] for one in found), "histogram_ns": histogram}
+def latency_rows(name, found, floor, at_most=None):
+    """Beside the floor's, which was measured in the same rounds."""
+    rows = [
+        Row(mine, peer)
+        for mine, peer in zip(latency(name, found), latency("floor", floor), strict=True)
+    ]
+    rows[0].at_most = at_most
+    return rows
+
+
+def course(found):
+    """For the file and its plots."""
+    return {
+        "requests": sum(one["requests"] for one in found),
+        "histogram_ns": merged(one["histogram"] for one in found),
+    }
 
 
 def section(report, requests, own_object, qemu_object):
+    paced = requests.paced()
     found = rounds(
         ROUNDS,
         {
-            "floor": lambda: requests.ask("floor", *PACED),
-            "broker": lambda: requests.ask("broker", *PACED),
-            "librssb": lambda: requests.ask("broker", "--library", *PACED),
+            "floor": lambda: requests.ask("floor", *paced),
+            "broker": lambda: requests.ask("broker", *paced),
+            "librssb": lambda: requests.ask("broker", "--library", *paced),
             "libbpf, QEMU's object": lambda: requests.load(qemu_object),
             "libbpf, rss": lambda: requests.load(own_object),
         },
         report.progress,
     )
-    floor = {p: series_of(f"floor {p}", found["floor"], s) for p, s in PERCENTILES.items()}
     loads = {
         name: Series(name, "us", [one["ns"][0] / 1000 for one in found[name]])
         for name in ("libbpf, QEMU's object", "libbpf, rss")
     }
     qemu = loads["libbpf, QEMU's object"]
-    rows = [Row(series) for series in floor.values()]
-    for whom in ("broker", "librssb"):
-        mine = {p: series_of(f"{whom} {p}", found[whom], s) for p, s in PERCENTILES.items()}
-        at_most = {"p50": 2.0} if whom == "broker" else {}
-        rows += [Row(mine[p], floor[p], at_most=at_most.get(p)) for p in mine]
-        rows.append(Row(mine["p50"], qemu, inverse=True, at_least=500))
-    rows += [Row(qemu), Row(loads["libbpf, rss"], qemu)]
+    rows = [Row(series) for series in latency("floor", found["floor"])]
+    for whom, at_most in (("broker", 2), ("librssb", None)):
+        mine = latency_rows(whom, found[whom], found["floor"], at_most)
+        rows += [*mine, Row(mine[0].series, qemu, inverse=True, at_least=500)]
     report.section(
+        "acquire",
         "ACQUIRE, from connect to five fds in hand (warm pool, one at a time)",
-        rows,
-        overall={name: overall(found[name]) for name in ("floor", "broker", "librssb")},
+        rows + [Row(qemu), Row(loads["libbpf, rss"], qemu)],
+        courses={name: course(found[name]) for name in ("floor", "broker", "librssb")},
     )
-    return qemu

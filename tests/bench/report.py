@@ -45,14 +45,15 @@ class Report:
         if sys.stderr.isatty():
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
-    def section(self, title, rows, **more):
+    def section(self, name, title, rows, **more):
         self.progress("")
         print(f"\n{title}\n{HEADER}")
         for row in rows:
             print(line(row))
         sys.stdout.flush()
         self.missed += sum(row.reached is False for row in rows)
-        self.document["sections"][title] = {"rows": [row.as_json() for row in rows], **more}
+        rows = [row.as_json() for row in rows]
+        self.document["sections"][name] = {"title": title, "rows": rows, **more}
 
     def write(self, path):
         path.write_text(json.dumps(self.document, indent=1) + "\n")

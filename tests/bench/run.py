@@ -17,20 +17,59 @@ sys.path[:0] = [str(BENCH), str(ROOT / "tests" / "lib")]
 sys.dont_write_bytecode = True
 
 import acquire  # noqa: E402  (found by the path above)
+import crowd  # noqa: E402
 import machine  # noqa: E402
+import memory  # noqa: E402
+import packets  # noqa: E402
+import plots  # noqa: E402
+import vmstart  # noqa: E402
 from report import Report  # noqa: E402
 from world import Broker, World  # noqa: E402
 
 
 def bench_requests(report, args):
     with World() as world:
-        broker = Broker(world, args.build)
+        broker = Broker(world, args.build, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
 
 
+def bench_crowd(report, args):
+    with World() as world:
+        broker = Broker(world, args.build, "--pool", crowd.POOL, *acquire.UNLIMITED)
+        asking = acquire.Requests(world, args.build, broker.socket)
+        crowd.section(report, asking, args.qemu_object)
+
+
+def bench_memory(report, args):
+    with World() as world:
+        broker = Broker(world, args.build, *acquire.UNLIMITED)
+        asking = acquire.Requests(world, args.build, broker.socket)
+        memory.section(report, asking, broker)
+
+
+def objects(args):
+    """Every steering object that there is, ours first."""
+    ours = {path.name.removesuffix(".bpf.o"): path for path in args.build.glob("bpf/*.bpf.o")}
+    return {**dict(sorted(ours.items())), "QEMU": args.qemu_object}
+
+
+def bench_packets(report, args):
+    with World() as world:
+        packets.section(report, world, args.build, objects(args))
+
+
+def bench_vmstart(report, args):
+    with World() as world:
+        vmstart.section(report, world, args.build, args.qemu, Broker(world, args.build))
+
+
 SECTIONS = {
     "requests": bench_requests,
+    "crowd": bench_crowd,
+    "memory": bench_memory,
+    "packets": bench_packets,
+    "vmstart": bench_vmstart,
 }
 
 
@@ -38,12 +77,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument(
-        "--qemu-object", type=Path, default=ROOT / "build/qemu/10.0/rss.bpf.o",
-        help="the steering object of a QEMU, to compare with",
+        "--qemu", type=Path, default=ROOT / "build/qemu/10.0/qemu-system-x86_64",
+        help="to compare with; its steering object lies beside it",
     )  # fmt: skip
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     args = parser.parse_args()
-    args.build = args.build.absolute()
+    args.build, args.qemu = args.build.absolute(), args.qemu.absolute()
+    args.qemu_object = args.qemu.parent / "rss.bpf.o"
     unknown = set(args.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no such section: {', '.join(unknown)}")
@@ -53,7 +93,9 @@ def main():
         if not args.sections or name in args.sections:
             bench(report, args)
     report.write(args.build / "bench.json")
-    print(f"\n{args.build / 'bench.json'} has it all; {report.missed} goals missed")
+    plots.draw(report.document, args.build / "bench")
+    print(f"\n{args.build}/bench.json has it all, {args.build}/bench/ the plots;"
+          f" {report.missed} goals missed")  # fmt: skip
 
 
 if __name__ == "__main__":

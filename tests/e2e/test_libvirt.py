@@ -17,7 +17,7 @@ import flows
 import guest as guests
 import libvirt as virt
 import steered
-from world import NOBODY, Broker, World, wait_for
+from world import NOBODY, ROOT, Broker, World, wait_for
 
 WARNING = "Unable to load eBPF program"
 MACS = [guests.MAC, "52:54:00:12:34:57", "52:54:00:12:34:58"]
@@ -39,14 +39,18 @@ def broker(world, build):
     return broker
 
 
+def install(world, build, name, qemus):
+    """Installs rss-broker for QEMUs that are not the host's; returns the prefix."""
+    prefix = world.directory(name, owner=0)
+    san = ["SAN=1"] if build.name == "san" else []
+    subprocess.run(["make", "-s", "install", *san, f"PREFIX={prefix}", f"QEMU_BINDIR={qemus}"],
+                   check=True)  # fmt: skip
+    return prefix
+
+
 @pytest.fixture(scope="module")
 def prefix(world, build, qemu):
-    """Where rss-broker is installed, for QEMUs that are not the host's."""
-    prefix = world.directory("prefix", owner=0)
-    san = ["SAN=1"] if build.name == "san" else []
-    subprocess.run(["make", "-s", "install", *san, f"PREFIX={prefix}",
-                    f"QEMU_BINDIR={world.inside(qemu).parent}"], check=True)  # fmt: skip
-    return prefix
+    return install(world, build, "prefix", world.inside(qemu).parent)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,23 @@ def test_it_is_probed_like_qemu_itself(libvirt, emulator, world, qemu):
     through = capabilities(libvirt, emulator)
     assert "<path>EMULATOR</path>" in through
     assert through == capabilities(libvirt, world.inside(qemu))
+
+
+def test_an_upgrade_of_qemu_needs_a_touch(libvirt, world, build):
+    """libvirt looks at the emulator's ctime, which an upgrade of QEMU leaves as it is."""
+    qemus = world.dir / "qemus"
+    installed = install(world, build, "upgraded", qemus) / "libexec/rss-broker/qemu-system-x86_64"
+
+    def machine():
+        return re.search(r"<machine>pc-i440fx-(.*)</machine>", capabilities(libvirt, installed))[1]
+
+    qemus.symlink_to(world.inside(ROOT / "build/qemu/10.0"))
+    old = machine()
+    qemus.unlink()
+    qemus.symlink_to(world.inside(ROOT / "build/qemu/sid"))
+    assert machine() == old
+    installed.touch()
+    assert machine() != old
 
 
 def test_plain_qemu_cannot_load_its_program(libvirt, world, qemu, taps):

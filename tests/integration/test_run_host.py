@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import json
 import os
-import random
 import stat
 import struct
 
@@ -16,7 +15,6 @@ import pytest
 
 import flows
 from tap_reader import IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, TapReader
-from world import Broker, World
 
 QUEUES = 4
 FLOWS = 400
@@ -33,17 +31,6 @@ for fd in os.listdir("/proc/self/fd"):
         pass
 print(json.dumps({"argv": sys.argv[1:], "fds": fds, "env": os.environ.get("RSSB_FDS")}))
 """
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +51,6 @@ def rssb_run(world, broker, build, program):
         return world.run([*command, program, *arguments], unprivileged=True, check=False, **kwargs)
 
     return run
-
-
-@pytest.fixture
-def reader(world):
-    """A tap of nobody's whose four queues are read."""
-    world.tap("tap0")
-    with TapReader(world, "tap0", QUEUES) as reader:
-        yield reader
-    world.run(["ip", "link", "del", "tap0"])
-
-
-@pytest.fixture
-def rng():
-    """Another run every time; RSSB_SEED repeats one."""
-    seed = int(os.environ.get("RSSB_SEED") or random.SystemRandom().getrandbits(32))
-    print(f"RSSB_SEED={seed}")
-    return random.Random(seed)
 
 
 def report(done):

@@ -10,6 +10,8 @@ import os
 import re
 from pathlib import Path
 
+import proc
+
 SYS_BPF = 321  # x86_64
 BPF_ENABLE_STATS = 32
 BPF_STATS_RUN_TIME = 0
@@ -37,5 +39,4 @@ def program(pid, fd):
 
 def programs(pid):
     """All program fds of a process."""
-    fds = [int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()]
-    return [fd for fd in fds if os.readlink(f"/proc/{pid}/fd/{fd}") == "anon_inode:bpf-prog"]
+    return [fd for fd, link in proc.fds(pid).items() if link == "anon_inode:bpf-prog"]

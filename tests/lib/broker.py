@@ -131,9 +131,13 @@ class Broker:
             return probe.connect_ex(str(self.socket)) == 0
 
     def is_at_rest(self, pool=8):
-        """Whether the pool is full and the loader idle."""
+        """Whether the pool is full, of each further object with one set, and the loader idle."""
         ready = self.front.kinds().get("anon_inode:bpf-prog")
-        return ready == pool and "anon_inode:bpf-prog" not in self.loader.kinds()
+        want = pool + self.n_objects() - 1
+        return ready == want and "anon_inode:bpf-prog" not in self.loader.kinds()
+
+    def n_objects(self):
+        return int(re.search(r"ready: (\d+) objects", self.log())[1])
 
     def __enter__(self):
         return self.start().wait_ready()

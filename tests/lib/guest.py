@@ -36,7 +36,8 @@ def net_arguments(ifname, queues=QUEUES, rss=True, netdev="n0"):
 class Guest:
     """Boots QEMU in a world; prefix is what QEMU is run by, for instance rssb run."""
 
-    def __init__(self, world, qemu, arguments, prefix=(), unprivileged=True, name="guest"):
+    def __init__(self, world, qemu, arguments, prefix=(), unprivileged=True, name="guest",
+                 pass_fds=()):
         self.dir = world.directory(name)
         self.stderr_path = self.dir / "qemu.stderr"
         agent, guest = self.dir / "agent", world.inside(ROOT / "build" / "guest")
@@ -48,7 +49,8 @@ class Guest:
         ]  # fmt: skip
         with open(self.stderr_path, "w") as stderr:
             self.process = world.start([*prefix, world.inside(qemu), *machine, *arguments],
-                                       unprivileged=unprivileged, stderr=stderr)  # fmt: skip
+                                       unprivileged=unprivileged, stderr=stderr,
+                                       pass_fds=pass_fds)  # fmt: skip
         self._meet(agent)
 
     def _meet(self, agent):

@@ -4,8 +4,21 @@ import contextlib
 import os
 
 
-def links(pid):
-    """What its fds are, as the kernel names them; it may close one while this looks."""
+def fds(pid):
+    """{fd: what it is, as the kernel names it}; the process may close one while this looks."""
+    found = {}
     for entry in list(os.scandir(f"/proc/{pid}/fd")):
         with contextlib.suppress(FileNotFoundError):
-            yield os.readlink(entry)
+            found[int(entry.name)] = os.readlink(entry)
+    return found
+
+
+def links(pid):
+    return fds(pid).values()
+
+
+def last_descendant(pid):
+    """The one at the end of a chain of only children."""
+    while children := open(f"/proc/{pid}/task/{pid}/children").read().split():
+        (pid,) = map(int, children)
+    return pid

@@ -13,12 +13,14 @@ zlib1g-dev libcap-ng-dev libseccomp-dev libmd-dev libjson-c-dev'
 # make check, make demo.
 check='libclang-rt-dev libcmocka-dev python3 python3-pytest iproute2 ethtool strace util-linux
 cpio'
+# make bench.
+bench='gnuplot-nox'
 # make lint.
 lint='shellcheck cppcheck clang-tidy clang-format git'
 
 missing() {
 	# shellcheck disable=SC2086 # lists of words
-	set -- $build $check $lint
+	set -- $build $check $bench $lint
 	installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' "$@" 2>/dev/null || true)"
 	for package; do
 		case $installed in

@@ -132,7 +132,7 @@ static const struct reply_row {
 				     "table[2] is 4, allowed is 0 to 3 (queues is 4)") },
 	{ "refusal-denied", REFUSED(RSSB_OP_INFO, 1, RSSB_DENIED,
 				    "uid 1000 is not allowed here: join the group rss-broker, or "
-				    "ask for --allow-user or --allow-group") },
+				    "start the broker with --allow-user or --allow-group") },
 	{ "refusal-no-object",
 	  REFUSED(RSSB_OP_EXPORT, 9, RSSB_NO_OBJECT,
 		  "no object of that id or ABI here; `rssb info` lists them") },
@@ -146,11 +146,14 @@ static const struct reply_row {
 		      .retry_ms = 1000,
 		      .reason = "no set is ready; come back in 1000 ms" } } },
 	{ "refusal-limit",
-	  REFUSED(RSSB_OP_ACQUIRE, 4, RSSB_LIMIT, "all 2048 grants of this broker are in use") },
+	  REFUSED(RSSB_OP_ACQUIRE, 4, RSSB_LIMIT,
+		  "live grants of your account: 64 of 64 in use; release one, or come back") },
 	{ "refusal-internal",
 	  REFUSED(RSSB_OP_EXPORT, 8, RSSB_INTERNAL, "cannot make a memfd: Too many open files") },
 	{ "refusal-wrong-kind",
-	  REFUSED(RSSB_OP_UPDATE, 15, RSSB_WRONG_KIND, "this grant is not managed") },
+	  REFUSED(RSSB_OP_UPDATE, 15, RSSB_WRONG_KIND,
+		  "grant 320255973501901 is not managed: its steering is not the broker's") },
+	{ "refusal-timeout", REFUSED(0, 0, RSSB_TIMEOUT, "no request came in time") },
 };
 
 /* Requests that are refused, and the reply in which the broker says why. */

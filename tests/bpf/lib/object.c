@@ -199,7 +199,7 @@ void object_unload(struct object *o)
 	*o = (struct object)OBJECT_INIT;
 }
 
-void object_steer(struct object *o, const struct steering *s)
+void object_steer(const struct object *o, const struct steering *s)
 {
 	uint32_t word0;
 

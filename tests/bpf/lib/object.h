@@ -39,7 +39,7 @@ int object_load_again(struct object *o, const char *path);
 void object_unload(struct object *o);
 
 /* Fills the maps. */
-void object_steer(struct object *o, const struct steering *s);
+void object_steer(const struct object *o, const struct steering *s);
 
 /* The queue that the program returns for a packet; -errno if it cannot be run. */
 int object_queue(const struct object *o, const void *packet, size_t len);

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""From exec to a virtio-net device with its steering: a VM's start, in four ways."""
+import json
+import time
+
+from series import Row, Series, rounds
+
+ROUNDS = 9
+QUEUES = 4
+IFNAME = "vm0"
+
+# Answered when every device of the command line is there.
+QMP = b'{"execute": "qmp_capabilities"}\n{"execute": "query-status"}\n{"execute": "quit"}\n'
+
+MACHINE = [
+    "-machine", "pc,accel=tcg", "-m", "64", "-nodefaults", "-display", "none", "-S",
+    "-qmp", "stdio",
+    "-netdev", f"tap,id=n0,ifname={IFNAME},script=no,downscript=no,queues={QUEUES},vhost=off",
+]  # fmt: skip
+DEVICE = {
+    "driver": "virtio-net-pci", "netdev": "n0", "mq": True, "vectors": 2 * QUEUES + 2, "rss": True,
+    "romfile": "",
+}  # fmt: skip
+
+
+def as_words(device):
+    """The k=v form of a device, which rssb run has to ask QEMU about."""
+    words = {True: "on", False: "off"}
+    rest = [f"{k}={words.get(v, v) if isinstance(v, bool) else v}" for k, v in device.items()]
+    return ",".join([device["driver"], *rest[1:]])
+
+
+class Starts:
+    def __init__(self, world, build, qemu, broker):
+        self.world = world
+        self.qemu = world.inside(qemu)
+        self.rssb = [world.inside(build) / "rssb", "--socket", broker.socket, "run"]
+        world.tap(IFNAME)
+
+    def start(self, prefix, device, unprivileged=True):
+        """Seconds from before exec until QEMU says that it has made its machine."""
+        command = [*prefix, self.qemu, *MACHINE, "-device", device]
+        errors = self.world.dir / "qemu.stderr"
+        with open(errors, "w") as stderr:
+            begin = time.monotonic()
+            process = self.world.start(command, unprivileged, stdin=-1, stdout=-1, stderr=stderr)
+            process.stdin.write(QMP)
+            process.stdin.flush()
+            answers = [process.stdout.readline() for _ in range(3)]
+            took = time.monotonic() - begin
+            process.communicate()
+        if b"return" not in answers[2] or errors.stat().st_size:
+            raise RuntimeError(f"{command}: {answers[2]} {errors.read_text()}")
+        return took
+
+
+def section(report, world, build, qemu, broker):
+    starts = Starts(world, build, qemu, broker)
+    as_json, words = json.dumps(DEVICE), as_words(DEVICE)
+    without = json.dumps({**DEVICE, "rss": False})
+    found = rounds(
+        ROUNDS,
+        {
+            "rss off": lambda: starts.start([], without),
+            "privileged": lambda: starts.start([], as_json, unprivileged=False),
+            "--no-probe": lambda: starts.start([*starts.rssb, "--no-probe", "--"], as_json),
+            "probe": lambda: starts.start([*starts.rssb, "--"], words),
+        },
+        report.progress,
+    )
+    times = {name: [1000 * value for value in values] for name, values in found.items()}
+    own = Series("QEMU with privilege", "ms", times["privileged"])
+    more = [mine - its for mine, its in zip(times["probe"], times["privileged"], strict=True)]
+    report.section(
+        "vmstart",
+        "A VM's start, from exec to its device realised",
+        [
+            Row(Series("rss off", "ms", times["rss off"])),
+            Row(own),
+            Row(Series("rssb run --no-probe", "ms", times["--no-probe"]), own, at_most=1),
+            Row(Series("rssb run", "ms", times["probe"]), own),
+            Row(Series("rssb run takes longer by", "ms", more), at_most=60),
+        ],
+    )

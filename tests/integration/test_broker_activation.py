@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""What a service manager passes: LISTEN_FDS, LISTEN_PID, NOTIFY_SOCKET."""
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+import vectors
+import wire
+from broker import CLIENT, Broker
+
+INFO = vectors.read("request-info")
+
+# Puts the given fds at 3, 4, ... and the pid of what it becomes into LISTEN_PID.
+MANAGER = 'at=3; for fd in $FDS; do eval "exec $at<&$fd"; at=$((at+1)); done; ' \
+    'export LISTEN_FDS LISTEN_PID=${PID:-$$}; exec "$@"'  # fmt: skip
+
+
+class Activated(Broker):
+    """Started as a service manager would, with these sockets."""
+
+    def __init__(self, build, *socks, env=None, **keywords):
+        fds = [sock.fileno() for sock in socks]
+        env = {"FDS": " ".join(map(str, fds)), "LISTEN_FDS": str(len(fds)), **(env or {})}
+        super().__init__(build, prefix=["bash", "-c", MANAGER, "bash"], pass_fds=fds,
+                         env={**os.environ, **env}, **keywords)  # fmt: skip
+
+
+@pytest.fixture
+def directory():
+    with tempfile.TemporaryDirectory(prefix="rssb-unit.") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+@pytest.fixture
+def listener(directory):
+    """As a socket unit makes it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.bind(str(directory / "sock"))
+        os.chmod(directory / "sock", 0o666)
+        sock.listen()
+        yield sock
+
+
+def ask(path):
+    with wire.as_user(CLIENT):
+        return wire.ask(path, INFO).status
+
+
+def test_socket_is_taken(build, directory, listener):
+    """Served from there, and nowhere else."""
+    with Activated(build, listener) as broker:
+        assert broker.front.kinds()["socket"] == 2  # this one and the loader
+        assert ask(directory / "sock") == wire.OK
+        assert not broker.socket.exists()
+
+
+def test_who_connects_before_the_broker_runs_is_served(build, directory, listener):
+    """And across a restart nobody is refused: connections wait in the socket."""
+    early = wire.Connection(directory / "sock")
+    early.send(INFO)
+    with Activated(build, listener) as broker:
+        assert early.receive().status == wire.OK
+        assert broker.stop() == 0
+        between = wire.Connection(directory / "sock")
+        between.send(INFO)
+        broker.log_path.write_text("")
+        broker.start().wait_ready()
+        assert between.receive().status == wire.OK
+    early.close()
+    between.close()
+
+
+def test_fds_are_refused_on_a_passed_socket_too(build, directory, listener):
+    with Activated(build, listener), wire.Connection(directory / "sock") as client:
+        try:
+            client.send(INFO, [0])
+        except PermissionError:
+            return
+        assert client.receive().status == wire.MALFORMED
+
+
+def test_none(build):
+    """LISTEN_FDS=0: it makes its own."""
+    with Activated(build) as broker:
+        assert ask(broker.socket) == wire.OK
+
+
+def test_two(build, listener):
+    broker = Activated(build, listener, listener)
+    status, log = broker.fails()
+    broker.clean()
+    assert (status, "LISTEN_FDS is 2, exactly one socket can be served" in log) == (1, True)
+
+
+@pytest.mark.parametrize("pid", ["1", "0", "-1", "", "junk"])
+def test_of_another_process(build, listener, pid):
+    """Left in the environment by somebody above: not for us, and closed."""
+    with Activated(build, listener, env={"PID": pid or " "}) as broker:
+        assert broker.front.kinds()["socket"] == 2  # its own and the loader
+        assert ask(broker.socket) == wire.OK
+
+
+@pytest.mark.parametrize("n", ["junk", "-1", "-2147483648", ""])
+def test_count_that_is_none(build, n):
+    with Activated(build, env={"LISTEN_FDS": n}) as broker:
+        assert ask(broker.socket) == wire.OK
+
+
+def test_count_beyond_reason(build, listener):
+    broker = Activated(build, listener, env={"LISTEN_FDS": "2147483647"})
+    status, log = broker.fails()
+    broker.clean()
+    assert (status, "LISTEN_FDS is 2147483647, exactly one" in log) == (1, True)
+
+
+def bound(kind, path):
+    sock = socket.socket(socket.AF_UNIX, kind)
+    sock.bind(str(path))
+    return sock
+
+
+def listening(kind, path):
+    sock = bound(kind, path)
+    sock.listen()
+    return sock
+
+
+WRONG = {
+    "stream": lambda path: listening(socket.SOCK_STREAM, path),
+    "datagram": lambda path: bound(socket.SOCK_DGRAM, path),
+    "not listening": lambda path: bound(socket.SOCK_SEQPACKET, path),
+    "connected": lambda _: socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)[0],
+    "TCP": lambda _: socket.create_server(("127.0.0.1", 0)),
+    "file": lambda path: open(path, "w"),
+    "device": lambda _: open("/dev/null"),
+}
+
+
+@pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
+def test_wrong_kind(build, directory, make):
+    with make(directory / "s") as sock:
+        broker = Activated(build, sock)
+        status, log = broker.fails()
+        broker.clean()
+    assert status == 1
+    assert "fd 3 of LISTEN_FDS is not a listening UNIX SOCK_SEQPACKET socket" in log
+
+
+# --- NOTIFY_SOCKET -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
+def test_notify(build, directory, abstract):
+    name = f"rssb-test-{os.getpid()}" if abstract else str(directory / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name if abstract else name)
+        if not abstract:
+            os.chmod(name, 0o700)  # root's alone
+        manager.settimeout(10)
+        broker = Broker(build, env={**os.environ, "NOTIFY_SOCKET": "@" * abstract + name})
+        with broker:
+            assert manager.recv(100) == b"READY=1"
+            assert ask(broker.socket) == wire.OK
+            assert broker.stop() == 0
+            assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_not_ready_when_it_fails(build, directory):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(directory / "notify"))
+        env = {**os.environ, "NOTIFY_SOCKET": str(directory / "notify")}
+        broker = Broker(build, env=env, prefix=["setpriv", "--bounding-set=-bpf"])
+        assert broker.fails()[0] == 1
+        broker.clean()
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
+
+
+@pytest.mark.parametrize("path", ["/nowhere/notify", "relative", "/" + "x" * 200, ""])
+def test_notify_socket_that_is_none(build, path):
+    """A warning at most; the service goes on."""
+    with Broker(build, env={**os.environ, "NOTIFY_SOCKET": path}) as broker:
+        assert ask(broker.socket) == wire.OK
+        assert stat.S_ISSOCK(os.stat(broker.socket).st_mode)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""What the broker's two processes may do, as the kernel tells it."""
+import os
+
+import pytest
+import vectors
+import wire
+from broker import UID, Broker
+from seccomp import Filter, number_of
+
+CAP_BPF, CAP_PERFMON = 1 << 39, 1 << 38
+NO_CAPS = f"{0:016x}"
+
+FRONT_SYSCALLS_MAX, LOADER_SYSCALLS_MAX = 24, 15
+BPF_MAP_CREATE, BPF_PROG_LOAD = 0, 5
+NEVER = (
+    "execve execveat open openat openat2 creat socket connect bind listen fork vfork clone clone3 "
+    "ptrace process_vm_readv kill tkill setuid setgid setresuid capset mount unshare setns "
+    "mprotect prctl seccomp io_uring_setup perf_event_open userfaultfd init_module chmod unlink "
+    "sendto recvfrom"
+).split()
+
+
+@pytest.fixture(scope="module")
+def broker(build):
+    with Broker(build) as broker:
+        # What it does for clients must not change any of it.
+        for name in ("request-acquire-no-config", "request-export-abi", "bad-magic"):
+            wire.ask(broker.socket, vectors.read(name)).close()
+        yield broker
+
+
+@pytest.fixture
+def processes(broker):
+    return [broker.front, broker.loader]
+
+
+def is_dumpable(process):
+    """The files of a process that is not belong to root."""
+    return os.stat(f"/proc/{process.pid}/fd").st_uid == UID
+
+
+def caps(process):
+    return {name: value for name, value in process.status().items() if name.startswith("Cap")}
+
+
+def test_capabilities(broker):
+    none = dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), NO_CAPS)
+    both = f"{CAP_BPF | CAP_PERFMON:016x}"
+    assert caps(broker.front) == none
+    assert caps(broker.loader) == {**none, "CapPrm": both, "CapEff": both}
+
+
+def test_capabilities_without_perfmon(build):
+    with Broker(build, "--no-perfmon") as broker:
+        alone = f"{CAP_BPF:016x}"
+        status = broker.loader.status()
+        assert (status["CapPrm"], status["CapEff"]) == (alone, alone)
+        with wire.ask(broker.socket, vectors.read("request-acquire-handoff")) as reply:
+            assert reply.status == wire.OK
+
+
+def test_identity(processes):
+    for process in processes:
+        status = process.status()
+        assert status["Uid"].split() == status["Gid"].split() == [str(UID)] * 4
+        assert status["Groups"].split() == []
+
+
+def test_confinement(processes):
+    for process in processes:
+        status = process.status()
+        assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == "2"
+        assert status["Threads"] == "1"
+        assert not is_dumpable(process)
+        with open(f"/proc/{process.pid}/limits") as limits:
+            core = next(line for line in limits if line.startswith("Max core file size"))
+        assert core.split()[4:6] == ["0", "0"]
+
+
+def test_these_are_all_processes(broker):
+    assert len(broker.front.children()) == 1
+    assert broker.loader.children() == []
+    assert broker.loader.status()["Name"] == "rss-loader"
+    assert broker.front.status()["Name"] == "rss-broker"
+
+
+def test_fds_of_the_loader(broker):
+    """Its line to the front, and the types of the maps."""
+    kinds = broker.loader.kinds()
+    assert kinds.pop("/dev/null") == 1 and kinds.pop(str(broker.log_path)) == 2  # stdio
+    assert kinds == {"socket": 1, "anon_inode:btf": kinds["anon_inode:btf"]}
+
+
+def test_fds_of_the_front(broker):
+    """Nothing of a file system but the lock; of bpf what is in the pool."""
+    kinds = broker.front.kinds()
+    assert kinds.pop("/dev/null") == 1 and kinds.pop(str(broker.log_path)) == 2  # stdio
+    programs = kinds.pop("anon_inode:bpf-prog")
+    assert kinds.pop("anon_inode:bpf-map") >= 3 * programs
+    assert kinds.pop("pipe") == 2 * programs  # the leases to come
+    assert kinds == {
+        "socket": 2,  # listener, loader
+        "anon_inode:eventpoll": 1,
+        "anon_inode:signalfd": 1,
+        f"{broker.socket}.lock": 1,
+    }
+
+
+def test_no_memory_is_writable_and_executable(processes):
+    for process in processes:
+        with open(f"/proc/{process.pid}/maps") as maps:
+            assert not [line for line in maps if "wx" in line.split()[1]]
+
+
+# --- seccomp ---------------------------------------------------------------------
+
+
+def is_sanitized(build):
+    return "san" in build.parts
+
+
+def test_syscalls_of_the_front(broker, build):
+    allowed = Filter(broker.front.pid)
+    names = allowed.allowed()
+    assert "recvmsg" in names and "accept4" in names  # the filter was understood
+    assert "bpf" not in names
+    prot_exec, prot_write = 4, 2
+    assert not allowed.allows(number_of("mmap"), 0, 4096, prot_exec)
+    assert not allowed.allows(number_of("mmap"), 0, 4096, prot_exec | prot_write)
+    if not is_sanitized(build):
+        assert len(names) <= FRONT_SYSCALLS_MAX, sorted(names)
+        assert not names & set(NEVER)
+
+
+def test_syscalls_of_the_loader(broker, build):
+    allowed = Filter(broker.loader.pid)
+    names = allowed.allowed()
+    bpf = number_of("bpf")
+    commands = {command for command in range(64) if allowed.allows(bpf, command)}
+    assert commands == {BPF_MAP_CREATE, BPF_PROG_LOAD}
+    if not is_sanitized(build):
+        assert len(names) <= LOADER_SYSCALLS_MAX, sorted(names)
+        assert not names & (set(NEVER) | {"accept4", "epoll_wait"})
+
+
+def test_what_is_not_allowed_kills(processes):
+    """Also with the numbers of 32-bit programs."""
+    audit_arch_i386, x32 = 0x40000003, 0x40000000
+    kill_process, kill_thread = 0x80000000, 0
+    for process in processes:
+        asked = Filter(process.pid)
+        assert asked.verdict(number_of("execve")) == kill_process
+        assert asked.verdict(number_of("bpf"), [99]) == kill_process
+        for number in range(600):
+            assert asked.verdict(number, arch=audit_arch_i386) in (kill_process, kill_thread)
+            assert asked.verdict(number | x32) in (kill_process, kill_thread)
