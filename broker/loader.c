@@ -19,7 +19,7 @@
 #include "packet.h"
 #include "template.h"
 
-#define OBJECT_NONE UINT32_MAX /* in the first answer: every object was loaded once */
+#define OBJECT_NONE UINT32_MAX /* in the first answer, whose err says what can be loaded */
 
 struct loader_request {
 	uint32_t object;
@@ -32,19 +32,27 @@ struct loader_reply {
 
 /* --- in the loader ----------------------------------------------------- */
 
+/* By number; loaded has a bit for each that is there. */
 struct templates {
-	size_t n;
+	uint32_t loaded;
 	struct template list[OBJECTS_MAX];
 };
 
+_Static_assert(OBJECTS_MAX <= 32, "a bit each");
+
+/* One that the kernel refuses is left out, but the first: nothing can be served then. */
 static int templates_load(struct templates *ret, const struct objects *objects)
 {
 	for (size_t i = 0; i < objects->n; i++) {
 		int err = template_load(&ret->list[i], &objects->list[i], objects->n_cpus);
 
-		if (err)
-			return log_error(err, "cannot load object %s", objects->list[i].name);
-		ret->n++;
+		if (!err)
+			ret->loaded |= 1u << i;
+		else
+			log_error(err, "object %s cannot be loaded and is left out",
+				  objects->list[i].name);
+		if (err && i == 0)
+			return err;
 	}
 	return 0;
 }
@@ -56,7 +64,9 @@ static int answer(int sock, const struct templates *templates, uint32_t object)
 	int fds[SET_FDS_MAX], err;
 	size_t n;
 
-	reply.err = object < templates->n ? template_make(&templates->list[object], &set) : -ENOENT;
+	reply.err = object < OBJECTS_MAX && (templates->loaded & 1u << object)
+			    ? template_make(&templates->list[object], &set)
+			    : -ENOENT;
 	n = set_fds_to_array(&set, fds);
 	err = packet_send(sock, &reply, sizeof(reply), fds, n);
 	set_fds_done(&set);
@@ -66,7 +76,8 @@ static int answer(int sock, const struct templates *templates, uint32_t object)
 /* Returns when the front is gone. */
 static int serve(int sock, const struct templates *templates)
 {
-	const struct loader_reply ready = { .object = OBJECT_NONE };
+	const struct loader_reply ready = { .object = OBJECT_NONE,
+					    .err = (int32_t)templates->loaded };
 	struct loader_request request;
 	int err = packet_send(sock, &ready, sizeof(ready), NULL, 0);
 
@@ -133,7 +144,7 @@ int loader_start(struct loader *ret, const struct objects *objects, const struct
 	return 0;
 }
 
-int loader_wait_ready(struct loader *l)
+int loader_wait_ready(struct loader *l, uint32_t *ret_numbers)
 {
 	struct loader_reply ready;
 	struct packet p;
@@ -145,6 +156,7 @@ int loader_wait_ready(struct loader *l)
 	memcpy(&ready, p.data, sizeof(ready));
 	if (p.len != sizeof(ready) || ready.object != OBJECT_NONE)
 		return -EBADMSG;
+	*ret_numbers = (uint32_t)ready.err;
 	return fcntl(l->sock, F_SETFL, O_NONBLOCK) ? -errno : 0;
 }
 
@@ -165,7 +177,7 @@ int loader_receive(const struct loader *l, struct loader_answer *ret)
 		err = -EBADMSG;
 	if (!err) {
 		memcpy(&reply, p.data, sizeof(reply));
-		ret->object = reply.object;
+		ret->number = reply.object;
 		ret->err = reply.err;
 		ret->n_fds = p.n_fds;
 		set_fds_from_array(&ret->fds, p.fds, p.n_fds);

@@ -20,7 +20,7 @@ struct loader {
 
 /* What one answer was. */
 struct loader_answer {
-	unsigned object;
+	unsigned number;    /* of the object */
 	int err;	    /* -errno of the kernel, 0: fds is a set */
 	size_t n_fds;	    /* how many came */
 	struct set_fds fds; /* the receiver's, also on an error */
@@ -30,10 +30,13 @@ struct loader_answer {
 int loader_start(struct loader *ret, const struct objects *objects, const struct identity *id,
 		 enum sandbox_caps caps);
 
-/* Waits until every object was loaded once.  -ECHILD: the loader ended; it logged why. */
-int loader_wait_ready(struct loader *l);
+/*
+ * Waits until the loader has tried every object; *ret_numbers has a bit for each
+ * that can be loaded.  -ECHILD: the loader ended; it logged why.
+ */
+int loader_wait_ready(struct loader *l, uint32_t *ret_numbers);
 
-/* Asks for one set of an object.  -EAGAIN: later. */
+/* Asks for one set of the object of that number.  -EAGAIN: later. */
 int loader_ask(const struct loader *l, unsigned object);
 
 /* Takes one answer.  -EAGAIN: none yet; anything else: the loader is gone or out of its mind. */

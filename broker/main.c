@@ -72,6 +72,24 @@ static int listener_get(struct activation *a, struct options *o, int *ret_sock, 
 	return a->n_fds ? activation_take(a, ret_sock) : listen_make(&listen, ret_sock, ret_lock);
 }
 
+static int objects_get(struct objects *ret, const struct options *o)
+{
+	int err = objects_init(ret);
+
+	return err || !o->objects ? err : objects_read(ret, o->objects);
+}
+
+/* Those that the kernel did not load are left out. */
+static int objects_confirm(struct objects *objects, struct loader *loader)
+{
+	uint32_t numbers;
+	int err = loader_wait_ready(loader, &numbers);
+
+	if (!err)
+		objects_keep(objects, numbers);
+	return err;
+}
+
 /* Only where the kernel cannot refuse fds from clients. */
 static int closer_get(struct closer *ret, int listener, const struct identity *id)
 {
@@ -100,13 +118,13 @@ static int serve(struct options *o, struct activation *a)
 	struct objects objects;
 	int err;
 
-	if ((err = objects_init(&objects)) || (err = sandbox_has(caps)) ||
+	if ((err = objects_get(&objects, o)) || (err = sandbox_has(caps)) ||
 	    (err = identity_choose(o->user, &id)) ||
 	    (err = loader_start(&loader, &objects, &id, caps)) || /* before there is a socket */
 	    (err = listener_get(a, o, &listener, &lock)) ||	  /* last use of the file system */
 	    (err = closer_get(&front.closer, listener, &id)) ||
 	    (err = sandbox_drop(&id, SANDBOX_CAPS_NONE)) || /* no capability from here on */
-	    (err = loader_wait_ready(&loader)) ||	    /* every object loads */
+	    (err = objects_confirm(&objects, &loader)) ||   /* each was loaded once */
 	    (err = loop_init(&front, &listener, &loader, o, &objects)) ||
 	    (err = front_serve(&front, a)))
 		log_debug("ending: %s", strerrordesc_np(-err));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The objects that the broker can load: ELF bytes and what is known of them.
- * They come from this very binary; none ever comes from a client.
+ * They come from this very binary and from the administrator's directory; none
+ * ever comes from a client.
  */
 #pragma once
 
@@ -10,20 +11,22 @@
 #include <stdint.h>
 
 #include "rssb_proto.h"
+#include "shape.h"
 
 #define OBJECTS_MAX 16
 
 struct object {
-	const char *name;
+	unsigned number; /* what the loader calls it */
+	char name[RSSB_NAME_MAX];
 	const void *elf;
-	uint32_t size;	     /* bytes */
-	uint16_t abi;	     /* enum rssb_abi */
-	bool counts;	     /* has the counters of rss-stats as its fourth map */
-	const char *license; /* as its license section says */
+	uint32_t size;			 /* bytes */
+	uint16_t abi;			 /* enum rssb_abi */
+	bool counts;			 /* has the counters of rss-stats as its fourth map */
+	char license[SHAPE_LICENSE_MAX]; /* as its license section says */
 	uint8_t id[RSSB_OBJECT_ID_LEN];
 };
 
-/* Filled once at start; read-only from then on, in both processes. */
+/* Filled once at start, in the order of their numbers; read-only from then on. */
 struct objects {
 	unsigned n_cpus; /* possible CPUs: blocks of counters in a stats map */
 	size_t n;
@@ -32,6 +35,15 @@ struct objects {
 
 /* Takes the built-in objects and computes their ids.  -errno: the CPUs cannot be counted. */
 int objects_init(struct objects *ret);
+
+/*
+ * Adds each *.bpf.o of a directory (object_file.h) that has the right shape; one
+ * that has not is left out, with a log line.  -errno: the directory is refused.
+ */
+int objects_read(struct objects *o, const char *directory);
+
+/* Leaves only those whose number's bit is set: what the loader could load. */
+void objects_keep(struct objects *o, uint32_t numbers);
 
 /*
  * The index of the object that ref names, or -ENOENT.  counts: by ABI, the one

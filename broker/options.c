@@ -17,6 +17,12 @@ static int set_socket(struct options *o, const char *value)
 	return 0;
 }
 
+static int set_objects(struct options *o, const char *value)
+{
+	o->objects = value;
+	return 0;
+}
+
 static int set_user(struct options *o, const char *value)
 {
 	o->user = value;
@@ -73,6 +79,7 @@ static const struct row {
 	{ "user", "NAME|UID", set_user, "change to this user (" BROKER_USER ")" },
 	{ "allow-user", "NAME|UID", add_user, "let this user make requests; may be repeated" },
 	{ "allow-group", "NAME|GID", add_group, "let its members make requests; may be repeated" },
+	{ "objects", "DIR", set_objects, "more objects: each *.bpf.o in it" },
 	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (8)" },
 	{ "no-perfmon", NULL, set_no_perfmon, "load with CAP_BPF alone: packets cost more" },
 	{ "log-level", "LEVEL", set_log_level, "err, warning, notice, info, debug (info)" },

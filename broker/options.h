@@ -13,6 +13,7 @@
 struct options {
 	const char *socket;
 	const char *user;
+	const char *objects;  /* a directory of further objects; NULL: none */
 	struct policy policy; /* who was allowed by option */
 	unsigned pool;	      /* ready sets of the first object */
 	struct limits limits;

@@ -33,21 +33,32 @@ void pool_restock(struct pool *p, unsigned object, unsigned n_waiting)
 	if (want > POOL_MAX)
 		want = POOL_MAX;
 	/* A full socket is no loss: the next answer comes back here. */
-	while (shelf->n_ready + shelf->n_asked < want && !loader_ask(p->loader, object))
+	while (shelf->n_ready + shelf->n_asked < want &&
+	       !loader_ask(p->loader, p->objects->list[object].number))
 		shelf->n_asked++;
 	/* Clients that waited may have gone, and what was made for them is too much. */
 	while (shelf->n_ready > want)
 		set_done(&shelf->ready[--shelf->n_ready]);
 }
 
+/* The index of the object of that number; n if there is none. */
+static size_t object_of_number(const struct objects *o, unsigned number)
+{
+	size_t i = 0;
+
+	while (i < o->n && o->list[i].number != number)
+		i++;
+	return i;
+}
+
 /* Whether an answer is one that the loader owes, with the fds that it must have. */
-static bool answer_is_sane(const struct pool *p, const struct loader_answer *a)
+static bool answer_is_sane(const struct pool *p, const struct loader_answer *a, size_t object)
 {
 	size_t want;
 
-	if (a->object >= p->objects->n || !p->shelves[a->object].n_asked)
+	if (object == p->objects->n || !p->shelves[object].n_asked)
 		return false;
-	want = a->err ? 0 : p->objects->list[a->object].counts ? 5 : 4;
+	want = a->err ? 0 : p->objects->list[object].counts ? 5 : 4;
 	return a->n_fds == want;
 }
 
@@ -55,15 +66,17 @@ int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 {
 	struct loader_answer answer;
 	struct shelf *shelf;
+	size_t object;
 	int err = loader_receive(p->loader, &answer);
 
 	if (err)
 		return err;
-	if (!answer_is_sane(p, &answer)) {
+	object = object_of_number(p->objects, answer.number);
+	if (!answer_is_sane(p, &answer, object)) {
 		set_fds_done(&answer.fds);
 		return -EBADMSG;
 	}
-	shelf = &p->shelves[answer.object];
+	shelf = &p->shelves[object];
 	shelf->n_asked--;
 	if (!answer.err)
 		answer.err =
@@ -71,7 +84,7 @@ int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 	if (!answer.err)
 		shelf->n_ready++;
 	set_fds_done(&answer.fds);
-	*ret_object = answer.object;
+	*ret_object = (unsigned)object;
 	*ret_err = answer.err;
 	return 0;
 }

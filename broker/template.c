@@ -28,12 +28,26 @@ libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
 	return 0;
 }
 
+/* Clients get the maps' fds by place, and a wrong place shows nowhere but in lost packets. */
+static bool map_is_in_place(const struct bpf_map *map, size_t place)
+{
+	static const char *const names[TEMPLATE_MAPS_MAX] = { RSS_MAP_CONFIG_NAME, RSS_MAP_KEY_NAME,
+							      RSS_MAP_TABLE_NAME,
+							      RSS_MAP_STATS_NAME };
+
+	if (place < TEMPLATE_MAPS_MAX && !strcmp(bpf_map__name(map), names[place]))
+		return true;
+	log_line(LOG_ERR, "map %zu is %s, expected %s", place, bpf_map__name(map),
+		 place < TEMPLATE_MAPS_MAX ? names[place] : "none");
+	return false;
+}
+
 static int template_read_map(struct template *t, const struct bpf_map *map)
 {
 	struct template_map *m = &t->maps[t->n_maps];
 
-	if (t->n_maps == TEMPLATE_MAPS_MAX)
-		return -E2BIG;
+	if (!map_is_in_place(map, t->n_maps))
+		return -EINVAL;
 	*m = (struct template_map){
 		.type = bpf_map__type(map),
 		.key_size = bpf_map__key_size(map),

@@ -67,7 +67,10 @@ int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len);
 /* As rssb_request_encode(); a failed reply is its base alone. */
 size_t rssb_reply_encode(union rssb_reply_any *r);
 
-/* 1-16 characters of A-Z a-z 0-9 . _ - */
+/* A-Z a-z 0-9 . _ - */
+bool rssb_label_char(char c);
+
+/* 1-16 of these. */
 bool rssb_label_valid(const char *label);
 
 /* Writes an id as 64 hex digits and a NUL. */

@@ -19,7 +19,7 @@ static bool all_zero(const void *p, size_t len)
 	return !seen;
 }
 
-static bool label_char(char c)
+bool rssb_label_char(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
 	       c == '.' || c == '_' || c == '-';
@@ -30,7 +30,7 @@ static size_t label_span(const char *label, size_t max)
 {
 	size_t n = 0;
 
-	while (n < max && label_char(label[n]))
+	while (n < max && rssb_label_char(label[n]))
 		n++;
 	return n;
 }
