@@ -37,7 +37,7 @@ WERROR ?= $(if $(CI),1)
 B := build$(if $(SAN),/san)
 
 BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
-CLI_PKGS := json-c libelf
+CLI_PKGS := json-c libelf libmd
 pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
