@@ -77,7 +77,7 @@ $(B)/flags: FORCE
 
 # --- the steering objects -------------------------------------------------
 
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -ffile-prefix-map=$(CURDIR)=.
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
