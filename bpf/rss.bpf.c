@@ -111,7 +111,8 @@ static __always_inline bool steering_read(struct steering *ret, const __u64 *con
 	ret->types = RSS_CONFIG_HASH_TYPES(word);
 	len = RSS_CONFIG_TABLE_LEN(word);
 	ret->mask = len - 1;
-	return RSS_CONFIG_REDIRECT(word) && len && len <= RSS_TABLE_MAX && !(len & ret->mask);
+	forget(ret->mask); /* or clang counts bits */
+	return RSS_CONFIG_REDIRECT(word) && ret->mask < RSS_TABLE_MAX && !(len & ret->mask);
 }
 
 /*
