@@ -37,7 +37,7 @@ WERROR ?= $(if $(CI),1)
 B := build$(if $(SAN),/san)
 
 BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
-CLI_PKGS := json-c libelf
+CLI_PKGS := json-c libelf libmd
 pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
@@ -77,7 +77,7 @@ $(B)/flags: FORCE
 
 # --- the steering objects -------------------------------------------------
 
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -ffile-prefix-map=$(CURDIR)=.
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile

@@ -32,9 +32,9 @@
 
 /* Why a packet is not hashed; a packet that is has an RSS_HASH_ type, above 0. */
 enum parse_miss {
-	PARSE_NO_TYPE = -1, /* no enabled type is the packet's */
-	PARSE_TRUNCATED = -2,
-	PARSE_NOT_IP = -3,
+	PARSE_NO_TYPE = -1 - RSS_FALLBACK_NO_TYPE,
+	PARSE_TRUNCATED = -1 - RSS_FALLBACK_TRUNCATED,
+	PARSE_NOT_IP = -1 - RSS_FALLBACK_NOT_IP,
 };
 
 /*
@@ -82,21 +82,44 @@ union parse_extension {
 #define PARSE_ROUTING_2_MASK bpf_htonl(0x00ffffff)
 
 /*
- * What a walk over the extension headers found; offsets, 0 for none.
+ * A walk over the extension headers: where it is and what it found, as offsets, 0
+ * for none.
  *
  * The verifier would follow each value that it knows on a way of its own.  What
  * is stored in the midst of a stack slot it forgets, and so verifies a step of
  * the walk once: hence the sizes, the order and `volatile`.
  */
 struct parse_walk {
-	__u16 unused;
+	__u16 slot1;
 	volatile __u16 routing; /* a type 2 routing header, to be obeyed */
 	volatile __u16 first;	/* destination options header with room for a home address */
 	volatile __u16 last;	/* likewise */
+	__u16 slot2;
+	volatile __u16 off; /* of what follows the headers so far */
+	volatile __u8 next; /* and its protocol */
 	volatile __u8 fragment;
-	volatile __u8 next;	/* what follows the headers so far */
 	volatile __u8 protocol; /* the upper layer's; none in a fragment */
 } __attribute__((aligned(8)));
+
+/* A walk over the options of a header. */
+struct parse_options {
+	__u16 slot;
+	volatile __u16 off;
+	volatile __u16 end;
+} __attribute__((aligned(8)));
+
+/* Keeps clang from using what it knows of a value and the verifier does not. */
+#define forget(value) asm volatile("" : "+r"(value))
+
+/* Makes clang lay a struct out as it is declared. */
+#define parse_pin(struct_ptr) asm volatile("" : : "r"(struct_ptr) : "memory")
+
+/* A zero that the verifier takes for any number: a protocol is of 16 bits. */
+static __always_inline __u32 parse_zero(struct __sk_buff *skb)
+{
+	forget(skb); /* another zero for each call */
+	return skb->protocol >> 16;
+}
 
 /* Reads at an offset from skb->data, in linear and paged data. */
 static __always_inline bool parse_read(struct __sk_buff *skb, __u32 off, void *to, __u32 len)
@@ -159,16 +182,17 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 ty
 	return type;
 }
 
-/* A protocol is of 16 bits, but the verifier does not know. */
-static __always_inline void walk_begin(struct parse_walk *w, struct __sk_buff *skb, __u8 next)
+static __always_inline void walk_begin(struct parse_walk *w, struct __sk_buff *skb, __u32 off,
+				       __u8 next)
 {
-	__u32 zero = skb->protocol >> 16;
+	__u32 zero = parse_zero(skb);
 
-	asm volatile("" : : "r"(w) : "memory"); /* keep the struct as it is laid out */
+	parse_pin(w);
 	w->routing = zero;
 	w->first = zero;
 	w->last = zero;
 	w->fragment = zero;
+	w->off = off;
 	w->next = next;
 }
 
@@ -178,9 +202,8 @@ static __always_inline bool is_extension(__u8 next)
 	       next == IPPROTO_DSTOPTS || next == IPPROTO_AH;
 }
 
-/* Notes what the extension header at `off` is; returns its length. */
-static __always_inline __u32 walk_header(struct parse_walk *w, __u32 off,
-					 const union parse_extension *ext)
+/* Notes what an extension header is; returns its length. */
+static __always_inline __u32 walk_header(struct parse_walk *w, const union parse_extension *ext)
 {
 	__u8 kind = w->next;
 
@@ -195,21 +218,17 @@ static __always_inline __u32 walk_header(struct parse_walk *w, __u32 off,
 		return 8;
 	}
 	if (kind == IPPROTO_ROUTING && (ext->word & PARSE_ROUTING_2_MASK) == PARSE_ROUTING_2)
-		w->routing = off;
+		w->routing = w->off;
 	if (kind == IPPROTO_DSTOPTS && ext->length >= 2) {
 		if (!w->first)
-			w->first = off;
-		w->last = off;
+			w->first = w->off;
+		w->last = w->off;
 	}
 	return (ext->length + 1) * 8;
 }
 
-/*
- * Walks the extension headers from *off on, which becomes the offset of what
- * follows them.  False if one is cut short.
- */
-static __always_inline bool parse_extensions(struct __sk_buff *skb, struct parse_walk *w,
-					     __u32 *off)
+/* Walks the extension headers; false if one is cut short. */
+static __always_inline bool parse_extensions(struct __sk_buff *skb, struct parse_walk *w)
 {
 	union parse_extension ext;
 
@@ -217,17 +236,17 @@ static __always_inline bool parse_extensions(struct __sk_buff *skb, struct parse
 	for (int i = 0; i < PARSE_EXTENSIONS_MAX; i++) {
 		if (!is_extension(w->next))
 			break;
-		if (!parse_read(skb, *off, &ext, sizeof(ext)))
+		if (!parse_read(skb, w->off, &ext, sizeof(ext)))
 			return false;
-		*off += walk_header(w, *off, &ext);
+		w->off += walk_header(w, &ext);
 	}
 	w->protocol = w->fragment ? IPPROTO_NONE : w->next;
 	/* One header follows on the other: where the last one is whole, all are. */
-	return parse_has(skb, *off);
+	return parse_has(skb, w->off);
 }
 
-/* Reads the option at *off, and its address if it is the Home Address; false: no more. */
-static __always_inline bool parse_option(struct __sk_buff *skb, __u32 *off, __u32 end,
+/* Reads an option, and its address if it is the Home Address; false: no more. */
+static __always_inline bool parse_option(struct __sk_buff *skb, struct parse_options *o,
 					 struct parse_input *in)
 {
 	struct {
@@ -235,31 +254,32 @@ static __always_inline bool parse_option(struct __sk_buff *skb, __u32 *off, __u3
 		__u8 length;
 	} option;
 
-	if (*off >= end || !parse_read(skb, *off, &option, sizeof(option)))
+	if (o->off >= o->end || !parse_read(skb, o->off, &option, sizeof(option)))
 		return false;
 	if (option.type == PARSE_HOME_ADDRESS) {
-		if (*off + sizeof(option) + 16 <= end)
-			parse_read(skb, *off + sizeof(option), &in->addresses[0], 16);
+		if (o->off + sizeof(option) + 16 <= o->end)
+			parse_read(skb, o->off + sizeof(option), &in->addresses[0], 16);
 		return false; /* the first one counts */
 	}
-	*off += option.type == PARSE_PAD1 ? 1 : 2 + option.length;
+	o->off += option.type == PARSE_PAD1 ? 1 : 2 + option.length;
 	return true;
 }
 
 /* Reads the Home Address option, if the destination options header at off has one. */
 static __always_inline void parse_home(struct __sk_buff *skb, __u32 off, struct parse_input *in)
 {
+	struct parse_options o;
 	bool more = off;
 	__u8 length;
-	__u32 end;
 
 	if (!off || !parse_read(skb, off + 1, &length, sizeof(length)))
 		return;
-	end = off + (length + 1) * 8;
-	off += 2;
+	parse_pin(&o);
+	o.off = off + 2;
+	o.end = off + (length + 1) * 8;
 #pragma unroll
 	for (int i = 0; i < PARSE_OPTIONS_MAX; i++)
-		more = more && parse_option(skb, &off, end, in);
+		more = more && parse_option(skb, &o, in);
 }
 
 /* Puts in place of the addresses what the extension headers say. */
@@ -282,13 +302,12 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
 
 	if (!parse_read(skb, off, &ip, sizeof(ip)))
 		return PARSE_TRUNCATED;
-	walk_begin(&w, skb, ip.next);
-	off += sizeof(ip);
-	if (!parse_extensions(skb, &w, &off))
+	walk_begin(&w, skb, off + sizeof(ip), ip.next);
+	if (!parse_extensions(skb, &w))
 		return PARSE_TRUNCATED;
 	__builtin_memcpy(in->addresses, ip.addresses, sizeof(ip.addresses));
 	parse_addresses(skb, &w, in);
-	if (!parse_ports(skb, off, w.protocol, &ports))
+	if (!parse_ports(skb, w.off, w.protocol, &ports))
 		return PARSE_TRUNCATED;
 
 	if (is_extension(ip.next))

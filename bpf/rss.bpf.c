@@ -46,6 +46,16 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 } tap_rss_map_indirection_table SEC(".maps") = {};
 
+#ifdef RSS_STATS
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct rss_stats));
+	__uint(max_entries, 1); /* the loader makes it one a possible CPU */
+	__uint(map_flags, BPF_F_MMAPABLE);
+} rss_stats SEC(".maps") = {};
+#endif
+
 char _license[] SEC("license") = "Dual MIT/GPL";
 
 /* The headers of a packet, each kind placed so that its addresses are 8-byte aligned. */
@@ -77,6 +87,13 @@ _Static_assert(__builtin_offsetof(union frame, any.in) ==
 		       __builtin_offsetof(union frame, v6.addresses),
 	       "one hash reads both");
 
+/* How a packet was steered, for the counters alone. */
+struct verdict {
+	__u32 entry;	/* of the table; RSS_TABLE_MAX: none */
+	__u32 type;	/* with an entry: the number of the bit in RSS_HASH_ALL */
+	__u32 fallback; /* without: enum rss_fallback */
+};
+
 /* The configuration, read once. */
 struct steering {
 	__u32 types;
@@ -85,21 +102,17 @@ struct steering {
 };
 
 /* False: all packets go to the default queue. */
-static __always_inline bool steering_read(struct steering *ret)
+static __always_inline bool steering_read(struct steering *ret, const __u64 *config)
 {
-	__u32 zero = 0, len;
-	const __u64 *config = bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
-	__u64 word;
+	__u64 word = *(const volatile __u64 *)config;
+	__u32 len;
 
-	ret->default_queue = 0;
-	if (!config)
-		return false;
-	word = *(const volatile __u64 *)config;
 	ret->default_queue = *(const volatile __u16 *)(config + 1);
 	ret->types = RSS_CONFIG_HASH_TYPES(word);
 	len = RSS_CONFIG_TABLE_LEN(word);
 	ret->mask = len - 1;
-	return RSS_CONFIG_REDIRECT(word) && len && len <= RSS_TABLE_MAX && !(len & ret->mask);
+	forget(ret->mask); /* or clang counts bits */
+	return RSS_CONFIG_REDIRECT(word) && ret->mask < RSS_TABLE_MAX && !(len & ret->mask);
 }
 
 /*
@@ -151,9 +164,28 @@ static __always_inline __u32 ports_mask(__u32 types, __u8 protocol, __u32 tcp)
 	return -((types >> (protocol >> 4)) / tcp & 1);
 }
 
+/* The number of the type of a TCP or UDP packet, ip being that of IP's own; no branch. */
+static __always_inline __u32 frame_type(__u8 protocol, __u32 own, __u32 ip)
+{
+	_Static_assert(RSS_HASH_IPV4 << 1 == RSS_HASH_TCPV4, "TCP's bit is the next");
+	_Static_assert(RSS_HASH_IPV6 << 1 == RSS_HASH_TCPV6, "TCP's bit is the next");
+
+	return ip + (own & (1 + (protocol >> 4)));
+}
+
+/* The number of the one bit of an RSS_HASH_ type: how many there are below it. */
+static __always_inline __u32 type_number(__u32 type)
+{
+	__u32 n = type - 1;
+
+	n -= n >> 1 & 0x55;
+	n = (n & 0x33) + (n >> 2 & 0x33);
+	return (n + (n >> 4)) & 15;
+}
+
 /* The low bits of the packet's hash, or an enum parse_miss. */
 static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
-				       const struct rss_key *key)
+				       const struct rss_key *key, __u32 *ret_type)
 {
 	__u32 proto = skb->protocol; /* the sender's word for it; the frame decides */
 	union frame f;
@@ -164,23 +196,25 @@ static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
 		own = ports_mask(types, f.v4.ip.protocol, RSS_HASH_TCPV4);
 		if (!(own | (types & RSS_HASH_IPV4)))
 			return PARSE_NO_TYPE;
+		*ret_type = frame_type(f.v4.ip.protocol, own, 0);
 		return toeplitz_ipv4(key, *(__be64 *)&f.v4.ip.src, f.v4.ports & own) & 127;
 	}
 	if (proto == bpf_htons(ETH_P_IPV6) && frame_is_ipv6(skb, &f)) {
 		own = ports_mask(types, f.v6.next, RSS_HASH_TCPV6);
 		if (!(own | (types & RSS_HASH_IPV6)))
 			return PARSE_NO_TYPE;
+		*ret_type = frame_type(f.v6.next, own, 3);
 		ports = f.v6.ports & own;
 	} else {
 		if (!parse(skb, types, &f.any.in))
 			return f.any.in.type;
+		*ret_type = type_number(f.any.in.type);
 		ports = f.any.in.ports;
 	}
 	return toeplitz_ipv6(key, f.any.in.addresses, ports) & 127;
 }
 
-SEC("socket")
-int tun_rss_steering_prog(struct __sk_buff *skb)
+static __always_inline __u32 steer(struct __sk_buff *skb, const __u64 *config, struct verdict *v)
 {
 	const struct rss_key *key;
 	const volatile __u16 *queue;
@@ -188,15 +222,84 @@ int tun_rss_steering_prog(struct __sk_buff *skb)
 	__u32 index = 0;
 	int hash;
 
-	if (!steering_read(&s))
+	v->entry = RSS_TABLE_MAX;
+	v->type = 0;
+	v->fallback = RSS_FALLBACK_BAD_CONFIG;
+	if (!steering_read(&s, config))
 		return s.default_queue;
 	key = bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, &index);
 	if (!key)
 		return s.default_queue;
-	hash = packet_hash(skb, s.types, key);
-	if (hash < 0)
+	hash = packet_hash(skb, s.types, key, &v->type);
+	if (hash < 0) {
+		v->fallback = -1 - hash;
 		return s.default_queue;
-	index = hash & s.mask;
+	}
+	v->entry = index = hash & s.mask;
 	queue = bpf_map_lookup_elem(&tap_rss_map_indirection_table, &index);
 	return queue ? *queue : s.default_queue;
+}
+
+#ifdef RSS_STATS
+/* The queue to count for: the last, for any above. */
+static __always_inline __u32 count_queue(__u32 queue)
+{
+	__u32 above = queue / RSS_STATS_QUEUES;
+
+	forget(above);
+	queue |= -(-above >> 31);
+	forget(queue);
+	return queue & (RSS_STATS_QUEUES - 1);
+}
+
+static __always_inline void count_one(struct rss_count *count, __u32 bytes)
+{
+	count->packets++;
+	count->bytes += bytes;
+}
+
+/*
+ * Nobody else writes this CPU's counters: programs run with migration off.
+ *
+ * To index with CAP_BPF alone a number must be unknown to the verifier on every
+ * way that leads here: so it is told that each is, by adding a zero it cannot see.
+ */
+static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct rss_stats *stats = bpf_map_lookup_elem(&rss_stats, &cpu);
+	__u32 entry = v->entry + parse_zero(skb), type = v->type + parse_zero(skb);
+	__u32 fallback = v->fallback + parse_zero(skb);
+
+	if (!stats)
+		return;
+	count_one(&stats->queue[count_queue(queue)], skb->len);
+	if (entry == RSS_TABLE_MAX) {
+		_Static_assert(RSS_FALLBACKS == 4, "two bits");
+		stats->fallback[fallback & 3]++;
+		return;
+	}
+	forget(entry);
+	count_one(&stats->entry[entry & (RSS_TABLE_MAX - 1)], skb->len);
+	if (type < RSS_STATS_TYPES)
+		stats->hashed[type]++;
+}
+#else
+static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)
+{
+}
+#endif
+
+SEC("socket")
+int tun_rss_steering_prog(struct __sk_buff *skb)
+{
+	__u32 queue, zero = 0;
+	const __u64 *config = bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
+	struct verdict v;
+
+	if (!config)
+		return 0; /* never: an array has all its elements */
+	queue = steer(skb, config, &v);
+	count(skb, queue, &v);
+	return queue;
 }

@@ -119,8 +119,6 @@ static void set_divide(struct set *s, const struct rssb_request_acquire *acquire
 {
 	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
 		hold_fill(&s->hold, &acquire->steering);
-	if (acquire->kind != RSSB_KIND_MANAGED)
-		hold_unmap_steering(&s->hold);
 	if (acquire->kind != RSSB_KIND_HANDOFF)
 		set_keep_program_only(s);
 	if (acquire->flags & RSSB_ACQUIRE_KEEP)

@@ -127,7 +127,8 @@ struct rssb_info {
  * used on, or NULL if there was no memory.
  * -ENOENT, -ECONNREFUSED: no broker; -EACCES: the socket is not for this user;
  * -EPROTOTYPE: it is another service's; -ENAMETOOLONG; -ENOMEM; -ETIMEDOUT:
- * nobody accepted within RSSB_DEFAULT_TIMEOUT_MS.
+ * nobody accepted within RSSB_DEFAULT_TIMEOUT_MS.  The broker hangs up on who
+ * asks nothing within a second of being accepted; later it waits for ever.
  */
 int rssb_connect(struct rssb **ret, const char *path);
 

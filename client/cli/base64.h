@@ -3,9 +3,16 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* The text's length without the NUL. */
 #define BASE64_LEN(n) (((n) + 2) / 3 * 4)
 
 /* Writes BASE64_LEN(len) characters and a NUL to ret. */
 void base64_encode(char *ret, const void *data, size_t len);
+
+/*
+ * Reads `len` characters into ret, which has room for len / 4 * 3 bytes.  Returns
+ * how many there were, or -EINVAL: it is not base64 as written above.
+ */
+ssize_t base64_decode(void *ret, const char *text, size_t len);

@@ -19,6 +19,7 @@ static const struct command {
 	{ "attach", cmd_attach, "put a steering program on a tap" },
 	{ "detach", cmd_detach, "take the steering program off a tap" },
 	{ "export", cmd_export, "write the ELF bytes of a steering object" },
+	{ "extract", cmd_extract, "take the steering object out of a QEMU" },
 	{ "hash", cmd_hash, "the hash, the table entry and the queue of a flow" },
 	{ "hotplug", cmd_hotplug, "plug a NIC with a steering set into a running VM" },
 	{ "info", cmd_info, "what the broker is and which objects it has" },

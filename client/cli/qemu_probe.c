@@ -173,6 +173,8 @@ static int child_ask(struct qemu_probe *p, struct child *child, struct json_obje
 	for (size_t i = 0; r == 0 && i < json_object_array_length(drivers); i++)
 		r = driver_ask(p, qmp,
 			       json_object_get_string(json_object_array_get_idx(drivers, i)));
+	if (r == 0)
+		r = qemu_object_ask(&p->object, qmp);
 	qmp_execute(qmp, "quit", NULL, NULL);
 	qmp_close(qmp);
 	return r;
@@ -221,5 +223,6 @@ void qemu_probe_done(struct qemu_probe *p)
 {
 	free(p->target);
 	json_object_put(p->types);
+	qemu_object_done(&p->object);
 	*p = (struct qemu_probe)QEMU_PROBE_INIT;
 }

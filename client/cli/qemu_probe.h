@@ -5,12 +5,15 @@
  */
 #pragma once
 
+#include "qemu_object.h"
+
 struct json_object;
 
 struct qemu_probe {
 	int major, minor;	   /* QEMU's version */
 	char *target;		   /* "x86_64" */
 	struct json_object *types; /* driver: { property: type }; unknown drivers are absent */
+	struct qemu_object object; /* its steering object, or why it has none */
 };
 #define QEMU_PROBE_INIT                                                                            \
 	{                                                                                          \

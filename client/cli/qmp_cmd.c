@@ -28,8 +28,8 @@ static const struct cli_usage usage = {
 		"  --stdio        one client, on standard input and output (the default)\n"
 		"  --listen PATH  any number of clients, on a UNIX socket made there\n"
 		"\n"
-		"Started by a socket unit it serves the socket that it is given, with Accept=no\n"
-		"and with Accept=yes.\n",
+		"Started by a socket unit it serves the socket that it is given instead of PATH,\n"
+		"with Accept=no and with Accept=yes.\n",
 };
 
 struct request {
@@ -67,10 +67,10 @@ int cmd_qmp(struct cli *cli, int argc, char **argv)
 
 	if (status != CLI_GO_ON)
 		return status;
-	if (request.path)
-		status = qmp_listener_open(&listener, request.path);
-	else if (!request.stdio && qmp_activation_count())
+	if (!request.stdio && qmp_activation_count())
 		status = qmp_activation_take(&listener, &connection);
+	else if (request.path)
+		status = qmp_listener_open(&listener, request.path);
 	else
 		status = CLI_GO_ON; /* stdio */
 	if (status == CLI_FAILED)

@@ -111,9 +111,12 @@ def plug(rssb, guest, tap, *args):
 
 def unplug(qmp, guest, device="net1", netdev="n1"):
     """The guest has to let go of it."""
+
+    def devices():
+        return [item["name"] for item in qmp("qom-list", path="/machine/peripheral")]
+
     qmp("device_del", id=device)
-    wait_for(lambda: device not in [item["name"] for item in qmp("qom-list", path="/machine/peripheral")],
-             f"{device} to go")  # fmt: skip
+    wait_for(lambda: device not in devices(), f"{device} to go")
     qmp("netdev_del", id=netdev)
 
 

@@ -200,6 +200,13 @@ def test_a_qemu_without_request_ebpf(world, hotplug, tap):
     assert old.state() == before
 
 
+def test_the_newest_qemu(world, hotplug):
+    new = Vm(world, ROOT / "build/qemu/sid/qemu-system-x86_64", "new")
+    done = hotplug(new, *made(world.tap("tap-newest"), "--id", "net1", *PORT))
+    assert done.returncode == 0, done.stderr
+    assert "bpf-prog" in " ".join(proc.links(new.process.pid))
+
+
 def test_a_netdev_that_is_there(world, vm, hotplug, qemu):
     """The other way round: no --tap; plugged, unplugged, and as before but for the lease."""
     done = hotplug(vm, "--netdev", "there", "--id", "net1", "--verbose", *PORT)

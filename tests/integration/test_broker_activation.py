@@ -150,7 +150,7 @@ def test_wrong_kind(build, directory, make):
     assert "fd 3 of LISTEN_FDS is not a listening UNIX SOCK_SEQPACKET socket" in log
 
 
-# --- NOTIFY_SOCKET -----------------------------------------------------------------------------
+# --- NOTIFY_SOCKET ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])

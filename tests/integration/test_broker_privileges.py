@@ -114,7 +114,7 @@ def test_no_memory_is_writable_and_executable(processes):
             assert not [line for line in maps if "wx" in line.split()[1]]
 
 
-# --- seccomp ---------------------------------------------------------------------
+# --- seccomp ------------------------------------------------------------------
 
 
 def is_sanitized(build):

@@ -35,7 +35,7 @@ def mode_of(path):
     return stat.S_IMODE(os.lstat(path).st_mode)
 
 
-# --- the file -----------------------------------------------------------------------
+# --- the file -----------------------------------------------------------------
 
 
 def test_open_to_all_when_somebody_is_named(broker):
@@ -108,7 +108,7 @@ def test_path_that_is_not_absolute(build, path):
     assert (status, f"socket path '{path}' is not absolute" in log) == (1, True)
 
 
-# --- what is there already ----------------------------------------------------------------
+# --- what is there already ----------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_SEQPACKET, socket.SOCK_STREAM, socket.SOCK_DGRAM])
@@ -209,7 +209,7 @@ def test_lock_that_is_no_file(broker, make):
         broker.start().wait_ready()  # a lock is a lock
 
 
-# --- the directory -----------------------------------------------------------------------------
+# --- the directory ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775, 0o757])

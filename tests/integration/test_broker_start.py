@@ -32,7 +32,7 @@ def fails(build, *args, **keywords):
         broker.clean()
 
 
-# --- missing privileges ------------------------------------------------------------------
+# --- missing privileges -------------------------------------------------------
 
 
 @pytest.mark.parametrize("missing", ["bpf", "perfmon"])
@@ -54,7 +54,7 @@ def test_perfmon_is_not_needed_without_perfmon(build):
     assert (status, "CAP_BPF is missing" in log) == (1, True)
 
 
-# --- users ----------------------------------------------------------------------------------
+# --- users --------------------------------------------------------------------
 
 
 def test_no_such_user(build):
@@ -99,7 +99,7 @@ def test_container_with_two_capabilities(build):
         assert serves(broker)
 
 
-# --- surroundings ---------------------------------------------------------------------------------
+# --- surroundings -------------------------------------------------------------
 
 
 def test_hostile_environment(build):
@@ -149,7 +149,7 @@ def test_pool_size(build):
             wait_for(lambda b=broker, n=pool: b.is_at_rest(n), f"a pool of {pool}")
 
 
-# --- words ------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------
 
 
 def run(build, *words):

@@ -11,7 +11,7 @@ import pytest
 
 from command import ok, refused
 
-COMMANDS = ["attach", "detach", "export", "hash", "info", "qmp", "release", "run", "top",
+COMMANDS = ["attach", "detach", "export", "extract", "hash", "info", "qmp", "release", "run", "top",
             "update"]  # fmt: skip
 
 

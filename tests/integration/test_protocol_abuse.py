@@ -58,7 +58,7 @@ def nothing_stays(request):
     wait_for(lambda: (broker.front.kinds(), broker.loader.kinds()) == before, f"{before} again")
 
 
-# --- refused requests, byte for byte ------------------------------------------------
+# --- refused requests, byte for byte ------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_identity_is_the_connectors(broker):
         assert denied.ask(vectors.read("request-info")).status == wire.DENIED
 
 
-# --- packets that are no requests -----------------------------------------------------------
+# --- packets that are no requests ---------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_empty_packet_after_a_request(client):
     assert client.receive().data == vectors.read("refusal-unreadable")
 
 
-# --- fds, which no request has --------------------------------------------------------------------
+# --- fds, which no request has ------------------------------------------------
 
 
 @pytest.mark.skipif(not kernel_refuses_fds(), reason="the kernel has no SO_PASSRIGHTS")
@@ -229,7 +229,7 @@ def test_credentials_are_no_fds(client):
     assert client.receive().status == wire.OK
 
 
-# --- coming and going ---------------------------------------------------------------------------------
+# --- coming and going ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["request-info", "request-acquire-no-config"])
@@ -330,7 +330,7 @@ def test_a_client_that_never_reads(broker, client):
     assert wire.ask(broker.socket, vectors.read("request-info")).status == wire.OK
 
 
-# --- as before ---------------------------------------------------------------------------------------------
+# --- as before ----------------------------------------------------------------
 
 
 def test_a_thousand_grants_leave_nothing(broker, client):
@@ -382,7 +382,7 @@ def test_too_many_connections(build):
         with wire.Connection(broker.socket) as refused:
             reply = refused.receive()
             assert (reply.op, reply.tag, reply.status) == (wire.REPLY, 0, wire.LIMIT)
-            assert reply.reason == "connections in all: 512 of 512 in use; release one, or come back"
+            assert reply.reason.startswith("connections in all: 512 of 512 in use; ")
             assert refused.is_closed()
         clients[0].close()
         wait_for(lambda: broker.front.kinds()["socket"] == 2 + 511, "the end of the first")

@@ -50,7 +50,7 @@ def assert_steers(prog, steering, rng, n=200):
         assert bpf_fd.test_run(prog, flow.frame(b"", MAC)) == steering.queue(flow), flow
 
 
-# --- INFO, OBJECT ---------------------------------------------------------------
+# --- INFO, OBJECT -------------------------------------------------------------
 
 
 def test_info(client):
@@ -80,7 +80,7 @@ def test_objects(client):
         assert reply.reason == f"object index is {index}, this broker has {n} objects"
 
 
-# --- ACQUIRE ----------------------------------------------------------------------
+# --- ACQUIRE ------------------------------------------------------------------
 
 
 def test_handoff(client):
@@ -177,7 +177,7 @@ def test_by_object_id(client):
         assert reply.reason == "no object of that id or ABI here; `rssb info` lists them"
 
 
-# --- leases, labels, RELEASE --------------------------------------------------------
+# --- leases, labels, RELEASE --------------------------------------------------
 
 
 def is_hung_up(lease):
@@ -268,7 +268,7 @@ def test_grants_outlive_the_connection(broker):
             assert wire.ask(broker.socket, wire.release(label=b"outlive")).status == wire.OK
 
 
-# --- EXPORT -------------------------------------------------------------------------------
+# --- EXPORT -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by_id", [False, True], ids=["by ABI", "by id"])

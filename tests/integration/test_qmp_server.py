@@ -471,6 +471,16 @@ def test_accept_no(rssb, broker, listener):
         assert os.path.exists(path)  # it is the service manager's
 
 
+def test_accept_no_is_instead_of_listen(rssb, broker, listener):
+    """As rssb-qmp.service has it: the path is for a start by hand."""
+    path = listener.getsockname()
+    with activated(command(rssb, broker, "--listen", path), listener):
+        with qmp_talk.talk_to_socket(path) as talk:
+            talk.exchange(qmp_talk.NEGOTIATE)
+            serves(talk)
+    assert os.path.exists(path)
+
+
 def test_accept_yes(rssb, broker):
     ours, theirs = socket.socketpair()
     with activated(command(rssb, broker), theirs) as process, ours:

@@ -261,10 +261,11 @@ def answers_as(run, major, minor, *properties):
     answers = [
         json.dumps({"QMP": {"version": {"qemu": {"micro": 0, "minor": minor, "major": major},
                                         "package": ""}, "capabilities": []}}),
-        '{"return":{}}', '{"return":{"arch":"x86_64"}}', f'{{"return":{listed}}}', '{"return":{}}',
+        '{"return":{}}', '{"return":{"arch":"x86_64"}}', f'{{"return":{listed}}}',
     ]  # fmt: skip
+    rest = """while read line; do echo '{"return":{}}'; done\n"""
     real = run.qemu.with_name("answers")
-    real.write_text("#!/bin/sh\n" + "read line\n".join(f"echo '{line}'\n" for line in answers))
+    real.write_text("#!/bin/sh\n" + "read line\n".join(f"echo '{line}'\n" for line in answers) + rest)
     real.chmod(0o755)
     run.env["REAL_QEMU"] = str(real)
 

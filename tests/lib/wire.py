@@ -82,8 +82,13 @@ class Connection:
         return Reply(data, fds)
 
     def ask(self, message):
-        self.send(message)
-        return self.receive()
+        """What a broker said before it hung up is still to be read, behind one failed call."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.send(message)
+        try:
+            return self.receive()
+        except ConnectionResetError:
+            return self.receive()
 
     def is_closed(self):
         """Whether the broker has hung up; a message that comes instead is a failure."""

@@ -23,6 +23,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 tests/setup/qemu.sh 10.0 7.2 sid
+tests/setup/qmp_client.sh
 tests/setup/guest.sh
 case ${MAKEFLAGS:-} in
 *jobserver*) jobs= ;;

@@ -10,6 +10,7 @@
 #   private_apt_fetch SUITE PACKAGE...   downloads them with all dependencies, prints the .debs
 #   private_apt_fetch_depends SUITE PACKAGE PATTERN
 #                                        downloads the direct dependency of that name alone
+#   private_apt_fetch_alone SUITE PACKAGE   downloads it without any dependency
 
 private_apt_root=$PWD/build/apt
 
@@ -107,8 +108,15 @@ private_apt_fetch_depends() {
 		# shellcheck disable=SC2053 # a pattern
 		[[ $dependency == $pattern ]] && break
 	done < <(apt-cache -c "$conf" depends "$package" | sed -n 's/.*Depends: //p')
+	private_apt_fetch_alone "$suite" "$dependency"
+}
+
+private_apt_fetch_alone() {
+	local suite=$1 package=$2 conf=$private_apt_root/$1/apt.conf
+
+	private_apt_init "$suite" || return 1
 	(cd "$private_apt_root/archives" &&
-		apt-get -c "$conf" -qq download "$dependency" >&2) || return 1
-	apt-get -c "$conf" -qq --print-uris download "$dependency" |
+		apt-get -c "$conf" -qq download "$package" >&2) || return 1
+	apt-get -c "$conf" -qq --print-uris download "$package" |
 		awk -v dir="$private_apt_root/archives" '/^\x27/ { print dir "/" $2 }'
 }

@@ -15,8 +15,9 @@
 
 #include "fd.h"
 
-static const char *const map_names[] = { RSS_MAP_CONFIG_NAME, RSS_MAP_KEY_NAME,
-					 RSS_MAP_TABLE_NAME };
+static const char *const map_names[] = { RSS_MAP_CONFIG_NAME, RSS_MAP_KEY_NAME, RSS_MAP_TABLE_NAME,
+					 RSS_MAP_STATS_NAME };
+#define MAPS (sizeof(map_names) / sizeof(map_names[0]))
 
 static uint64_t now_ns(void)
 {
@@ -41,6 +42,11 @@ static int map_view(int fd, size_t len, volatile void *ret)
 	return 0;
 }
 
+static size_t stats_bytes(void)
+{
+	return (size_t)libbpf_num_possible_cpus() * sizeof(struct rss_stats);
+}
+
 static int object_map(struct object *o)
 {
 	int r;
@@ -49,7 +55,7 @@ static int object_map(struct object *o)
 	    (r = map_view(o->key_fd, RSS_KEY_LEN, &o->key)) ||
 	    (r = map_view(o->table_fd, OBJECT_TABLE_BYTES, &o->table)))
 		return r;
-	return 0;
+	return o->stats_fd < 0 ? 0 : map_view(o->stats_fd, stats_bytes(), &o->stats);
 }
 
 static void object_ask_kernel(struct object *o)
@@ -65,12 +71,16 @@ static struct bpf_object *open_and_load(const char *path, uint64_t *ret_ns)
 {
 	uint64_t start = now_ns();
 	struct bpf_object *bpf;
+	struct bpf_map *stats;
 	int r;
 
 	libbpf_set_print(quiet);
 	bpf = bpf_object__open_file(path, NULL);
 	if (!bpf)
 		return NULL;
+	stats = bpf_object__find_map_by_name(bpf, RSS_MAP_STATS_NAME);
+	if (stats)
+		bpf_map__set_max_entries(stats, (__u32)libbpf_num_possible_cpus());
 	r = bpf_object__load(bpf);
 	if (r) {
 		bpf_object__close(bpf);
@@ -81,35 +91,31 @@ static struct bpf_object *open_and_load(const char *path, uint64_t *ret_ns)
 	return bpf;
 }
 
-static int own_map(struct bpf_object *bpf, const char *name, int *ret_fd)
+/* Where an object keeps the fd of each map, in the order of map_names. */
+static int *own_fd(struct object *o, size_t i)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(bpf, name);
-	int fd = map ? dup(bpf_map__fd(map)) : -1;
+	int *const fds[MAPS] = { &o->config_fd, &o->key_fd, &o->table_fd, &o->stats_fd };
 
-	if (fd < 0)
-		return -ENOENT;
-	*ret_fd = fd;
-	return 0;
+	return fds[i];
 }
 
-int object_load(struct object *o, const char *path)
+/* Takes the program and the maps; only the counters may be missing. */
+static int take_fds(struct object *o, const struct bpf_object *bpf)
 {
-	struct bpf_object *bpf = open_and_load(path, &o->load_ns);
-	struct bpf_program *prog;
-	int r;
+	const struct bpf_program *prog = bpf_object__find_program_by_name(bpf, RSS_PROG_NAME);
 
-	if (!bpf)
-		return -errno;
-	prog = bpf_object__find_program_by_name(bpf, RSS_PROG_NAME);
 	o->prog = prog ? dup(bpf_program__fd(prog)) : -1;
-	r = o->prog < 0 ? -ENOENT : 0;
-	if (!r)
-		r = own_map(bpf, RSS_MAP_CONFIG_NAME, &o->config_fd);
-	if (!r)
-		r = own_map(bpf, RSS_MAP_KEY_NAME, &o->key_fd);
-	if (!r)
-		r = own_map(bpf, RSS_MAP_TABLE_NAME, &o->table_fd);
-	bpf_object__close(bpf);
+	for (size_t i = 0; i < MAPS; i++) {
+		const struct bpf_map *map = bpf_object__find_map_by_name(bpf, map_names[i]);
+
+		*own_fd(o, i) = map ? dup(bpf_map__fd(map)) : -1;
+	}
+	return o->prog < 0 || o->config_fd < 0 || o->key_fd < 0 || o->table_fd < 0 ? -ENOENT : 0;
+}
+
+/* Maps the maps; an object that cannot be had in full is none. */
+static int object_finish(struct object *o, int r)
+{
 	if (!r)
 		r = object_map(o);
 	if (r)
@@ -117,6 +123,18 @@ int object_load(struct object *o, const char *path)
 	else
 		object_ask_kernel(o);
 	return r;
+}
+
+int object_load(struct object *o, const char *path)
+{
+	struct bpf_object *bpf = open_and_load(path, &o->load_ns);
+	int r;
+
+	if (!bpf)
+		return -errno;
+	r = take_fds(o, bpf);
+	bpf_object__close(bpf);
+	return object_finish(o, r);
 }
 
 /* A map like the one that fd is. */
@@ -146,7 +164,6 @@ static int program_again(struct object *o, struct bpf_object *bpf)
 {
 	struct bpf_program *prog = bpf_object__find_program_by_name(bpf, RSS_PROG_NAME);
 	size_t n = prog ? bpf_program__insn_cnt(prog) : 0;
-	int *const own[] = { &o->config_fd, &o->key_fd, &o->table_fd };
 	struct bpf_insn *insns = calloc(n, sizeof(*insns));
 
 	if (!n || !insns) {
@@ -154,11 +171,13 @@ static int program_again(struct object *o, struct bpf_object *bpf)
 		return -ENOENT;
 	}
 	memcpy(insns, bpf_program__insns(prog), n * sizeof(*insns));
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < MAPS; i++) {
 		int fd = bpf_object__find_map_fd_by_name(bpf, map_names[i]);
 
-		*own[i] = map_again(fd, map_names[i]);
-		insns_replace(insns, n, fd, *own[i]);
+		if (fd < 0)
+			continue;
+		*own_fd(o, i) = map_again(fd, map_names[i]);
+		insns_replace(insns, n, fd, *own_fd(o, i));
 	}
 	o->prog = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, RSS_PROG_NAME, "Dual MIT/GPL", insns,
 				n, NULL);
@@ -175,13 +194,7 @@ int object_load_again(struct object *o, const char *path)
 		return -errno;
 	r = program_again(o, bpf);
 	bpf_object__close(bpf);
-	if (!r)
-		r = object_map(o);
-	if (r)
-		object_unload(o);
-	else
-		object_ask_kernel(o);
-	return r;
+	return object_finish(o, r);
 }
 
 void object_unload(struct object *o)
@@ -192,10 +205,11 @@ void object_unload(struct object *o)
 		munmap((void *)o->key, RSS_KEY_LEN);
 	if (o->table)
 		munmap((void *)o->table, OBJECT_TABLE_BYTES);
+	if (o->stats)
+		munmap((void *)o->stats, stats_bytes());
 	fd_closep(&o->prog);
-	fd_closep(&o->config_fd);
-	fd_closep(&o->key_fd);
-	fd_closep(&o->table_fd);
+	for (size_t i = 0; i < MAPS; i++)
+		fd_closep(own_fd(o, i));
 	*o = (struct object)OBJECT_INIT;
 }
 
@@ -215,6 +229,16 @@ void object_steer(const struct object *o, const struct steering *s)
 		.table_len = s->table_len,
 		.default_queue = s->default_queue,
 	};
+}
+
+void object_counts(const struct object *o, struct rss_stats *ret)
+{
+	uint64_t *sum = (uint64_t *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++)
+		for (size_t i = 0; i < sizeof(*ret) / sizeof(*sum); i++)
+			sum[i] += ((volatile uint64_t *)&o->stats[cpu])[i];
 }
 
 static int run(const struct object *o, struct bpf_test_run_opts *opts)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A steering object under test: loaded, its maps mapped, packets run through it.
- * It knows QEMU's three maps and nothing of whose object it is.
+ * It knows QEMU's three maps and the counters, and nothing of whose object it is.
  */
 #pragma once
 
@@ -15,16 +15,17 @@
 
 struct object {
 	int prog;
-	int config_fd, key_fd, table_fd;
+	int config_fd, key_fd, table_fd, stats_fd;
 	volatile struct rss_config *config;
-	volatile uint8_t *key;	 /* a struct rss_key */
-	volatile uint8_t *table; /* entry i at RSS_TABLE_STRIDE * i */
-	uint32_t insns_verified; /* 0: the kernel does not tell */
-	uint64_t load_ns;	 /* libbpf's open and load together */
+	volatile uint8_t *key;		  /* a struct rss_key */
+	volatile uint8_t *table;	  /* entry i at RSS_TABLE_STRIDE * i */
+	volatile struct rss_stats *stats; /* one a possible CPU; NULL: it does not count */
+	uint32_t insns_verified;	  /* 0: the kernel does not tell */
+	uint64_t load_ns;		  /* libbpf's open and load together */
 };
 #define OBJECT_INIT                                                                                \
 	{                                                                                          \
-		.prog = -1, .config_fd = -1, .key_fd = -1, .table_fd = -1                          \
+		.prog = -1, .config_fd = -1, .key_fd = -1, .table_fd = -1, .stats_fd = -1          \
 	}
 
 /* Loads the object in the file at path.  -errno: libbpf's or the kernel's. */
@@ -40,6 +41,9 @@ void object_unload(struct object *o);
 
 /* Fills the maps. */
 void object_steer(const struct object *o, const struct steering *s);
+
+/* What the program has counted, all CPUs together. */
+void object_counts(const struct object *o, struct rss_stats *ret);
 
 /* The queue that the program returns for a packet; -errno if it cannot be run. */
 int object_queue(const struct object *o, const void *packet, size_t len);

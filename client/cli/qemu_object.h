@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steering object that a QEMU has in it, by its own word: request-ebpf of a
+ * QEMU that is running, be it a VM or one that was started to be asked.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct qmp;
+
+/* Owns elf and why. */
+struct qemu_object {
+	unsigned char *elf; /* NULL: QEMU gives none */
+	size_t size;
+	uint8_t id[32]; /* SHA-256 of elf */
+	char *why;	/* there is none; NULL: there is one */
+};
+#define QEMU_OBJECT_INIT                                                                           \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+/*
+ * 0, also if QEMU has none to give: then why says it to the user.  Otherwise
+ * what qmp_execute() returns when the conversation has failed.
+ */
+int qemu_object_ask(struct qemu_object *ret, struct qmp *qmp);
+void qemu_object_done(struct qemu_object *o);

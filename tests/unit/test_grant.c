@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of grants: ids, labels, whose they are, and what ends with them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/grant.h"
+#include "open_fds.h"
+#include "proto/fd.h"
+
+static struct grants grants;
+static struct account alice = { .used = true, .uid = 1000 };
+static struct account alice_too = { .used = true, .uid = 1000, .label = "svirt-1" };
+static struct account root = { .used = true, .uid = 0 };
+static unsigned fds_before;
+
+static int setup(void **state)
+{
+	fds_before = open_fds();
+	return grants_init(&grants);
+}
+
+static int teardown(void **state)
+{
+	for (size_t i = 0; i < GRANTS_MAX; i++) {
+		if (grants.list[i].id)
+			grant_end(&grants, &grants.list[i]);
+	}
+	return open_fds() == fds_before ? 0 : -1;
+}
+
+/* A grant; *ret_lease, if wanted, is the read end of its lease. */
+static struct grant *new_grant(struct account *account, const char *label, int *ret_lease)
+{
+	struct rssb_request_acquire request = { .kind = RSSB_KIND_MANAGED };
+	struct hold hold = HOLD_INIT;
+	struct grant *grant;
+	int lease[2];
+
+	memcpy(request.label, label, strnlen(label, sizeof(request.label)));
+	request.steering = (struct rssb_steering_wire){ 0x12, 5, 3, 4, 40 };
+	if (ret_lease) {
+		assert_int_equal(pipe2(lease, O_CLOEXEC | O_NONBLOCK), 0);
+		*ret_lease = lease[0];
+		hold.lease_write = lease[1];
+	}
+	grant = grant_new(&grants, account, &request, &hold);
+	assert_int_equal(hold.lease_write, -1); /* taken */
+	return grant;
+}
+
+static struct grant *by_id(uint64_t id, const struct account *account)
+{
+	const struct rssb_grant_ref ref = { .id = id };
+
+	return grant_find(&grants, &ref, account);
+}
+
+static struct grant *by_label(const char *label, const struct account *account)
+{
+	struct rssb_grant_ref ref = { 0 };
+
+	memcpy(ref.label, label, strnlen(label, sizeof(ref.label)));
+	return grant_find(&grants, &ref, account);
+}
+
+static bool is_taken(const char *label, const struct account *account)
+{
+	char field[RSSB_LABEL_MAX] = { 0 };
+
+	memcpy(field, label, strnlen(label, sizeof(field)));
+	return grant_label_taken(&grants, field, account);
+}
+
+static void what_a_grant_notes(void **state)
+{
+	const struct rssb_steering_wire update = { 0x1ff, 256, 0, 128, 40 };
+	struct grant *grant = new_grant(&alice, "web", NULL);
+
+	assert_ptr_equal(grant->account, &alice);
+	assert_int_equal(grant->kind, RSSB_KIND_MANAGED);
+	assert_string_equal(grant->label, "web");
+	assert_int_equal(grant->queues, 5);
+	assert_int_equal(grant->table_len, 4);
+	assert_int_equal(grant->hash_types, 0x12);
+	grant_note_steering(grant, &update);
+	assert_int_equal(grant->queues, 256);
+	assert_int_equal(grant->table_len, 128);
+	assert_int_equal(grant->hash_types, 0x1ff);
+}
+
+/* Never 0, never one again, exact in a double; after a restart they start elsewhere. */
+static void ids(void **state)
+{
+	uint64_t last = 0, first;
+
+	for (int i = 0; i < 5000; i++) {
+		struct grant *grant = new_grant(&alice, "", NULL);
+
+		assert_true(grant->id > last);
+		assert_true(grant->id < 1ull << 53);
+		last = grant->id;
+		grant_end(&grants, grant);
+		assert_null(by_id(last, &alice));
+	}
+	first = grants.last_id;
+	for (int i = 0; i < 8; i++) { /* the same start eight times: 1 in 2^256 */
+		assert_int_equal(grants_init(&grants), 0);
+		if (grants.last_id >> 20 != first >> 20)
+			return;
+	}
+	fail_msg("ids start at the same place");
+}
+
+static void whose_grants(void **state)
+{
+	struct grant *a = new_grant(&alice, "web", NULL), *b = new_grant(&alice_too, "web", NULL);
+
+	assert_ptr_equal(by_id(a->id, &alice), a);
+	assert_null(by_id(b->id, &alice)); /* the same uid, another label */
+	assert_null(by_id(a->id, &alice_too));
+	assert_ptr_equal(by_label("web", &alice), a);
+	assert_ptr_equal(by_label("web", &alice_too), b);
+	assert_ptr_equal(by_id(a->id, &root), a); /* root finds anybody's */
+	assert_ptr_equal(by_id(b->id, &root), b);
+	assert_non_null(by_label("web", &root));
+	assert_null(by_id(0, &root));
+	assert_null(by_id(a->id + 1000, &root));
+	assert_null(by_label("webb", &root));
+}
+
+/* Root's own label goes before another's of the same name, whatever their order. */
+static void roots_own_first(void **state)
+{
+	struct grant *before = new_grant(&alice, "web", NULL), *own, *behind;
+
+	own = new_grant(&root, "web", NULL);
+	behind = new_grant(&alice_too, "web", NULL);
+	assert_ptr_equal(by_label("web", &root), own);
+	grant_end(&grants, own);
+	assert_true(by_label("web", &root) == before || by_label("web", &root) == behind);
+}
+
+static void labels(void **state)
+{
+	struct grant *grant = new_grant(&alice, "sixteen-letters_", NULL);
+
+	assert_false(is_taken("", &alice));
+	assert_true(is_taken("sixteen-letters_", &alice));
+	assert_false(is_taken("sixteen-letters", &alice)); /* a beginning is another label */
+	assert_false(is_taken("sixteen-letters_", &alice_too));
+	assert_false(is_taken("sixteen-letters_", &root));
+	grant_end(&grants, grant);
+	assert_false(is_taken("sixteen-letters_", &alice));
+	new_grant(&alice, "", NULL);
+	new_grant(&alice, "", NULL);
+	assert_false(is_taken("", &alice)); /* none is never taken */
+}
+
+static void the_end_hangs_up_the_lease(void **state)
+{
+	int lease;
+	struct grant *grant = new_grant(&alice, "web", &lease);
+	uint64_t id = grant->id;
+	char byte;
+
+	assert_int_equal(read(lease, &byte, 1), -1);
+	assert_int_equal(errno, EAGAIN);
+	grant_end(&grants, grant);
+	assert_int_equal(read(lease, &byte, 1), 0);
+	fd_closep(&lease);
+	assert_null(by_id(id, &alice));
+	assert_null(by_label("web", &alice));
+}
+
+/* Every slot can be used, and used again. */
+static void the_whole_table(void **state)
+{
+	struct grant *grant = NULL;
+
+	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
+		grant = new_grant(&alice, "", NULL);
+		assert_int_equal(grant_index(&grants, grant), i);
+	}
+	assert_ptr_equal(by_id(grant->id, &alice), grant);
+	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
+		struct grant *ended = &grants.list[(i * 977) % GRANTS_MAX];
+
+		grant_end(&grants, ended);
+		assert_ptr_equal(new_grant(&alice, "", NULL), ended);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_a_grant_notes, setup, teardown),
+		cmocka_unit_test_setup_teardown(ids, setup, teardown),
+		cmocka_unit_test_setup_teardown(whose_grants, setup, teardown),
+		cmocka_unit_test_setup_teardown(roots_own_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(labels, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_end_hangs_up_the_lease, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_whole_table, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

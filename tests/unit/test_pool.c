@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* The pool: what it asks the loader for, what it believes of it, and what it never does twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "fake_set.h"
+#include "open_fds.h"
+
+static struct pool pool;
+static struct loader loader;
+static const struct objects objects = { .n_cpus = FAKE_CPUS,
+					.n = 2,
+					.list = { { .name = "rss" },
+						  { .name = "rss-stats", .counts = true } } };
+static int peer;
+static unsigned fds_before;
+
+static int setup(void **state)
+{
+	fds_before = open_fds();
+	fake_loader_open(&loader, &peer);
+	pool_init(&pool, &loader, &objects, 4);
+	return 0;
+}
+
+static void empty(unsigned object)
+{
+	struct set set;
+
+	while (!pool_take(&pool, object, &set))
+		set_done(&set);
+}
+
+/* Whatever a test did, no fd is left. */
+static int teardown(void **state)
+{
+	empty(0);
+	empty(1);
+	loader_done(&loader);
+	fd_closep(&peer);
+	return open_fds() == fds_before ? 0 : -1;
+}
+
+static void receive(unsigned want_object, int want_err)
+{
+	unsigned object = 99;
+	int err = 99;
+
+	assert_int_equal(pool_receive(&pool, &object, &err), 0);
+	assert_int_equal(object, want_object);
+	assert_int_equal(err, want_err);
+}
+
+static void fill(unsigned object, unsigned n)
+{
+	pool_restock(&pool, object, 0);
+	fake_loader_serve(peer, object, objects.list[object].counts);
+	while (n--)
+		receive(object, 0);
+}
+
+static void asks_for_its_target(void **state)
+{
+	pool_restock(&pool, 0, 0);
+	assert_int_equal(fake_loader_asked(peer, 0), 4);
+	pool_restock(&pool, 0, 0); /* they are on their way */
+	assert_int_equal(fake_loader_asked(peer, 0), 0);
+	pool_restock(&pool, 1, 0); /* of another object, one */
+	assert_int_equal(fake_loader_asked(peer, 1), 1);
+	pool_restock(&pool, 0, 3); /* three clients wait */
+	assert_int_equal(fake_loader_asked(peer, 0), 3);
+	pool_restock(&pool, 0, 1000);
+	assert_int_equal(fake_loader_asked(peer, 0), POOL_MAX - 7);
+}
+
+static void is_full_when_every_shelf_is(void **state)
+{
+	assert_false(pool_is_full(&pool));
+	fill(0, 4);
+	assert_false(pool_is_full(&pool));
+	fill(1, 1);
+	assert_true(pool_is_full(&pool));
+}
+
+static void is_low_below_half(void **state)
+{
+	struct set set;
+
+	assert_true(pool_is_low(&pool, 0));
+	fill(0, 4);
+	for (unsigned left = 4; left; left--) {
+		assert_int_equal(pool_is_low(&pool, 0), left < 2);
+		assert_int_equal(pool_take(&pool, 0, &set), 0);
+		set_done(&set);
+	}
+	assert_true(pool_is_low(&pool, 0));
+}
+
+/* Each set goes to one taker, and an empty shelf has none. */
+static void each_set_once(void **state)
+{
+	struct set sets[4], none;
+
+	fill(0, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(pool_take(&pool, 0, &sets[i]), 0);
+		for (unsigned j = 0; j < i; j++)
+			assert_int_not_equal(sets[i].fds.prog, sets[j].fds.prog);
+	}
+	assert_int_equal(pool_take(&pool, 0, &none), -EAGAIN);
+	assert_int_equal(pool_take(&pool, 1, &none), -EAGAIN);
+	for (unsigned i = 0; i < 4; i++)
+		set_done(&sets[i]);
+}
+
+/* Those who waited have gone: what was made for them goes, too. */
+static void sheds_what_is_too_much(void **state)
+{
+	pool_restock(&pool, 0, 5);
+	fake_loader_serve(peer, 0, false);
+	for (unsigned i = 0; i < 9; i++)
+		receive(0, 0);
+	assert_int_equal(open_fds(), fds_before + 2 + 9 * 6);
+	pool_restock(&pool, 0, 5);
+	assert_int_equal(open_fds(), fds_before + 2 + 9 * 6);
+	pool_restock(&pool, 0, 0);
+	assert_int_equal(open_fds(), fds_before + 2 + 4 * 6);
+}
+
+static void nothing_yet(void **state)
+{
+	unsigned object;
+	int err;
+
+	assert_int_equal(pool_receive(&pool, &object, &err), -EAGAIN);
+}
+
+/* The kernel refused: it is told, and may be asked for again. */
+static void failure_of_the_kernel(void **state)
+{
+	pool_restock(&pool, 0, 0);
+	assert_int_equal(fake_loader_asked(peer, 0), 4);
+	fake_loader_send(peer, 0, -ENOMEM, 0);
+	receive(0, -ENOMEM);
+	pool_restock(&pool, 0, 0);
+	assert_int_equal(fake_loader_asked(peer, 0), 1);
+}
+
+/* --- a loader out of its mind -------------------------------------------------- */
+
+static const struct {
+	const char *what;
+	bool asked;
+	uint32_t object;
+	int32_t err;
+	size_t n_fds;
+} insane[] = {
+	{ "unasked", false, 0, 0, 4 },
+	{ "no such object", true, 2, 0, 4 },
+	{ "the largest object", true, UINT32_MAX, 0, 4 },
+	{ "no fds", true, 0, 0, 0 },
+	{ "three fds", true, 0, 0, 3 },
+	{ "five fds of an object that does not count", true, 0, 0, 5 },
+	{ "four fds of one that does", true, 1, 0, 4 },
+	{ "an error with fds", true, 0, -EPERM, 4 },
+	{ "an error that was not asked for", false, 0, -EPERM, 0 },
+};
+
+static void insane_answers(void **state)
+{
+	for (size_t i = 0; i < sizeof(insane) / sizeof(insane[0]); i++) {
+		unsigned object, before = open_fds();
+		int err;
+
+		print_message("%s\n", insane[i].what);
+		pool_init(&pool, &loader, &objects, 4);
+		if (insane[i].asked) {
+			pool_restock(&pool, 0, 0);
+			fake_loader_asked(peer, 0);
+			pool_restock(&pool, 1, 0);
+			fake_loader_asked(peer, 1);
+		}
+		fake_loader_send(peer, insane[i].object, insane[i].err, insane[i].n_fds);
+		assert_int_equal(pool_receive(&pool, &object, &err), -EBADMSG);
+		assert_int_equal(open_fds(), before);
+	}
+}
+
+static void wrong_size(void **state)
+{
+	static const uint8_t bytes[9];
+	unsigned object;
+	int err;
+
+	for (size_t len = 1; len <= sizeof(bytes); len += 4) { /* 1, 5, 9; 8 is right */
+		assert_int_equal(packet_send(peer, bytes, len, NULL, 0), 0);
+		assert_int_equal(pool_receive(&pool, &object, &err), -EBADMSG);
+	}
+}
+
+/* Fds that are no maps: no set comes of them, and that is the object's failure. */
+static void fds_that_are_no_maps(void **state)
+{
+	const struct fake_answer answer = { 0, 0 };
+	const int fds[] = { peer, peer, peer, peer };
+
+	pool_restock(&pool, 0, 0);
+	fake_loader_asked(peer, 0);
+	assert_int_equal(packet_send(peer, &answer, sizeof(answer), fds, 4), 0);
+	receive(0, -ENODEV);
+}
+
+static void loader_gone(void **state)
+{
+	unsigned object;
+	int err;
+
+	fd_closep(&peer);
+	assert_int_equal(pool_receive(&pool, &object, &err), -ECONNRESET);
+	pool_restock(&pool, 0, 0); /* asks nobody, and does not fail */
+	assert_int_equal(pool.shelves[0].n_asked, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(asks_for_its_target, setup, teardown),
+		cmocka_unit_test_setup_teardown(is_full_when_every_shelf_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(is_low_below_half, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_set_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(sheds_what_is_too_much, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_yet, setup, teardown),
+		cmocka_unit_test_setup_teardown(failure_of_the_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(insane_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(wrong_size, setup, teardown),
+		cmocka_unit_test_setup_teardown(fds_that_are_no_maps, setup, teardown),
+		cmocka_unit_test_setup_teardown(loader_gone, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

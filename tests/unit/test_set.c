@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Sets and holds on memfds: every byte of the maps, who owns what, and sums of counters. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "fake_set.h"
+#include "open_fds.h"
+
+static const struct rssb_steering_wire steering = {
+	.hash_types = 0x1a5,
+	.queues = 256,
+	.default_queue = 0x0102,
+	.table_len = 4,
+	.key_len = 40,
+	.key = { 0x11, 0x22, 0x33, 0x44, 5,  6,	 7,  8,	 9,  10, 11, 12, 13, 14,
+		 15,   16,   17,   18,	 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+		 29,   30,   31,   32,	 33, 34, 35, 36, 37, 38, 39, 40 },
+	.table = { 0x0001, 0x00ff, 0x0080, 0x0000 },
+};
+
+/* What a holder of the fds sees. */
+static void read_map(int fd, uint8_t ret[4096])
+{
+	assert_int_equal(pread(fd, ret, 4096, 0), 4096);
+}
+
+static void expect(int fd, const uint8_t *want, size_t len)
+{
+	static const uint8_t zero[4096];
+	uint8_t got[4096];
+
+	read_map(fd, got);
+	assert_memory_equal(got, want, len);
+	assert_memory_equal(got + len, zero, sizeof(got) - len);
+}
+
+/* On little-endian machines; others have the multi-byte fields turned. */
+static void layout(void **state)
+{
+	static const uint8_t config[] = { 1, 0, 0xa5, 0x01, 0, 0, 4, 0, 0x02, 0x01 };
+	static const uint8_t table[] = { 0x01, 0, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0,
+					 0x80, 0, 0, 0, 0, 0, 0, 0, 0,	  0, 0, 0, 0, 0, 0, 0 };
+	struct set_fds fds = fake_set_fds(false);
+	struct hold hold = HOLD_INIT;
+	uint8_t key[40];
+
+	memcpy(key, steering.key, sizeof(key));
+	memcpy(key, "\x44\x33\x22\x11", 4);
+	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	hold_fill(&hold, &steering);
+	expect(fds.config, config, sizeof(config));
+	expect(fds.key, key, sizeof(key));
+	expect(fds.table, table, sizeof(table));
+	hold_done(&hold);
+	set_fds_done(&fds);
+}
+
+/* A second filling leaves nothing of the first. */
+static void filled_again(void **state)
+{
+	static const uint8_t config[] = { 1, 0, 0x01, 0, 0, 0, 1, 0, 0, 0 };
+	static const uint8_t table[] = { 7 };
+	struct rssb_steering_wire full = steering, one = { .hash_types = 1, .queues = 8 };
+	struct set_fds fds = fake_set_fds(false);
+	struct hold hold = HOLD_INIT;
+
+	full.table_len = 128;
+	for (uint16_t i = 0; i < 128; i++)
+		full.table[i] = i;
+	one.table_len = 1;
+	one.table[0] = 7;
+	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	hold_fill(&hold, &full);
+	hold_fill(&hold, &one);
+	expect(fds.config, config, sizeof(config));
+	expect(fds.key, NULL, 0);
+	expect(fds.table, table, sizeof(table));
+	hold_done(&hold);
+	set_fds_done(&fds);
+}
+
+static void whole_table(void **state)
+{
+	struct rssb_steering_wire full = steering;
+	struct set_fds fds = fake_set_fds(false);
+	struct hold hold = HOLD_INIT;
+	uint8_t got[4096];
+
+	full.table_len = 128;
+	for (uint16_t i = 0; i < 128; i++)
+		full.table[i] = 255 - i;
+	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	hold_fill(&hold, &full);
+	read_map(fds.table, got);
+	for (size_t i = 0; i < 128; i++)
+		assert_int_equal(got[8 * i], 255 - i);
+	hold_unmap_steering(&hold);
+	hold_unmap_steering(&hold); /* is harmless */
+	assert_null(hold.steering);
+	hold_done(&hold);
+	set_fds_done(&fds);
+}
+
+/* --- counters --------------------------------------------------------------- */
+
+static void counters_are_added_up(void **state)
+{
+	static struct rss_stats cpus[FAKE_CPUS];
+	static struct rssb_reply_stats sum;
+	struct hold hold = HOLD_INIT;
+	int fd = fake_map(sizeof(cpus));
+
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
+		cpus[cpu].queue[0] = (struct rss_count){ 1 + cpu, 100 };
+		cpus[cpu].queue[255] = (struct rss_count){ 1ull << (40 + cpu), 7 };
+		cpus[cpu].entry[0].packets = 2;
+		cpus[cpu].entry[127].bytes = 3 * (cpu + 1);
+		cpus[cpu].hashed[8] = 5 * (cpu + 1);
+		cpus[cpu].fallback[3] = 7 * (cpu + 1);
+	}
+	assert_int_equal(pwrite(fd, cpus, sizeof(cpus), 0), sizeof(cpus));
+	assert_int_equal(hold_map_stats(&hold, fd, FAKE_CPUS), 0);
+	fd_closep(&fd);
+	hold_read_stats(&hold, &sum);
+	assert_int_equal(sum.queue[0].packets, 6);
+	assert_int_equal(sum.queue[0].bytes, 300);
+	assert_int_equal(sum.queue[255].packets, 7ull << 40);
+	assert_int_equal(sum.queue[254].packets, 0);
+	assert_int_equal(sum.entry[0].packets, 6);
+	assert_int_equal(sum.entry[127].bytes, 18);
+	assert_int_equal(sum.hashed[8], 30);
+	assert_int_equal(sum.hashed[0], 0);
+	assert_int_equal(sum.fallback[3], 42);
+	hold_done(&hold);
+	assert_null(hold.stats);
+}
+
+/* --- who owns what -------------------------------------------------------------- */
+
+static void array_order(void **state)
+{
+	const struct set_fds four = { 10, 11, 12, 13, -1 }, five = { 10, 11, 12, 13, 14 };
+	int fds[SET_FDS_MAX] = { 0 };
+	struct set_fds back;
+
+	assert_int_equal(set_fds_to_array(&four, fds), 4);
+	assert_int_equal(fds[0], 10);
+	assert_int_equal(fds[3], 13);
+	set_fds_from_array(&back, fds, 4);
+	assert_memory_equal(&back, &four, sizeof(back));
+	assert_int_equal(fds[0], -1); /* taken */
+	assert_int_equal(fds[3], -1);
+	assert_int_equal(set_fds_to_array(&five, fds), 5);
+	set_fds_from_array(&back, fds, 5);
+	assert_memory_equal(&back, &five, sizeof(back));
+	set_fds_from_array(&back, fds, 0);
+	assert_int_equal(back.prog, -1);
+	assert_int_equal(back.stats, -1);
+}
+
+static void set_is_made(bool counts)
+{
+	unsigned before = open_fds();
+	struct set_fds fds = fake_set_fds(counts);
+	struct set set = SET_INIT;
+
+	assert_int_equal(set_init(&set, &fds, FAKE_CPUS), 0);
+	assert_int_equal(fds.prog, -1); /* taken */
+	assert_int_equal(fds.stats, -1);
+	assert_true(set.fds.prog >= 0 && set.fds.table >= 0);
+	assert_int_equal(set.fds.stats, -1); /* mapped, and closed */
+	assert_int_equal(set.hold.stats != NULL, counts);
+	assert_non_null(set.hold.steering);
+	assert_int_equal(open_fds(), before + 4 + 2);
+
+	assert_int_equal(fcntl(set.lease_read, F_GETFL) & (O_ACCMODE | O_NONBLOCK),
+			 O_RDONLY | O_NONBLOCK);
+	assert_int_equal(fcntl(set.lease_read, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(write(set.hold.lease_write, "x", 1), 1);
+	set_done(&set);
+	set_done(&set); /* is harmless */
+	assert_int_equal(open_fds(), before);
+}
+
+static void sets_are_made(void **state)
+{
+	set_is_made(false);
+	set_is_made(true);
+}
+
+static void parts_are_given_up(void **state)
+{
+	unsigned before = open_fds();
+	struct set_fds fds = fake_set_fds(false);
+	struct set set = SET_INIT;
+
+	assert_int_equal(set_init(&set, &fds, FAKE_CPUS), 0);
+	set_keep_program_only(&set);
+	assert_true(set.fds.prog >= 0);
+	assert_int_equal(set.fds.config, -1);
+	assert_int_equal(set.fds.key, -1);
+	assert_int_equal(set.fds.table, -1);
+	assert_int_equal(open_fds(), before + 1 + 2);
+	set_drop_lease(&set);
+	assert_int_equal(set.lease_read, -1);
+	assert_int_equal(set.hold.lease_write, -1);
+	assert_int_equal(open_fds(), before + 1);
+	hold_fill(&set.hold, &steering); /* the maps are still mapped */
+	set_done(&set);
+	assert_int_equal(open_fds(), before);
+}
+
+/* Fds that are no such maps: the set is not made, and they stay where they were. */
+static void wrong_fds(void **state)
+{
+	unsigned before = open_fds();
+
+	for (unsigned wrong = 0; wrong < 4; wrong++) {
+		struct set_fds fds = fake_set_fds(true);
+		int *which[] = { &fds.config, &fds.key, &fds.table, &fds.stats };
+		struct set set = SET_INIT;
+
+		fd_closep(which[wrong]);
+		*which[wrong] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(set_init(&set, &fds, FAKE_CPUS), -ENODEV);
+		assert_true(fds.prog >= 0 && *which[wrong] >= 0);
+		assert_null(set.hold.steering);
+		assert_null(set.hold.stats);
+		assert_int_equal(set.lease_read, -1);
+		set_fds_done(&fds);
+		assert_int_equal(open_fds(), before);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(layout),
+		cmocka_unit_test(filled_again),
+		cmocka_unit_test(whole_table),
+		cmocka_unit_test(counters_are_added_up),
+		cmocka_unit_test(array_order),
+		cmocka_unit_test(sets_are_made),
+		cmocka_unit_test(parts_are_given_up),
+		cmocka_unit_test(wrong_fds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
