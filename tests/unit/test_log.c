@@ -94,9 +94,9 @@ static void full_pipe(void **state)
 	assert_int_equal(pipe2(pipefd, O_CLOEXEC), 0);
 	assert_int_equal(dup2(pipefd[1], STDERR_FILENO), STDERR_FILENO);
 	for (unsigned i = 0; i < n; i++)
-		log_info("%0100u", i);
+		log_warning("%0100u", i);
 	written = drain(pipefd[0]);
-	log_info("after");
+	log_warning("after");
 	drain(pipefd[0]);
 	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0); /* it is shared */
 	dup2(saved, STDERR_FILENO);
@@ -106,8 +106,29 @@ static void full_pipe(void **state)
 
 	assert_in_range(written, 100, n - 1);
 	snprintf(want, sizeof(want),
-		 "<4>rss-broker: %u log lines were dropped\n<6>rss-broker: after\n", n - written);
+		 "<4>rss-broker: %u log lines were dropped\n<4>rss-broker: after\n", n - written);
 	assert_string_equal(piped, want);
+}
+
+/* Requests that log more than 1,000 lines at once lose some, warnings never. */
+static void flood(void **state)
+{
+	char path[] = "/tmp/rssb-test-log.XXXXXX";
+	_cleanup_fd_ int file = mkstemp(path);
+	int saved = dup(STDERR_FILENO);
+	struct stat st;
+
+	assert_true(file >= 0);
+	assert_int_equal(dup2(file, STDERR_FILENO), STDERR_FILENO);
+	for (unsigned i = 0; i < 100000; i++)
+		log_info("x");
+	log_warning("y");
+	dup2(saved, STDERR_FILENO);
+	fd_closep(&saved);
+	unlink(path);
+	assert_int_equal(fstat(file, &st), 0);
+	assert_in_range(st.st_size, 500 * strlen("<6>rss-broker: x\n"),
+			5000 * strlen("<6>rss-broker: x\n"));
 }
 
 static void closed_stderr(void **state)
@@ -124,9 +145,9 @@ static void closed_stderr(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines),	 cmocka_unit_test(level),
-		cmocka_unit_test(long_line),	 cmocka_unit_test(full_pipe),
-		cmocka_unit_test(closed_stderr),
+		cmocka_unit_test(lines),     cmocka_unit_test(level),
+		cmocka_unit_test(long_line), cmocka_unit_test(full_pipe),
+		cmocka_unit_test(flood),     cmocka_unit_test(closed_stderr),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
