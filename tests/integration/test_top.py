@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""rssb top: what it counts is what came, and it behaves on a terminal.
+
+All is done by nobody without a capability.
+"""
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+import flows
+from command import ok
+from tap_reader import MAC
+from world import wait_for
+
+QUEUES = 4
+FLOWS = 400
+
+
+def top_once(rssb, grant, while_running, world, command):
+    """What `rssb top` counted while something happened, as the JSON it printed."""
+    words = command("top", grant, "--json", "--interval", "0.5", "--count", "6")
+    top = world.start(words, unprivileged=True, stdout=subprocess.PIPE, text=True)
+    time.sleep(0.2)
+    while_running()
+    lines = [json.loads(line) for line in top.communicate(timeout=20)[0].splitlines()]
+    assert (top.returncode, len(lines)) == (0, 6)
+    return lines
+
+
+def summed(lines, key):
+    total = {}
+    for line in lines:
+        for name, count in line[key].items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+@pytest.mark.parametrize("managed", [[], ["--managed"]])
+def test_top_counts_every_packet(world, rssb, command, reader, attach, rng, managed):
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, FLOWS)
+    grant = attach(*managed, "--stats", steering.words())
+    strange = 7
+
+    def send():
+        assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+        with world.packet_socket("tap0") as sock:
+            for _ in range(strange):
+                sock.send(MAC + MAC + b"\x88\xb5" + bytes(50))
+
+    lines = top_once(rssb, grant, send, world, command)
+    assert {line["grant"] for line in lines} == {int(grant)}
+    assert sum(line["packets"] for line in lines) == FLOWS + strange
+    expected = [0] * QUEUES
+    octets = [0] * QUEUES
+    expected[0], octets[0] = strange, strange * 64
+    for flow in sent:
+        queue = steering.queue(flow)
+        expected[queue] += 1
+        octets[queue] += len(flow.frame(bytes(8), MAC))
+    for i in range(QUEUES):
+        assert sum(line["queues"][i]["packets"] for line in lines) == expected[i]
+        assert sum(line["queues"][i]["bytes"] for line in lines) == octets[i]
+    assert summed(lines, "hashed") == {
+        **dict.fromkeys(["ipv4", "ipv6", "ip_ex", "tcp_ex", "udp_ex"], 0),
+        **dict.fromkeys(["tcp4", "udp4", "tcp6", "udp6"], FLOWS // 4),
+    }
+    fallback = {"no-type": 0, "truncated": 0, "not-ip": strange, "bad-config": 0}
+    assert summed(lines, "default-queue") == fallback
+
+
+def test_top_line_by_line(rssb, reader, attach):
+    attach("--stats", "--label", "web", "equal 4")
+    out = ok(rssb("top", "web", "--count", "3", "--interval", "0.1"))
+    assert out == "0 packets/s: 0 0 0 0; default queue: nothing\n" * 3
+
+
+def test_top_ends_with_the_grant(world, rssb, command, reader, attach):
+    attach("--stats", "--label", "web", "equal 4")
+    top = world.start(
+        command("top", "web", "--interval", "0.1"), unprivileged=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(0.3)
+    assert top.poll() is None
+    ok(rssb("release", "web"))
+    assert "rssb: top: web: no such grant" in top.communicate(timeout=10)[1]
+    assert top.returncode == 1
+
+
+class Terminal:
+    """rssb top on a terminal of its own."""
+
+    def __init__(self, world, words, columns=80, rows=24):
+        self.master, slave = pty.openpty()
+        self.resize(columns, rows)
+        self.before = termios.tcgetattr(slave)
+        self.process = world.start(
+            words, unprivileged=True, stdin=slave, stdout=slave, stderr=slave,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+        self.slave = slave
+        self.output = b""
+
+    def resize(self, columns, rows):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self):
+        while select.select([self.master], [], [], 0)[0]:
+            self.output += os.read(self.master, 65536)
+        return self.output
+
+    def screens(self):
+        """Each screen drawn in full, as its lines of text."""
+        drawn = self.read().decode().split("\033[H")[1:]
+        full = [text.split("\033[J")[0] for text in drawn if "\033[J" in text]
+        return [text.replace("\033[K", "").split("\r\r\n") for text in full]
+
+    def wait_screens(self, n):
+        return wait_for(lambda: len(s := self.screens()) >= n and s, f"{n} screens")
+
+    def end(self):
+        """Its exit status; it must have left the terminal as it was."""
+        status = self.process.wait(5)
+        assert self.read().endswith(b"\033[?25h\033[?1049l")
+        assert termios.tcgetattr(self.slave) == self.before
+        os.close(self.master)
+        os.close(self.slave)
+        return status
+
+
+@pytest.fixture
+def terminal(world, command, reader, attach):
+    attach("--stats", "--label", "web", "equal 4")
+    return lambda *size: Terminal(world, command("top", "web", "--interval", "0.2"), *size)
+
+
+def test_top_on_a_terminal(world, terminal, reader, rng):
+    top = terminal()
+    top.wait_screens(1)
+    reader.queues_of(flows.random_flows(rng, FLOWS))
+    screens = top.wait_screens(5)
+    for lines in screens:
+        assert len(lines) <= 24
+        assert all(len(line) <= 80 for line in lines)
+    busy = next(lines for lines in screens if "█" in "".join(lines))
+    assert busy[0].startswith("grant web: ")
+    assert busy[2].split() == ["queue", "packets/s", "share", "bytes/s"]
+    shares = [float(line.split()[2].rstrip("%")) for line in busy[3 : 3 + QUEUES]]
+    assert abs(sum(shares) - 100) < 0.5
+    assert max(len(line) for line in busy[3 : 3 + QUEUES]) == 80
+    os.write(top.master, b"q")
+    assert top.end() == 0
+    assert b"\033[3" not in top.output  # no colours
+
+
+def test_top_is_redrawn_when_resized(terminal):
+    top = terminal(200, 50)
+    top.wait_screens(1)
+    top.resize(40, 8)
+    before = len(top.screens())
+    for lines in top.wait_screens(before + 3)[before + 1 :]:
+        assert len(lines) <= 8
+        assert all(len(line) <= 40 for line in lines)
+    os.write(top.master, b"q")
+    assert top.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_top_quits_cleanly(terminal, number):
+    top = terminal()
+    top.wait_screens(1)
+    top.process.send_signal(number)
+    assert top.end() == 0
