@@ -14,10 +14,11 @@
 
 static struct pool pool;
 static struct loader loader;
-static const struct objects objects = { .n_cpus = FAKE_CPUS,
-					.n = 2,
-					.list = { { .name = "rss" },
-						  { .name = "rss-stats", .counts = true } } };
+static const struct objects objects = {
+	.n_cpus = FAKE_CPUS,
+	.n = 2,
+	.list = { { .name = "rss" }, { .name = "rss-stats", .number = 1, .counts = true } }
+};
 static int peer;
 static unsigned fds_before;
 
