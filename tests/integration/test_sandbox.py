@@ -151,6 +151,23 @@ def test_the_front_allocates_nothing_after_start(build, interposed):
             assert reply.status == wire.OK
 
 
+def mapped(broker):
+    """How many BPF maps the front has mapped."""
+    return Path(f"/proc/{broker.process.pid}/maps").read_text().count("bpf-map")
+
+
+@pytest.mark.parametrize("kind, kept", [(1, 0), (2, 0), (3, 3)])
+def test_only_managed_maps_stay_with_the_front(build, kind, kept):
+    """After a handoff the maps are the client's alone; nobody can change program-only ones."""
+    with Broker(build) as broker:
+        wait_for(lambda: broker.front.kinds().get("anon_inode:bpf-prog") == 9, "a full pool")
+        before = mapped(broker)
+        steering = (0x3F, 4, 0, bytes(40), [0, 1, 2, 3])
+        with wire.ask(broker.socket, wire.acquire(kind, steering=steering)) as reply:
+            assert reply.status == wire.OK
+            wait_for(lambda: mapped(broker) == before + kept, "the pool as before")
+
+
 # --- what could block ------------------------------------------------------------------------
 
 
