@@ -31,6 +31,7 @@ PKG_CONFIG ?= pkg-config
 PYTEST ?= /usr/bin/pytest-3
 INSTALL ?= install
 OBJCOPY ?= objcopy
+SCDOC ?= scdoc
 # WERROR=1 (CI and make lint) turns every warning into an error.
 WERROR ?= $(if $(CI),1)
 
@@ -60,6 +61,7 @@ LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
 # What an object must look like: judged by the broker, and without privilege by rssb.
 SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
+MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
@@ -67,7 +69,7 @@ TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tes
 .DELETE_ON_ERROR:
 .PHONY: all check demo bench lint format deps install clean test-programs FORCE
 
-all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS)
+all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
 # Another compiler or other flags rebuild everything; the same ones nothing.
 $(B)/flags: FORCE
@@ -142,6 +144,12 @@ $(B)/rssb.pc: client/rssb.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed $(PC_EDIT) $< | cmp -s - $@ || sed $(PC_EDIT) $< > $@
 
+# The day of the build is left out: the same sources give the same bytes.
+$(B)/man/%: docs/man/%.scd Makefile
+	@mkdir -p $(@D)
+	SOURCE_DATE_EPOCH=0 $(SCDOC) < $< > $@
+	@sed -i '/^\.TH/s/"1970-01-01" "rss-broker"/"" "rss-broker $(VERSION)"/' $@
+
 # --- tests ----------------------------------------------------------------
 
 test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
@@ -194,6 +202,14 @@ $(B)/systemd/%: broker/systemd/% FORCE
 
 UNITS := $(patsubst broker/%,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket))
 
+# A page that names several commands is found by the name of each.
+install_man = set -e; for page in $(notdir $(MAN)); do \
+	section=$${page\#\#*.}; dir=$(DESTDIR)$(MANDIR)/man$$section; \
+	$(INSTALL) -D -m 644 $(B)/man/$$page $$dir/$$page; \
+	for name in $$(sed -n '/^\# NAME/{n;n;s/ - .*//;s/,//g;p}' docs/man/$$page.scd); do \
+		[ $$name.$$section = $$page ] || ln -sf $$page $$dir/$$name.$$section; \
+	done; done
+
 define install_emulator
 	$(INSTALL) -D -m 755 client/libexec/qemu-system.in $(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
 	sed -i -e 's|@BINDIR@|$(BINDIR)|' -e 's|@QEMU_BINDIR@|$(QEMU_BINDIR)|' \
@@ -213,6 +229,7 @@ install: all $(UNITS)
 	$(INSTALL) -D -m 644 broker/systemd/rss-broker.sysusers $(DESTDIR)$(SYSUSERSDIR)/rss-broker.conf
 	$(INSTALL) -D -m 644 broker/systemd/rss-broker.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rss-broker.conf
 	$(INSTALL) -D -m 644 client/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
+	$(install_man)
 	$(foreach arch,$(QEMU_ARCHS),$(call install_emulator,qemu-system-$(arch)))
 
 clean:

@@ -40,7 +40,7 @@ static int judge_header(struct shape_judge *j, const void *elf, size_t size)
 {
 	Elf64_Ehdr h;
 
-	if (size < sizeof(h) || memcmp(elf, ELFMAG, SELFMAG))
+	if (size < sizeof(h) || memcmp(elf, ELFMAG, SELFMAG) != 0)
 		return shape_refuse(j, "it is no ELF file");
 	memcpy(&h, elf, sizeof(h));
 	if (h.e_ident[EI_CLASS] != ELFCLASS64)
@@ -101,7 +101,7 @@ int shape_check(struct shape *ret, const void *elf, size_t size, char why[SHAPE_
 		return err;
 	elf_version(EV_CURRENT);
 	/* It reads only: the memory of an object of our own byte order is never written. */
-	j.elf = elf_memory((char *)(uintptr_t)elf, size);
+	j.elf = elf_memory((char *)elf, size);
 	if (!j.elf)
 		return shape_refuse(&j, "its ELF header is damaged");
 	err = judge_all(&j, &shape);

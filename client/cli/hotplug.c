@@ -13,11 +13,17 @@
 #include "rssb_proto.h"
 
 static const struct option options[] = {
-	{ "qmp", required_argument, NULL, 'q' },    { "libvirt", required_argument, NULL, 'l' },
-	{ "netdev", required_argument, NULL, 'n' }, { "tap", required_argument, NULL, 't' },
-	{ "queues", required_argument, NULL, 'Q' }, { "id", required_argument, NULL, 'i' },
-	{ "device", required_argument, NULL, 'd' }, { "prop", required_argument, NULL, 'p' },
-	{ "verbose", no_argument, NULL, 'v' },	    CLI_OPTIONS_END,
+	{ "qmp", required_argument, NULL, 'q' },
+	{ "libvirt", required_argument, NULL, 'l' },
+	{ "netdev", required_argument, NULL, 'n' },
+	{ "tap", required_argument, NULL, 't' },
+	{ "queues", required_argument, NULL, 'Q' },
+	{ "id", required_argument, NULL, 'i' },
+	{ "device", required_argument, NULL, 'd' },
+	{ "prop", required_argument, NULL, 'p' },
+	{ "exact", no_argument, NULL, 'e' },
+	{ "verbose", no_argument, NULL, 'v' },
+	CLI_OPTIONS_END,
 };
 
 static const struct cli_usage usage = {
@@ -26,7 +32,7 @@ static const struct cli_usage usage = {
 	.options = options,
 	.help = "usage: rssb hotplug (--qmp SOCK | --libvirt DOMAIN) --netdev ID\n"
 		"                    [--tap IFNAME --queues N] [--id ID] [--device TYPE]\n"
-		"                    [--prop K=V]...\n"
+		"                    [--prop K=V]... [--exact] [--verbose]\n"
 		"\n"
 		"Plugs a virtio-net device with rss on and a steering set of its own into a\n"
 		"running VM.  When a step fails QEMU is left as it was.\n"
@@ -40,6 +46,7 @@ static const struct cli_usage usage = {
 		"  --id ID           the device's (default: rss- and the netdev's)\n"
 		"  --device TYPE     (default: virtio-net-pci)\n"
 		"  --prop K=V        a further property: mac=..., bus=...\n"
+		"  --exact           QEMU's own object, imported by rssb extract, and no other\n"
 		"  -v, --verbose     say what is done\n"
 		"\n"
 		"To unplug it: device_del ID, netdev_del, and closefd rssb-lease-ID, which ends\n"
@@ -120,6 +127,9 @@ static int option_take(struct hotplug_options *o, int opt)
 		break;
 	case 'p':
 		return prop_parse(o, optarg);
+	case 'e':
+		o->exact = true;
+		break;
 	default:
 		o->verbose = true;
 	}

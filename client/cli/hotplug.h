@@ -18,6 +18,7 @@ struct hotplug_options {
 	char *id; /* the device's */
 	const char *device;
 	struct json_object *props; /* further ones: { name: text } */
+	bool exact;		   /* QEMU's own object, not one of its ABI */
 	bool verbose;
 };
 

@@ -15,6 +15,8 @@
 #include "hotplug.h"
 #include "mem.h"
 #include "monitor.h"
+#include "object_choice.h"
+#include "qemu_object.h"
 #include "qemu_opts.h"
 #include "qemu_types.h"
 #include "tap.h"
@@ -25,6 +27,8 @@ struct plug {
 	const struct hotplug_options *o;
 	struct monitor *monitor;
 	struct json_object *types; /* of the device's properties */
+	struct qemu_object object; /* QEMU's own */
+	const uint8_t *object_id;  /* of the one that the broker is asked for */
 	struct rssb_fds set;
 	int *queues;		   /* of the tap, o->queues of them; -1: not open */
 	struct json_object *given; /* names of fds that QEMU holds */
@@ -106,10 +110,22 @@ static int types_ask(struct plug *p)
 	return CLI_OK;
 }
 
-/* The running QEMU's own object, whatever is installed by now. */
-static int object_choose(struct plug *p)
+/* The running QEMU's own object, whatever is installed by now, decides. */
+static int object_ask(struct plug *p)
 {
-	return execute(p, "request-ebpf", argument("id", "rss"), -1, NULL);
+	_cleanup_json_ struct json_object *value = NULL;
+	_cleanup_free_ char *described = NULL;
+	char *why = NULL;
+	int r = execute(p, "request-ebpf", argument("id", "rss"), -1, &value);
+
+	if (r)
+		return r;
+	qemu_object_decode(&p->object, qemu_opts_get(value, "object"));
+	if (object_choose(&p->object, p->o->exact, &p->object_id, &why))
+		return fail(p, why);
+	described = object_choice_describe(&p->object, p->object_id);
+	hotplug_tell(p->o, "%s", described);
+	return CLI_OK;
 }
 
 /* QEMU fills the maps itself: a handoff without configuration. */
@@ -118,6 +134,7 @@ static int set_acquire(struct plug *p)
 	const struct rssb_acquire_options options = {
 		.size = sizeof(options),
 		.kind = RSSB_HANDOFF,
+		.object_id = p->object_id,
 	};
 	struct asking a = { .what = "hotplug", .socket = p->o->socket, .verbose = p->o->verbose };
 	struct rssb_grant grant;
@@ -125,7 +142,9 @@ static int set_acquire(struct plug *p)
 
 	asking_start(&a, WAIT_MS);
 	r = asking_acquire(&a, &options, &p->set, &grant);
-	if (r)
+	if (r == -ENOENT && a.connected && p->object_id)
+		fail(p, object_choice_missing(p->object_id));
+	else if (r)
 		fail(p, mem_format("%s", asking_reason(&a)));
 	else
 		hotplug_tell(p->o, "grant %" PRIu64, grant.id);
@@ -285,8 +304,8 @@ static void undo(struct plug *p)
 static int plug(struct plug *p)
 {
 	static int (*const steps[])(struct plug * p) = {
-		id_check,    types_ask, object_choose, set_acquire,
-		queues_open, set_give,	netdev_make,   device_make,
+		id_check,    types_ask, object_ask,  set_acquire,
+		queues_open, set_give,	netdev_make, device_make,
 	};
 	int r = CLI_OK;
 
@@ -319,6 +338,7 @@ int hotplug_plug(const struct hotplug_options *o, char **ret_why)
 		fd_closep(&p.queues[i]);
 	free(p.queues);
 	json_object_put(p.types);
+	qemu_object_done(&p.object);
 	json_object_put(p.given);
 	*ret_why = p.why;
 	return r;

@@ -31,12 +31,13 @@ static char *refusal(const struct qmp *qmp)
 			  minor);
 }
 
-static void object_decode(struct qemu_object *ret, const char *text)
+void qemu_object_decode(struct qemu_object *ret, const char *text)
 {
 	const size_t len = text ? strlen(text) : 0;
 	ssize_t size = -EINVAL;
 	SHA2_CTX sha;
 
+	*ret = (struct qemu_object)QEMU_OBJECT_INIT;
 	if (len && len <= BASE64_LEN(OBJECT_MAX)) {
 		ret->elf = mem_new(len / 4 + 1, 3);
 		size = base64_decode(ret->elf, text, len);
@@ -64,7 +65,7 @@ int qemu_object_ask(struct qemu_object *ret, struct qmp *qmp)
 	if (r == -EREMOTEIO)
 		ret->why = refusal(qmp);
 	else if (r == 0)
-		object_decode(ret, qemu_opts_get(value, "object"));
+		qemu_object_decode(ret, qemu_opts_get(value, "object"));
 	return r == -EREMOTEIO ? 0 : r;
 }
 

@@ -27,4 +27,7 @@ struct qemu_object {
  * what qmp_execute() returns when the conversation has failed.
  */
 int qemu_object_ask(struct qemu_object *ret, struct qmp *qmp);
+
+/* From the base64 of request-ebpf, which may be NULL; what is none is why. */
+void qemu_object_decode(struct qemu_object *ret, const char *text);
 void qemu_object_done(struct qemu_object *o);

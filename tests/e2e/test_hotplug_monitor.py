@@ -5,14 +5,16 @@ The monitor is a script that notes what it is told, over a QMP socket or behind 
 virsh that is one too: after a failure nothing that was given may be left.
 """
 import base64
+import hashlib
 import json
 import os
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
-from fake_broker import FakeBroker
+from fake_broker import NO_OBJECT, FakeBroker
 from world import World
 
 QUEUES = 2
@@ -101,10 +103,14 @@ def broker(world):
 
 
 @pytest.fixture(scope="module")
-def answers():
-    with open(os.environ["RSSB_QEMU_OBJECT"], "rb") as file:
-        elf = base64.b64encode(file.read()).decode()
-    return {**ANSWERS, "request-ebpf": {"object": elf}}
+def elf():
+    """The object of a real QEMU."""
+    return Path(os.environ["RSSB_QEMU_OBJECT"]).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def answers(elf):
+    return {**ANSWERS, "request-ebpf": encoded(elf)}
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +161,67 @@ def test_hung_up_at_each_step(world, hotplug, answers, step):
     assert done.returncode == 1
     assert done.stderr.startswith(f"rssb: hotplug: {COMMANDS[step]}: it hung up")
     assert done.stderr.count("\n") == 1
+
+
+def encoded(elf):
+    return {"object": base64.b64encode(elf).decode()}
+
+
+def renamed(elf):
+    return elf.replace(b"tap_rss_map_toeplitz_key", b"tap_rss_map_toeplitz_kex")
+
+
+ABI = "this QEMU's object is not of the ABI qemu-rss-1"
+
+# What the running QEMU says of its object, and what the one line has to say.
+OBJECTS = [
+    ("a map renamed", lambda elf: encoded(renamed(elf)), ABI),
+    ("cut short", lambda elf: encoded(elf[: len(elf) // 2]), ABI),
+    ("no ELF", lambda elf: encoded(b"hello"), ABI),
+    ("no base64", lambda elf: {"object": "hello!"}, "no object in base64"),
+    ("no object", lambda elf: {}, "no object in base64"),
+]
+
+
+@pytest.mark.parametrize("change, said", [row[1:] for row in OBJECTS],
+                         ids=[row[0] for row in OBJECTS])  # fmt: skip
+def test_an_object_that_is_not_ours(world, hotplug, broker, elf, answers, change, said):
+    """Nothing is asked of the broker, nothing given to QEMU."""
+    before = broker.requests
+    changed = {**answers, "request-ebpf": change(elf)}
+    with FakeMonitor(world.dir / "qmp", changed) as monitor:
+        done = hotplug(["--qmp", monitor.path])
+    assert done.returncode == 1
+    assert done.stderr.startswith("rssb: hotplug: ") and said in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert broker.requests == before
+    assert "getfd" not in [name for name, _ in monitor.commands]
+
+
+def test_exact_asks_for_qemus_own(world, hotplug, broker, elf, answers):
+    with FakeMonitor(world.dir / "qmp", answers) as monitor:
+        done = hotplug(["--qmp", monitor.path], "--exact", "--verbose")
+    assert done.returncode == 0, done.stderr
+    own = hashlib.sha256(elf)
+    assert f"QEMU's own object, {own.hexdigest()[:12]}" in done.stderr
+    assert own.digest() in broker.last_request
+
+
+def test_without_exact_the_brokers_own_will_do(world, hotplug, broker, elf, answers):
+    with FakeMonitor(world.dir / "qmp", answers) as monitor:
+        done = hotplug(["--qmp", monitor.path], "--verbose")
+    assert done.returncode == 0, done.stderr
+    assert "the broker's own object, of the same ABI" in done.stderr
+    assert hashlib.sha256(elf).digest() not in broker.last_request
+
+
+def test_exact_and_the_broker_does_not_have_it(world, hotplug, broker, answers):
+    broker.script.append(NO_OBJECT)
+    with FakeMonitor(world.dir / "qmp", answers) as monitor:
+        done = hotplug(["--qmp", monitor.path], "--exact")
+    assert done.returncode == 1
+    assert "the broker does not have QEMU's own object" in done.stderr
+    assert "rssb extract" in done.stderr
 
 
 VIRSH = """#!/bin/sh

@@ -84,6 +84,19 @@ def test_install_puts_everything_in_its_place(prefix):
     assert INSTALLED <= files
 
 
+def test_man_pages_are_installed(prefix):
+    """Uncompressed, in their sections, and by every name."""
+    pages = {path.name: path for path in (prefix / "share/man").rglob("*.*") if path.is_file()}
+    for source in (ROOT / "docs" / "man").glob("*.scd"):
+        about = source.read_text().split("# NAME\n\n")[1].split(" - ")[0].split(", ")
+        number = source.stem.rsplit(".")[1]
+        for name in about:
+            page = pages.pop(f"{name}.{number}")
+            assert page.parent.name == f"man{number}"
+            assert page.read_text().startswith('.\\"')
+    assert not pages
+
+
 @pytest.mark.parametrize("program", ["sbin/rss-broker", "bin/rssb", "lib/librssb.so.0"])
 def test_hardening(prefix, program):
     read = output_of("readelf", "-hldW", prefix / program)

@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 
-OK, DENIED, BUSY, LIMIT, INTERNAL = 0, 5, 9, 10, 11
+OK, DENIED, NO_OBJECT, BUSY, LIMIT, INTERNAL = 0, 5, 6, 9, 10, 11
 HANG_UP = object()
 
 HEADER = struct.Struct("<IHHII")
@@ -30,6 +30,7 @@ class FakeBroker:
         self.retry_ms = retry_ms
         self._make_fd = make_fd
         self.requests = 0
+        self.last_request = None
         self._grants = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -64,6 +65,7 @@ class FakeBroker:
         magic, _, op, length, tag = HEADER.unpack_from(request)
         assert (magic, op, length) == (MAGIC, OP_ACQUIRE, len(request))
         self.requests += 1
+        self.last_request = request
         status = self.script.pop(0) if self.script else OK
         if status is HANG_UP:
             return False

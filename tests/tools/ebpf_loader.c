@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 		for (size_t i = 1; i < n; i++)
 			print_map(fds[i], i == 1);
 		printf("]}\n");
+		bpf_object__close(object);
 		return 0;
 	}
 	for (int i = 2; i < argc; i++)
