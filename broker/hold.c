@@ -112,7 +112,8 @@ void hold_fill(struct hold *h, const struct rssb_steering_wire *steering)
 
 	for (size_t i = 0; i < steering->table_len; i++)
 		store16(table + i * RSS_TABLE_STRIDE, steering->table[i]);
-	key_store(steering_map(h, KEY), steering->key);
+	if (steering->key_len)
+		key_store(steering_map(h, KEY), steering->key);
 	config_store(steering_map(h, CONFIG), &config);
 	for (size_t i = steering->table_len; i < RSS_TABLE_MAX; i++)
 		store16(table + i * RSS_TABLE_STRIDE, 0);

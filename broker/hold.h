@@ -27,7 +27,8 @@ int hold_map_stats(struct hold *h, int stats, unsigned n_cpus);
 
 /*
  * Writes validated steering, in host byte order, into the maps.  Packets may
- * pass meanwhile: each sees old or new values, never an index that is neither.
+ * pass meanwhile: each sees old or new values, never an index that is neither.  A
+ * key_len of 0 keeps the key.
  */
 void hold_fill(struct hold *h, const struct rssb_steering_wire *steering);
 

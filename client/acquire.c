@@ -37,7 +37,7 @@ static int acquire_fill(struct rssb *c, struct rssb_request_acquire *request,
 	if (!r && o->label)
 		r = fill_label(c, request->label, o->label);
 	if (!r && o->steering)
-		r = fill_steering(c, &request->steering, o->steering);
+		r = fill_steering(c, &request->steering, o->steering, false);
 	return r;
 }
 

@@ -33,7 +33,7 @@ int fill_grant(struct rssb *c, struct rssb_grant_ref *ret, uint64_t id, const ch
 }
 
 int fill_steering(struct rssb *c, struct rssb_steering_wire *ret,
-		  const struct rssb_steering *steering)
+		  const struct rssb_steering *steering, bool may_keep_key)
 {
 	struct rssb_steering s;
 
@@ -42,15 +42,17 @@ int fill_steering(struct rssb *c, struct rssb_steering_wire *ret,
 	if (s.table_len > RSSB_TABLE_MAX)
 		return connection_fail(c, -EINVAL, "steering: table length is %u, at most %u",
 				       s.table_len, RSSB_TABLE_MAX);
-	if (!s.key || !s.table)
-		return connection_fail(c, -EINVAL, "steering: no %s", s.key ? "table" : "key");
+	if (!s.table || (!s.key && !may_keep_key))
+		return connection_fail(c, -EINVAL, "steering: no %s", s.table ? "key" : "table");
 
 	ret->hash_types = s.hash_types;
 	ret->queues = s.queues;
 	ret->default_queue = s.default_queue;
 	ret->table_len = s.table_len;
-	ret->key_len = RSSB_KEY_LEN;
-	memcpy(ret->key, s.key, RSSB_KEY_LEN);
+	if (s.key) {
+		ret->key_len = RSSB_KEY_LEN;
+		memcpy(ret->key, s.key, RSSB_KEY_LEN);
+	}
 	memcpy(ret->table, s.table, s.table_len * sizeof(s.table[0]));
 	return 0;
 }

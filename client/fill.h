@@ -15,4 +15,4 @@ void fill_object(struct rssb_object_ref *ret, const uint8_t *id);
 int fill_label(struct rssb *c, char ret[RSSB_LABEL_MAX], const char *label);
 int fill_grant(struct rssb *c, struct rssb_grant_ref *ret, uint64_t id, const char *label);
 int fill_steering(struct rssb *c, struct rssb_steering_wire *ret,
-		  const struct rssb_steering *steering);
+		  const struct rssb_steering *steering, bool may_keep_key);

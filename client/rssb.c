@@ -130,7 +130,7 @@ int rssb_update(struct rssb *c, uint64_t id, const char *label,
 	int r = fill_grant(c, &request.update.grant, id, label);
 
 	if (!r)
-		r = fill_steering(c, &request.update.steering, steering);
+		r = fill_steering(c, &request.update.steering, steering, true);
 	if (!r)
 		r = exchange(c, &request, &reply);
 	explicit_bzero(&request, sizeof(request)); /* the key */

@@ -49,7 +49,7 @@ struct rssb_steering {
 	uint16_t default_queue; /* for packets of no enabled hash type; < queues */
 	uint16_t table_len;	/* a power of two, 1..128 */
 	const uint16_t *table;	/* table_len entries, each < queues; borrowed */
-	const uint8_t *key;	/* RSSB_KEY_BYTES bytes; borrowed */
+	const uint8_t *key;	/* RSSB_KEY_BYTES bytes; borrowed; NULL: rssb_update() keeps it */
 };
 
 enum rssb_grant_kind {

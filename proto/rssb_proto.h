@@ -118,7 +118,7 @@ struct rssb_steering_wire {
 	uint16_t queues;	/* 1..RSSB_QUEUES_MAX */
 	uint16_t default_queue; /* < queues */
 	uint16_t table_len;	/* a power of two, 1..RSSB_TABLE_MAX */
-	uint16_t key_len;	/* RSSB_KEY_LEN */
+	uint16_t key_len;	/* RSSB_KEY_LEN; in UPDATE also 0, which keeps the key */
 	uint8_t reserved[4];
 	uint8_t key[RSSB_KEY_LEN];
 	uint16_t table[RSSB_TABLE_MAX]; /* each < queues; zero from table_len on */

@@ -112,6 +112,19 @@ static int check_steering(const struct rssb_steering_wire *s, struct rssb_refusa
 	return check_table(s, why);
 }
 
+/* Steering for UPDATE, where a key_len of 0 keeps the key that is there. */
+static int check_new_steering(const struct rssb_steering_wire *s, struct rssb_refusal *why)
+{
+	struct rssb_steering_wire keyed = *s;
+
+	if (s->key_len)
+		return check_steering(s, why);
+	if (!all_zero(s->key, sizeof(s->key)))
+		REFUSE("key must be zero when key_len is 0");
+	keyed.key_len = RSSB_KEY_LEN;
+	return check_steering(&keyed, why);
+}
+
 int validate_object(const union rssb_request *r, struct rssb_refusal *why)
 {
 	return check_reserved(r->object.reserved, sizeof(r->object.reserved), "OBJECT", why);
@@ -175,7 +188,7 @@ int validate_update(const union rssb_request *r, struct rssb_refusal *why)
 {
 	if (check_grant_ref(&r->update.grant, why))
 		return -EINVAL;
-	return check_steering(&r->update.steering, why);
+	return check_new_steering(&r->update.steering, why);
 }
 
 int validate_stats(const union rssb_request *r, struct rssb_refusal *why)

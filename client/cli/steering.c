@@ -345,12 +345,18 @@ int steering_parse(struct steering *ret, const char *text, char *reason, size_t 
 	return 0;
 }
 
+int steering_check(const struct steering *s, char *reason, size_t reason_len)
+{
+	if (s->table_len)
+		return 0;
+	snprintf(reason, reason_len, "says no queues: give equal, weight or table");
+	return -EINVAL;
+}
+
 int steering_complete(struct steering *s, char *reason, size_t reason_len)
 {
-	if (!s->table_len) {
-		snprintf(reason, reason_len, "says no queues: give equal, weight or table");
+	if (steering_check(s, reason, reason_len))
 		return -EINVAL;
-	}
 	if (!s->keyed && getrandom(s->key, sizeof(s->key), 0) != (ssize_t)sizeof(s->key)) {
 		int r = -errno;
 
@@ -370,6 +376,6 @@ struct rssb_steering steering_view(const struct steering *s)
 		.default_queue = s->default_queue,
 		.table_len = s->table_len,
 		.table = s->table,
-		.key = s->key,
+		.key = s->keyed ? s->key : NULL,
 	};
 }

@@ -48,13 +48,16 @@ struct steering {
  */
 int steering_parse(struct steering *ret, const char *text, char *reason, size_t reason_len);
 
+/* -EINVAL: it says of no packet where it goes. */
+int steering_check(const struct steering *s, char *reason, size_t reason_len);
+
 /*
- * Makes it ready to be asked for: the key, if none was given, is a random one.
- * -EINVAL: it says of no packet where it goes; or what getrandom(2) returns.
+ * steering_check(), and a random key if none was given.  -EINVAL, or what
+ * getrandom(2) returns.
  */
 int steering_complete(struct steering *s, char *reason, size_t reason_len);
 
-/* What librssb takes; it borrows the key and table of *s. */
+/* What librssb takes; it borrows the key, if there is one, and the table of *s. */
 struct rssb_steering steering_view(const struct steering *s);
 
 /* "tcp4" of a single hash type bit; "?" for another. */

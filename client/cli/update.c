@@ -17,10 +17,10 @@ static const struct cli_usage usage = {
 	.help = "usage: rssb update GRANT STEERING\n"
 		"\n"
 		"Replaces all the steering of a managed grant of yours (as root: anybody's):\n"
-		"what STEERING does not say gets its default, the key a new random one.\n"
+		"what STEERING does not say gets its default, but the key stays.\n"
 		"\n"
 		"GRANT is its id, if it is all digits, else its label.\n"
-		"\n" STEERING_HELP("a random one"),
+		"\n" STEERING_HELP("the one in use"),
 };
 
 static int update(struct cli *cli, const struct grant_name *grant, const struct steering *steering,
@@ -52,7 +52,7 @@ int cmd_update(struct cli *cli, int argc, char **argv)
 	if (grant_name_parse(&grant, argv[optind]))
 		return cli_misuse(&usage, "%s: neither a grant's id nor a label", argv[optind]);
 	if (steering_parse(&steering, argv[optind + 1], reason, sizeof(reason)) ||
-	    steering_complete(&steering, reason, sizeof(reason)))
+	    steering_check(&steering, reason, sizeof(reason)))
 		return cli_misuse(&usage, "%s", reason);
 
 	status = update(cli, &grant, &steering, argv[optind]);

@@ -5,6 +5,8 @@ All is done by nobody without a capability, by name and by label, each command
 on a connection of its own.
 """
 import collections
+import dataclasses
+import re
 import threading
 import time
 
@@ -24,6 +26,10 @@ def test_update(rssb, reader, attach, rng):
     assert reader.queues_of(sent) == [first.queue(flow) for flow in sent]
     assert ok(rssb("update", "web", second.words())) == ""
     assert reader.queues_of(sent) == [second.queue(flow) for flow in sent]
+    # Without hkey the key stays, as with ethtool -X.
+    ok(rssb("update", "web", re.sub(r" ?hkey \S+", "", first.words())))
+    kept = dataclasses.replace(first, key=second.key)
+    assert reader.queues_of(sent) == [kept.queue(flow) for flow in sent]
     ok(rssb("update", grant, "table 3"))
     assert set(reader.queues_of(sent)) == {3}
     ok(rssb("update", "web", "equal 2 default-queue 3 hash-types tcp4"))

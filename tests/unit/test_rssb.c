@@ -554,7 +554,7 @@ static void bad_arguments(void **state)
 	assert_int_equal(rssb_release(c, 0, NULL), -EINVAL);
 	assert_int_equal(rssb_release(c, 1, "web"), -EINVAL);
 	assert_int_equal(rssb_update(c, 0, NULL, &steering), -EINVAL);
-	assert_int_equal(rssb_update(c, 1, NULL, &no_key), -EINVAL);
+	assert_int_equal(rssb_update(c, 1, NULL, &no_table), -EINVAL);
 	assert_int_equal(rssb_acquire(c, &ok, &fds, NULL), 0);
 	rssb_fds_close(&fds);
 	rssb_close(c);

@@ -273,6 +273,11 @@ static const struct {
 	  "grant has both an id and a label: name it by one of them" },
 
 	/* UPDATE's steering goes the same way */
+	/* a key_len of 0 keeps the key */
+	{ "request-update",
+	  { { UPDATE(steering.key_len), 0 } },
+	  "key must be zero when key_len is 0" },
+	{ "request-update", { { UPDATE(steering.key_len), 39 } }, "key_len is 39, must be 40" },
 	{ "request-update",
 	  { { UPDATE(steering.queues), 2 } },
 	  "default_queue is 2, allowed is 0 to 1 (queues is 2)" },
