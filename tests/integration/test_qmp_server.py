@@ -10,7 +10,9 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,15 +42,12 @@ def command(rssb, broker, *args):
 
 
 @pytest.fixture
-def directory(tmp_path):
-    """One that nobody may write to, which pytest's is not."""
-    path = tmp_path / "of-nobody"
-    path.mkdir()
-    os.chown(path, NOBODY, NOBODY)
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_mode & 0o001 == 0:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return path
+def directory():
+    """One that nobody may write to; pytest's own are closed to all others."""
+    with tempfile.TemporaryDirectory(prefix="rssb-qmp.") as path:
+        os.chown(path, NOBODY, NOBODY)
+        os.chmod(path, 0o755)
+        yield Path(path)
 
 
 @contextlib.contextmanager
