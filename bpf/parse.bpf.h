@@ -355,10 +355,17 @@ static __always_inline int parse_packet(struct __sk_buff *skb, __u32 types, stru
 }
 
 /*
- * Whether a packet is hashed, and in *in the bytes and the type.  What the verifier
- * would know of the type ends here, and the caller is verified once, not for each.
+ * A function of its own costs 25 KiB a set: the kernel keeps its code twice.  But
+ * what the verifier knows of the type ends there, and the counters need that.
  */
-static __noinline bool parse(struct __sk_buff *skb, __u32 types, struct parse_input *in)
+#ifdef RSS_STATS
+#define PARSE_INLINE __noinline
+#else
+#define PARSE_INLINE __always_inline
+#endif
+
+/* Whether a packet is hashed, and in *in the bytes and the type. */
+static PARSE_INLINE bool parse(struct __sk_buff *skb, __u32 types, struct parse_input *in)
 {
 	int type = parse_packet(skb, types, in);
 

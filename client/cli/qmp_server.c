@@ -16,18 +16,23 @@ struct place {
 	struct qmp_peer *peer;
 	int fd; /* of an accepted connection: ours; -1: the fds are borrowed */
 	uid_t uid;
+	bool worked, over; /* in this round */
 };
 
 struct server {
 	const struct qmp_listener *listener;
 	struct qmp_source *source;
 	size_t n;
-	bool tired; /* out of fds: no accept in the next round, which is soon */
+	size_t turn; /* who comes first in the next round */
+	bool tired;  /* out of fds: no accept in the next round, which is soon */
 	struct place places[QMP_PEERS_MAX];
 	struct pollfd polls[QMP_PEERS_MAX + 1];
 };
 
-enum { TIRED_MS = 100 };
+enum {
+	TIRED_MS = 100,
+	ANSWERS_OF_A_USER = 4, /* in a round */
+};
 
 static volatile sig_atomic_t stopping;
 
@@ -54,12 +59,12 @@ static void place_remove(struct server *s, size_t i)
 	s->places[i] = s->places[--s->n];
 }
 
-static size_t places_of(const struct server *s, uid_t uid)
+static size_t places_of(const struct server *s, uid_t uid, bool worked)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n; i++)
-		n += s->places[i].uid == uid;
+		n += s->places[i].uid == uid && (s->places[i].worked || !worked);
 	return n;
 }
 
@@ -81,7 +86,7 @@ static void accept_one(struct server *s)
 		s->tired = true;
 	if (r)
 		return;
-	if (places_of(s, uid) < QMP_PEERS_OF_A_USER_MAX)
+	if (places_of(s, uid, false) < QMP_PEERS_OF_A_USER_MAX)
 		place_add(s, fd, fd, &fd, uid);
 	else
 		refuse(fd);
@@ -114,16 +119,35 @@ static void wait_for_work(struct server *s, const sigset_t *while_waiting)
 	s->tired = false;
 }
 
-/* Backwards: the last one takes the place of one that leaves. */
+static bool is_due(const struct server *s, size_t i)
+{
+	struct pollfd unused;
+
+	return s->polls[i].revents || !qmp_peer_wait(s->places[i].peer, &unused);
+}
+
+/*
+ * One answer each, in turn; but a user with many clients gets a few a round, so
+ * that another one's wait does not grow with them.
+ */
 static void work(struct server *s)
 {
 	const bool knocks = s->polls[s->n].revents;
+	const size_t first = s->turn;
 
+	for (size_t k = 0; k < s->n; k++) {
+		const size_t i = (first + k) % s->n;
+		struct place *place = &s->places[i];
+
+		if (!is_due(s, i) || places_of(s, place->uid, true) >= ANSWERS_OF_A_USER)
+			continue;
+		place->worked = true;
+		place->over = !qmp_peer_work(place->peer);
+		s->turn = i + 1;
+	}
 	for (size_t i = s->n; i-- > 0;) {
-		struct pollfd unused;
-		const bool due = s->polls[i].revents || !qmp_peer_wait(s->places[i].peer, &unused);
-
-		if (due && !qmp_peer_work(s->places[i].peer))
+		s->places[i].worked = false;
+		if (s->places[i].over)
 			place_remove(s, i);
 	}
 	if (knocks)

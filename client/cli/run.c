@@ -19,6 +19,7 @@ static const struct option options[] = {
 	{ "rss", no_argument, NULL, 'r' },
 	{ "no-probe", no_argument, NULL, 'n' },
 	{ "qemu", no_argument, NULL, 'q' },
+	{ "exact", no_argument, NULL, 'e' },
 	{ "stats", no_argument, NULL, 's' },
 	{ "host-steering", required_argument, NULL, 'H' },
 	{ "steering", required_argument, NULL, 'S' },
@@ -44,6 +45,8 @@ static const struct cli_usage usage = {
 		"  --if-needed     no device that needs it is no error: the command unchanged\n"
 		"  --rss           rss on where mq is on and rss is not mentioned\n"
 		"  --wait SECONDS  for a busy or restarting broker (default: 10)\n"
+		"  --exact         QEMU's own object, imported by rssb extract, and no other\n"
+		"                  (else the broker's own, if QEMU's is of the same ABI)\n"
 		"  --stats         the sets count packets, for rssb top\n"
 		"  --no-probe      do not ask QEMU for its property types first; then only\n"
 		"                  devices in JSON form can be given fds\n"
@@ -116,6 +119,8 @@ static int seconds_parse(const char *text, int *ret_ms)
 static bool *option_flag(struct run_options *o, int opt)
 {
 	switch (opt) {
+	case 'e':
+		return &o->exact;
 	case 'i':
 		return &o->if_needed;
 	case 'n':
@@ -172,7 +177,8 @@ static int option_take(struct run_options *o, int opt)
 /* Options that say different things of the same. */
 static int options_check(const struct run_options *o)
 {
-	bool of_qemu = o->if_needed || o->all_multiqueue || o->no_probe || o->qemu_first;
+	bool of_qemu = o->if_needed || o->all_multiqueue || o->no_probe || o->qemu_first ||
+		       o->exact;
 
 	if (!o->command[0])
 		return cli_misuse(&usage, "which command?");
@@ -183,6 +189,11 @@ static int options_check(const struct run_options *o)
 					  "options are of no use to it");
 	if (o->steers_host && o->all_multiqueue)
 		return cli_misuse(&usage, "--host-steering turns rss off, --rss on");
+	if (o->exact && (o->no_probe || o->stats || o->steers_host))
+		return cli_misuse(&usage, "--exact and %s: one of them",
+				  o->no_probe ? "--no-probe"
+				  : o->stats  ? "--stats"
+					      : "--host-steering");
 	return CLI_GO_ON;
 }
 

@@ -25,6 +25,7 @@ struct run_options {
 	bool all_multiqueue;
 	bool no_probe;
 	bool qemu_first; /* the command's first word is QEMU, whatever its name */
+	bool exact;	 /* QEMU's own object, not one of its ABI */
 	bool stats;	 /* sets that count packets */
 	bool verbose;
 	bool steers, steers_host; /* --steering, --host-steering: of neither and one */
@@ -45,7 +46,8 @@ struct run_sets {
 
 /* What will be executed. */
 struct run_plan {
-	char **argv; /* NULL: the command unchanged */
+	char **argv;		  /* NULL: the command unchanged */
+	const uint8_t *object_id; /* of the object to ask for; NULL: the broker's own */
 	struct run_sets sets;
 	char *why; /* after a failure: what to tell the user */
 };

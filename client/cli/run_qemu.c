@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "object_choice.h"
 #include "qemu_args.h"
 #include "qemu_netdev.h"
 #include "qemu_opts.h"
@@ -72,6 +73,19 @@ static void property_check(struct qemu_device *dev, void *ctx)
 		check->lacking = dev;
 }
 
+/* Which object: what this very QEMU has in it decides. */
+static int object_plan(struct run_plan *plan, const struct run_options *o,
+		       const struct qemu_probe *probe)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (object_choose(&probe->object, o->exact, &plan->object_id, &text))
+		return run_fail(plan, "%s", text);
+	text = object_choice_describe(&probe->object, plan->object_id);
+	run_tell(o, "object: %s", text);
+	return CLI_OK;
+}
+
 static int probe_judge(struct run_plan *plan, const struct run_options *o,
 		       const struct qemu_probe *probe, struct qemu_args *args)
 {
@@ -92,7 +106,7 @@ static int probe_judge(struct run_plan *plan, const struct run_options *o,
 				"-device '{\"driver\":...}'",
 				obstacle);
 	run_tell(o, "QEMU %d.%d for %s answers", probe->major, probe->minor, probe->target);
-	return CLI_OK;
+	return object_plan(plan, o, probe);
 }
 
 /* Learns property types from the very binary, and whether it takes fds at all. */
@@ -176,6 +190,7 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 		qemu_args_each_device(args, fds_hand_out, &h);
 		plan->argv = qemu_args_format(args, o->command, qemu + 1, probe.types);
 	}
+	plan->object_id = NULL; /* the probe's */
 	qemu_probe_done(&probe);
 	return r;
 }

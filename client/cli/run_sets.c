@@ -6,6 +6,7 @@
 
 #include "asking.h"
 #include "mem.h"
+#include "object_choice.h"
 #include "run.h"
 
 static int sets_ask(struct run_sets *sets, struct asking *a, size_t n,
@@ -28,14 +29,18 @@ int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t 
 		.kind = kind,
 		.flags = o->stats ? RSSB_GRANT_STATS : 0u,
 		.steering = o->steers || o->steers_host ? &steering : NULL,
+		.object_id = plan->object_id,
 	};
 	struct asking a = { .what = "run", .socket = o->socket, .verbose = o->verbose };
+	_cleanup_free_ char *missing = NULL;
 	int r;
 
 	asking_start(&a, o->wait_ms);
 	r = sets_ask(&plan->sets, &a, n, &request);
 	if (r) {
-		run_fail(plan, "%s", asking_reason(&a));
+		if (r == -ENOENT && a.connected && plan->object_id)
+			missing = object_choice_missing(plan->object_id);
+		run_fail(plan, "%s", missing ? missing : asking_reason(&a));
 		run_sets_done(&plan->sets);
 	}
 	asking_done(&a);

@@ -33,7 +33,7 @@ def describe(command):
         "kernel": f"{platform.system()} {platform.release()}",
         "system": release(),
         "bpf_jit": sysctl("net.core.bpf_jit_enable"),
-        "load_average": os.getloadavg()[0],
+        "load_average": round(os.getloadavg()[0], 2),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "command": command,
     }

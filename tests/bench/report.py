@@ -13,6 +13,17 @@ def number(value):
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
+def rounded(value):
+    """For the file: six digits of every number, whatever it is in."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(one) for one in value]
+    return value
+
+
 def goal(row):
     if row.reached is None:
         return row.note
@@ -56,4 +67,11 @@ class Report:
         self.document["sections"][name] = {"title": title, "rows": rows, **more}
 
     def write(self, path):
-        path.write_text(json.dumps(self.document, indent=1) + "\n")
+        """One line a section: its histograms are long."""
+        parts = [
+            f'"{name}": {json.dumps(rounded(part))}'
+            for name, part in self.document["sections"].items()
+        ]
+        machine = json.dumps(self.document["machine"])
+        sections = ",\n".join(parts)
+        path.write_text(f'{{"machine": {machine},\n"sections": {{\n{sections}\n}}}}\n')

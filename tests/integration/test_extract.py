@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,16 +28,13 @@ ANSWERS = [
 
 
 @pytest.fixture
-def place(tmp_path, build):
+def place(build):
     """A directory that nobody may write to, with an rssb that nobody may run."""
-    place = tmp_path / "place"
-    place.mkdir()
-    os.chown(place, NOBODY, NOBODY)
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_mode & 0o011 == 0:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    shutil.copy(build / "rssb", place)
-    return place
+    with tempfile.TemporaryDirectory(prefix="rssb-extract.") as path:
+        os.chown(path, NOBODY, NOBODY)
+        os.chmod(path, 0o755)
+        shutil.copy(build / "rssb", path)
+        yield Path(path)
 
 
 def real(version):

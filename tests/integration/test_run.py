@@ -4,14 +4,17 @@
 The "QEMU" that is executed is mostly a script which reports what it was given;
 what it answers to a probe it asks the real one.  The broker follows a script too.
 """
+import base64
+import hashlib
 import json
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from fake_broker import BUSY, DENIED, HANG_UP, INTERNAL, LIMIT, FakeBroker
+from fake_broker import BUSY, DENIED, HANG_UP, INTERNAL, LIMIT, NO_OBJECT, FakeBroker
 
 # Prints its arguments and what each inherited fd above 2 is.
 REPORT = """#!/usr/bin/python3
@@ -255,17 +258,27 @@ def test_a_qemu_that_never_answers(run, broker):
     assert time.monotonic() - before < 10
 
 
-def answers_as(run, major, minor, *properties):
+def real_object():
+    """Of a real QEMU."""
+    return Path(os.environ["RSSB_QEMU_OBJECT"]).read_bytes()
+
+
+def answers_as(run, major, minor, *properties, elf=None):
     """Makes the QEMU answer a probe like that version, and else report as usual."""
+    encoded = base64.b64encode(elf or real_object()).decode()
     listed = json.dumps([{"name": name, "type": "bool"} for name in ("rss", "mq", *properties)])
     answers = [
         json.dumps({"QMP": {"version": {"qemu": {"micro": 0, "minor": minor, "major": major},
                                         "package": ""}, "capabilities": []}}),
         '{"return":{}}', '{"return":{"arch":"x86_64"}}', f'{{"return":{listed}}}',
     ]  # fmt: skip
-    rest = """while read line; do echo '{"return":{}}'; done\n"""
+    rest = f"""while read line; do
+        case $line in *request-ebpf*) echo '{{"return":{{"object":"{encoded}"}}}}' ;;
+        *) echo '{{"return":{{}}}}' ;; esac; done
+    """
     real = run.qemu.with_name("answers")
-    real.write_text("#!/bin/sh\n" + "read line\n".join(f"echo '{line}'\n" for line in answers) + rest)
+    shown = "read line\n".join(f"echo '{line}'\n" for line in answers)
+    real.write_text("#!/bin/sh\n" + shown + rest)
     real.chmod(0o755)
     run.env["REAL_QEMU"] = str(real)
 
@@ -276,6 +289,45 @@ def test_a_qemu_too_old(run, broker):
         why = run.fails(arguments=arguments)
         assert "7.2" in why and "9.0" in why and "ebpf-rss-fds" in why
     assert broker.requests == 0
+
+
+def test_the_object_is_the_brokers_own(run, broker):
+    _, said = run.reports("--verbose", arguments=NET)
+    own = hashlib.sha256(real_object())
+    assert f"the broker's own object, of the same ABI as QEMU's {own.hexdigest()[:12]}" in said
+    assert own.digest() not in broker.last_request
+
+
+def test_exact(run, broker):
+    _, said = run.reports("--exact", "--verbose", arguments=NET)
+    own = hashlib.sha256(real_object())
+    assert f"QEMU's own object, {own.hexdigest()[:12]}" in said
+    assert own.digest() in broker.last_request
+
+
+def test_exact_is_not_there(run, broker):
+    broker.script += [NO_OBJECT]
+    why = run.fails("--exact", arguments=NET)
+    assert "does not have QEMU's own object" in why and "rssb extract" in why
+
+
+@pytest.mark.parametrize("change", ["renamed", "cut"])
+def test_an_object_of_another_abi(run, broker, change):
+    """Whatever QEMU is told it would map them wrong."""
+    elf = real_object()
+    changed = {"renamed": elf.replace(b"rss_map_toeplitz_key", b"rss_map_toeplitz_kex"),
+               "cut": elf[: len(elf) // 2]}[change]  # fmt: skip
+    answers_as(run, 13, 0, "ebpf-rss-fds", elf=changed)
+    why = run.fails(arguments=NET)
+    assert "not of the ABI qemu-rss-1" in why
+    assert broker.requests == 0
+    report, said = run.reports("--optional", arguments=NET)
+    assert report["argv"] == NET and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("other", [["--no-probe"], ["--stats"], ["--host-steering", "equal 2"]])
+def test_exact_contradicts(run, other):
+    assert "--exact and " in run.fails("--exact", *other, arguments=NET, status=2)
 
 
 @pytest.mark.parametrize(

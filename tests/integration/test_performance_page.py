@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""docs/performance.md says what docs/bench.json says."""
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "bench"))
+
+import page  # noqa: E402  (found by the path above)
+
+PAGE = ROOT / "docs" / "performance.md"
+DOCUMENT = json.loads((ROOT / "docs" / "bench.json").read_text())
+
+
+def test_tables_are_those_of_the_run():
+    text = PAGE.read_text()
+    assert page.render(text, DOCUMENT) == text
+
+
+def test_every_section_is_shown():
+    shown = {name for _, name, _ in page.BLOCK.findall(PAGE.read_text())}
+    assert shown == {"machine", *DOCUMENT["sections"]}
+
+
+def test_plots_are_there():
+    plots = re.findall(r"\]\((plots/[^)]+)\)", PAGE.read_text())
+    assert plots
+    for plot in plots:
+        assert (PAGE.parent / plot).read_text().rstrip().endswith("</svg>")
