@@ -66,7 +66,8 @@ static void filled_again(void **state)
 {
 	static const uint8_t config[] = { 1, 0, 0x01, 0, 0, 0, 1, 0, 0, 0 };
 	static const uint8_t table[] = { 7 };
-	struct rssb_steering_wire full = steering, one = { .hash_types = 1, .queues = 8 };
+	struct rssb_steering_wire full = steering,
+				  one = { .hash_types = 1, .queues = 8, .key_len = 40 };
 	struct set_fds fds = fake_set_fds(false);
 	struct hold hold = HOLD_INIT;
 
@@ -81,6 +82,25 @@ static void filled_again(void **state)
 	expect(fds.config, config, sizeof(config));
 	expect(fds.key, NULL, 0);
 	expect(fds.table, table, sizeof(table));
+	hold_done(&hold);
+	set_fds_done(&fds);
+}
+
+/* A key_len of 0 keeps the key. */
+static void key_stays(void **state)
+{
+	struct rssb_steering_wire keyless = { .hash_types = 1, .queues = 8, .table_len = 1 };
+	uint8_t before[4096], after[4096];
+	struct set_fds fds = fake_set_fds(false);
+	struct hold hold = HOLD_INIT;
+
+	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	hold_fill(&hold, &steering);
+	read_map(fds.key, before);
+	hold_fill(&hold, &keyless);
+	read_map(fds.key, after);
+	assert_memory_equal(before, after, sizeof(before));
+	assert_int_equal(before[4], 5);
 	hold_done(&hold);
 	set_fds_done(&fds);
 }
@@ -243,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layout),
 		cmocka_unit_test(filled_again),
+		cmocka_unit_test(key_stays),
 		cmocka_unit_test(whole_table),
 		cmocka_unit_test(counters_are_added_up),
 		cmocka_unit_test(array_order),

@@ -12,7 +12,7 @@ import pytest
 import vectors
 import wire
 from broker import CLIENT, Broker, in_cgroup, wait_for
-from test_limits import OLD_KERNEL, talk
+from test_accounts import OLD_KERNEL, talk
 
 # Not on every machine, or not in every run: where else each is used.
 NOT_ALWAYS = {
