@@ -18,6 +18,9 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 LIBEXECDIR ?= $(PREFIX)/libexec
 MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -210,6 +213,13 @@ install_man = set -e; for page in $(notdir $(MAN)); do \
 		[ $$name.$$section = $$page ] || ln -sf $$page $$dir/$$name.$$section; \
 	done; done
 
+define install_completions
+	$(INSTALL) -D -m 644 client/completions/$(1).bash $(DESTDIR)$(BASHCOMPDIR)/$(1)
+	$(INSTALL) -D -m 644 client/completions/_$(1) $(DESTDIR)$(ZSHCOMPDIR)/_$(1)
+	$(INSTALL) -D -m 644 client/completions/$(1).fish $(DESTDIR)$(FISHCOMPDIR)/$(1).fish
+
+endef
+
 define install_emulator
 	$(INSTALL) -D -m 755 client/libexec/qemu-system.in $(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
 	sed -i -e 's|@BINDIR@|$(BINDIR)|' -e 's|@QEMU_BINDIR@|$(QEMU_BINDIR)|' \
@@ -230,6 +240,8 @@ install: all $(UNITS)
 	$(INSTALL) -D -m 644 broker/systemd/rss-broker.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rss-broker.conf
 	$(INSTALL) -D -m 644 client/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
 	$(install_man)
+	$(call install_completions,rssb)
+	$(call install_completions,rss-broker)
 	$(foreach arch,$(QEMU_ARCHS),$(call install_emulator,qemu-system-$(arch)))
 
 clean:

@@ -21,6 +21,12 @@ INSTALLED = {
     "lib/librssb.a",
     "lib/pkgconfig/rssb.pc",
     "include/rssb.h",
+    "share/bash-completion/completions/rssb",
+    "share/bash-completion/completions/rss-broker",
+    "share/zsh/site-functions/_rssb",
+    "share/zsh/site-functions/_rss-broker",
+    "share/fish/vendor_completions.d/rssb.fish",
+    "share/fish/vendor_completions.d/rss-broker.fish",
 }
 
 CLIENT_C = """

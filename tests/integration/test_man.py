@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+import help_text
 import pytest
 from world import ROOT
 
@@ -11,19 +12,8 @@ HEADER = (ROOT / "client" / "rssb.h").read_text()
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 PAGES = sorted(path.name.removesuffix(".scd") for path in MAN.glob("*.scd"))
 
-# "  -o, --output F  what it is" of a --help; "*-o*, *--output* _F_" of a page.
-HELP_OPTION = re.compile(r"^  ((?:-\w, )?--[\w-]+(?: (?!  )\S+)?)(?:  .*)?$", re.MULTILINE)
+# "*-o*, *--output* _F_"
 PAGE_OPTION = re.compile(r"^\*-.*$", re.MULTILINE)
-
-
-def help_of(build, program, *words):
-    command = [build / program, *words, "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
-
-
-def commands(build):
-    listing = help_of(build, "rssb").split("\nCommands ")[1]
-    return re.findall(r"^  (\w+) ", listing, re.MULTILINE)
 
 
 def plain(markup):
@@ -61,12 +51,6 @@ def page_options(text, command, shared):
     return {plain(line) for line in PAGE_OPTION.findall(options)}
 
 
-def usages(text):
-    """The lines of a --help that begin with "usage:", one for each way to call it."""
-    lines = re.match(r"[Uu]sage: (.*?)\n\n", text, re.S)[1]
-    return [" ".join(usage.split()) for usage in re.split(r"\n {7}(?=\S)", lines)]
-
-
 def synopsis(text, command):
     lines = plain(section(text, "SYNOPSIS")).strip().splitlines()
     return [" ".join(line.split()) for line in lines if re.match(rf"{command}\b(?!-)", line)]
@@ -74,7 +58,7 @@ def synopsis(text, command):
 
 @pytest.fixture(scope="module")
 def build_commands(build):
-    return commands(build)
+    return help_text.commands(build)
 
 
 def test_every_command_has_a_page_and_no_other(build_commands):
@@ -86,23 +70,24 @@ def test_every_command_has_a_page_and_no_other(build_commands):
 def test_options_of_commands(build, build_commands):
     for command in build_commands:
         text, about = page_of(command)
-        helped = set(HELP_OPTION.findall(help_of(build, "rssb", command)))
+        helped = help_text.options(help_text.read(build, "rssb", command))
         assert page_options(text, command, len(about) > 1) == helped, command
 
 
 def test_synopses_of_commands(build, build_commands):
     for command in build_commands:
         text, _ = page_of(command)
-        assert synopsis(text, f"rssb {command}") == usages(help_of(build, "rssb", command))
+        usages = help_text.usages(help_text.read(build, "rssb", command))
+        assert synopsis(text, f"rssb {command}") == usages
 
 
 def test_rssb(build, build_commands):
     """The global options, and each command with the page where it is."""
     text = (MAN / "rssb.1.scd").read_text()
-    helped = help_of(build, "rssb")
-    assert synopsis(text, "rssb") == usages(helped)
+    helped = help_text.read(build, "rssb")
+    assert synopsis(text, "rssb") == help_text.usages(helped)
     both = {"--version", "-h, --help"}  # which are in the line of the usage
-    assert page_options(text, "", False) == set(HELP_OPTION.findall(helped)) | both
+    assert page_options(text, "", False) == help_text.options(helped) | both
     listed = re.findall(r"^\*(\w+)\*\n\t.*\*(rssb-\w+)\*\((\d)\)$", section(text, "COMMANDS"), re.M)
     assert [command for command, _, _ in listed] == sorted(build_commands)
     for command, page, number in listed:
@@ -111,7 +96,7 @@ def test_rssb(build, build_commands):
 
 def test_steering_words(build):
     """The page explains each word that the help lists."""
-    _, helped = help_of(build, "rssb", "attach").split("\nSTEERING is ")
+    _, helped = help_text.read(build, "rssb", "attach").split("\nSTEERING is ")
     words = set(re.findall(r"(?:^  |\| )([a-z][a-z-]+) ", helped, re.MULTILINE))
     explained = section((MAN / "rssb.1.scd").read_text(), "STEERING")
     assert words == set(re.findall(r"^\*([\w-]+)\*", explained, re.MULTILINE))
@@ -129,15 +114,15 @@ def broker_page():
 
 
 def test_options_of_the_broker(build, broker_page):
-    helped = help_of(build, "rss-broker")
-    assert page_options(broker_page, "", False) == set(HELP_OPTION.findall(helped))
-    assert synopsis(broker_page, "rss-broker") == usages(helped)
+    helped = help_text.read(build, "rss-broker")
+    assert page_options(broker_page, "", False) == help_text.options(helped)
+    assert synopsis(broker_page, "rss-broker") == help_text.usages(helped)
 
 
 def test_defaults_of_the_broker(build, broker_page):
     """"(512)" at the end of an option's help is its default."""
     helped = re.findall(
-        r"^  --([\w-]+)(?: \S+)?  +.*\(([^()]*)\)$", help_of(build, "rss-broker"), re.MULTILINE
+        r"^  --([\w-]+)(?: \S+)?  +.*\(([^()]*)\)$", help_text.read(build, "rss-broker"), re.MULTILINE
     )
     on_page = re.findall(r"^\*--([\w-]+)\*[^\n]*\n((?:\t.*\n)+)", broker_page, re.MULTILINE)
     defaults = {}

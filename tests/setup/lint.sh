@@ -34,7 +34,7 @@ format() {
 }
 
 shell_files() {
-	git ls-files -- '*.sh' .ci/run tests/guest/init client/libexec
+	git ls-files -- '*.sh' .ci/run tests/guest/init client/libexec 'client/completions/*.bash'
 }
 
 shell() {

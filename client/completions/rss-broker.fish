@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+# Completion of rss-broker for fish.
+
+complete -c rss-broker -f
+complete -c rss-broker -l socket -r -F -d 'Listen here'
+complete -c rss-broker -l user -x -a '(__fish_complete_users)' -d 'Change to this user'
+complete -c rss-broker -l allow-user -x -a '(__fish_complete_users)' -d 'Let this user ask'
+complete -c rss-broker -l allow-group -x -a '(__fish_complete_groups)' -d 'Let its members ask'
+complete -c rss-broker -l objects -x -a '(__fish_complete_directories)' -d 'More objects'
+complete -c rss-broker -l pool -x -d 'Sets kept ready'
+complete -c rss-broker -l no-perfmon -d 'Load with CAP_BPF alone'
+complete -c rss-broker -l log-level -x -a 'err warning notice info debug' -d 'What is logged'
+complete -c rss-broker -l version -d 'Print the version'
+complete -c rss-broker -l help -d 'Print the options'
+
+complete -c rss-broker -l max-connections -x -d 'Connections in all'
+complete -c rss-broker -l max-account-connections -x -d 'Connections of an account'
+complete -c rss-broker -l max-account-unread -x -d 'Unread replies of an account'
+complete -c rss-broker -l max-grants -x -d 'Live grants in all'
+complete -c rss-broker -l max-uid-grants -x -d 'Live grants of one uid'
+complete -c rss-broker -l max-account-grants -x -d 'Live grants of an account'
+complete -c rss-broker -l ended-grants -x -d 'Ended grants of an account'
+complete -c rss-broker -l ended-refill -x -d 'Seconds to forget one of them'
+complete -c rss-broker -l rate-burst -x -d 'Grants at once'
+complete -c rss-broker -l rate -x -d 'Grants a second, after that'
+complete -c rss-broker -l penalty-malformed -x -d 'Seconds, for a bad request'
+complete -c rss-broker -l penalty-fd -x -d 'Seconds, for an fd'
+complete -c rss-broker -l penalty-timeout -x -d 'Seconds, for a deadline'
+complete -c rss-broker -l penalty-max -x -d 'Seconds, for all together'
+complete -c rss-broker -l first-request-timeout -x -d 'Milliseconds to the first request'
+complete -c rss-broker -l read-reply-timeout -x -d 'Milliseconds to read a reply'
+complete -c rss-broker -l memory-percent -x -d 'Of its control group, for new grants'

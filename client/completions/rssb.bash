@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+# Completion of rssb for bash.  It asks neither the broker nor any VM.
+
+_rssb_commands='attach detach export extract hash hotplug info qmp release run top update'
+
+# The options of a command, or those before any.
+_rssb_options()
+{
+	case $1 in
+	attach) echo --fd --wait --managed --stats --label --help ;;
+	detach) echo --fd --help ;;
+	export) echo --object --format --output --help ;;
+	extract) echo --output --help ;;
+	hash) echo --proto --json --help ;;
+	hotplug)
+		echo --qmp --libvirt --netdev --tap --queues --id --device --prop --exact \
+			--verbose --help
+		;;
+	info) echo --json --help ;;
+	qmp) echo --stdio --listen --help ;;
+	release | update) echo --help ;;
+	run)
+		echo --optional --if-needed --rss --wait --stats --exact --no-probe --qemu --verbose \
+			--host-steering --steering --help
+		;;
+	top) echo --json --interval --count --help ;;
+	'') echo --socket --version --help ;;
+	esac
+}
+
+# What compgen finds for the word at the cursor becomes the reply.
+_rssb_reply()
+{
+	mapfile -t COMPREPLY < <(compgen "$@" -- "${COMP_WORDS[COMP_CWORD]}")
+}
+
+_rssb_files()
+{
+	compopt -o filenames 2>/dev/null
+	_rssb_reply "$@"
+}
+
+# The value of the option before the cursor; fails if that takes none.
+_rssb_value()
+{
+	case $1 in
+	--socket | --output | -o | --qmp | --listen) _rssb_files -f ;;
+	--tap) _rssb_reply -W "$(ls /sys/class/net)" ;;
+	--format) _rssb_reply -W 'elf base64 json' ;;
+	--proto) _rssb_reply -W 'tcp udp none' ;;
+	--device) _rssb_reply -W 'virtio-net-pci virtio-net-ccw virtio-net-device' ;;
+	--fd | --wait | --label | --object | --libvirt | --netdev | --queues | --id | --prop | \
+		--interval | -i | --count | -n | --host-steering | --steering) ;;
+	*) return 1 ;;
+	esac
+}
+
+# A word that is no option and no option's value.
+_rssb_word()
+{
+	case $1 in
+	'') _rssb_reply -W "$_rssb_commands" ;;
+	attach | detach) _rssb_reply -W "$(ls /sys/class/net)" ;;
+	extract) _rssb_files -c -f ;;
+	esac
+}
+
+# What follows -- is another program's.
+_rssb_program()
+{
+	_rssb_files -c -f
+}
+
+_rssb()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' i
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--socket) ((i++)) ;;
+		--) _rssb_program && return ;;
+		-*) ;;
+		*) command=${command:-${COMP_WORDS[i]}} ;;
+		esac
+	done
+	_rssb_value "$prev" && return
+	if [[ $cur == -* ]]; then
+		_rssb_reply -W "$(_rssb_options "$command")"
+	else
+		_rssb_word "$command"
+	fi
+}
+
+complete -F _rssb rssb
