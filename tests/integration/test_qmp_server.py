@@ -507,7 +507,7 @@ def test_accept_no(rssb, broker, listener):
 
 
 def test_accept_no_is_instead_of_listen(rssb, broker, listener):
-    """As rssb-qmp.service has it: the path is for a start by hand."""
+    """A service manager that passes a listening socket; the path is for a start by hand."""
     path = listener.getsockname()
     with activated(command(rssb, broker, "--listen", path), listener):
         with qmp_talk.talk_to_socket(path) as talk:
