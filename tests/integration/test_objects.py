@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""The administrator's objects: which files are taken, which are left out, and why.
+
+What is inside a file is judged by test_shape.py; here it is the file.
+"""
+import hashlib
+import os
+import struct
+import subprocess
+
+import bpf_fd
+import pytest
+import vectors
+import wire
+from broker import CLIENT, Broker, wait_for
+
+
+@pytest.fixture(scope="module")
+def elf():
+    """A right object that is not built in: QEMU's."""
+    with open(os.environ["RSSB_QEMU_OBJECT"], "rb") as file:
+        return file.read()
+
+
+@pytest.fixture
+def store(tmp_path):
+    tmp_path.chmod(0o755)
+    directory = tmp_path / "objects"
+    directory.mkdir()
+    directory.chmod(0o755)
+    return directory
+
+
+def put(store, name, data, mode=0o644):
+    path = store / name
+    path.write_bytes(data)
+    path.chmod(mode)
+    return path
+
+
+def objects(broker):
+    """The ids of what it serves, by name."""
+    found = {}
+    for index in range(99):
+        reply = wire.ask(broker.socket, wire.put(vectors.read("request-object"), 16, "I", index))
+        if reply.status != wire.OK:
+            return found
+        object_id, name = struct.unpack_from("<32s32s", reply.body)
+        found[name.rstrip(b"\0").decode()] = object_id
+
+
+def acquire(broker, object_id):
+    return wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG, object_id=object_id))
+
+
+def test_a_file_is_one_more_object(build, store, elf):
+    put(store, "qemu-10.0.bpf.o", elf)
+    put(store, "notes.txt", b"not one of them")
+    with Broker(build, "--objects", store) as broker:
+        assert list(objects(broker)) == ["rss", "rss-stats", "qemu-10.0"]
+        object_id = objects(broker)["qemu-10.0"]
+        assert object_id == hashlib.sha256(elf).digest()
+        with acquire(broker, object_id) as reply:
+            assert (reply.status, reply.object_id) == (wire.OK, object_id)
+        with wire.ask(broker.socket, wire.export(object_id)) as reply:
+            assert os.pread(reply.fds[wire.ELF], len(elf) + 1, 0) == elf
+        with wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG)) as reply:
+            assert reply.object_id == objects(broker)["rss"]  # by ABI it stays the broker's own
+
+
+def special(kind, *numbers):
+    return lambda store, elf: os.mknod(store / "bad.bpf.o", kind | 0o644, os.makedev(*numbers))
+
+
+def owned(store, elf):
+    os.chown(put(store, "bad.bpf.o", elf), 1000, 0)
+
+
+def link(store, elf):
+    (store / "bad.bpf.o").symlink_to(put(store, "target", elf))
+
+
+def sparse(store, elf):
+    os.truncate(put(store, "bad.bpf.o", elf), 64 << 30)
+
+
+LEFT_OUT = {
+    "empty": (lambda store, elf: put(store, "bad.bpf.o", b""), "is empty"),
+    "64 GiB": (sparse, "is larger than 1 MiB"),
+    "a directory": (lambda store, elf: (store / "bad.bpf.o").mkdir(), "is not a regular file"),
+    "a FIFO": (lambda store, elf: os.mkfifo(store / "bad.bpf.o"), "is not a regular file"),
+    "a device": (special(0o020000, 1, 5), "is not a regular file"),
+    "a symlink": (link, "is a symlink"),
+    "another's": (owned, "is not root's"),
+    "of a group": (lambda store, elf: put(store, "bad.bpf.o", elf, 0o664), "is writable by others"),
+    "of all": (lambda store, elf: put(store, "bad.bpf.o", elf, 0o646), "is writable by others"),
+    "text": (lambda store, elf: put(store, "bad.bpf.o", b"x" * 100), "it is no ELF file"),
+    "twice": (lambda store, elf: put(store, "bad.bpf.o", elf) and put(store, "a.bpf.o", elf),
+              "another one has the same bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LEFT_OUT)
+def test_left_out(build, store, elf, what):
+    """Faults 31, 32, 34: one log line names file and rule; the others serve."""
+    make, why = LEFT_OUT[what]
+    make(store, elf)
+    put(store, "good.bpf.o", elf + b"\0")  # of other bytes, and as good
+    with Broker(build, "--objects", store) as broker:
+        lines = [line for line in broker.log().splitlines() if "bad.bpf.o is left out" in line]
+        assert len(lines) == 1 and lines[0].endswith(f"bad.bpf.o is left out: {why}")
+        assert "bad" not in objects(broker)
+        good = objects(broker)["good"]
+        with acquire(broker, good) as reply:
+            assert reply.status == wire.OK
+
+
+def test_truncated_everywhere(build, store, elf):
+    """Fault 31: cut short at every 64th byte, none is taken and none does harm."""
+    for batch in range(0, len(elf), 64 * 100):
+        for length in range(batch, min(batch + 64 * 100, len(elf)), 64):
+            put(store, f"cut-{length}.bpf.o", elf[:length])
+        with Broker(build, "--objects", store) as broker:
+            assert list(objects(broker)) == ["rss", "rss-stats"]
+            assert broker.log().count("is left out: ") == len(list(store.iterdir()))
+        for path in store.iterdir():
+            path.unlink()
+
+
+def test_more_than_there_is_room_for(build, store):
+    elf = (build / "bpf" / "rss.bpf.o").read_bytes()  # loads sooner than QEMU's
+    for i in range(20):
+        put(store, f"o{i:02}.bpf.o", elf + bytes(i + 1))
+    with Broker(build, "--objects", store) as broker:
+        assert len(objects(broker)) == 16
+        assert broker.log().count("there are 16 objects already") == 6
+
+
+def test_a_name_with_odd_bytes(build, store, elf):
+    put(store, "a b\n\x1b[31m.bpf.o", elf)
+    with Broker(build, "--objects", store) as broker:
+        assert list(objects(broker))[2:] == ["a_b___31m"]
+        assert "\x1b" not in broker.log()
+
+
+@pytest.mark.parametrize("what", ["missing", "symlink", "writable", "not root's", "below such"])
+def test_directories_that_are_refused(build, store, elf, what):
+    """Fault 34: whoever can replace the directory can replace what is loaded."""
+    path = store
+    put(store, "good.bpf.o", elf)
+    if what == "missing":
+        path = store / "no"
+    elif what == "symlink":
+        path = store.parent / "link"
+        path.symlink_to(store)
+    elif what == "writable":
+        store.chmod(0o1777)  # not even with the sticky bit
+    elif what == "not root's":
+        os.chown(store, 1000, 0)
+    else:
+        os.chown(store.parent, 1000, 0)
+    broker = Broker(build, "--objects", path)
+    try:
+        status, log = broker.fails()
+    finally:
+        broker.clean()
+        os.chown(store.parent, 0, 0)
+    assert status == 1 and f"object directory {path}: " in log
+
+
+def test_an_object_that_the_kernel_refuses(build, store, tmp_path):
+    """Of the right shape, but the verifier says no: left out, the others serve."""
+    source = tmp_path / "bad.bpf.c"
+    source.write_text((REFUSED_BY_VERIFIER))
+    include = subprocess.check_output(["cc", "-print-multiarch"], text=True).strip()
+    subprocess.run(
+        ["clang", "-target", "bpf", "-O2", "-g", "-I.", f"-I/usr/include/{include}", "-c", source,
+         "-o", store / "bad.bpf.o"], check=True,
+    )  # fmt: skip
+    (store / "bad.bpf.o").chmod(0o644)
+    with Broker(build, "--objects", store) as broker:
+        assert "object bad cannot be loaded and is left out" in broker.log()
+        assert list(objects(broker)) == ["rss", "rss-stats"]
+
+
+REFUSED_BY_VERIFIER = """
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#define MAP(name, size, n) struct { \\
+	__uint(type, BPF_MAP_TYPE_ARRAY); \\
+	__uint(key_size, 4); \\
+	__uint(value_size, size); \\
+	__uint(max_entries, n); \\
+	__uint(map_flags, BPF_F_MMAPABLE); \\
+} name SEC(".maps") = {};
+MAP(tap_rss_map_configurations, 10, 1)
+MAP(tap_rss_map_toeplitz_key, 40, 1)
+MAP(tap_rss_map_indirection_table, 2, 128)
+char _license[] SEC("license") = "Dual MIT/GPL";
+SEC("socket")
+int tun_rss_steering_prog(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	__u16 *queue = bpf_map_lookup_elem(&tap_rss_map_indirection_table, &zero);
+
+	bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
+	bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, &zero);
+	return (queue ? *queue : 0) + *(volatile int *)(long)skb->len; /* no pointer */
+}
+"""
+
+
+def test_a_restart_takes_new_objects_and_costs_no_client_anything(build, store, elf):
+    """What was handed over works on, through the restart and after it."""
+    put(store, "one.bpf.o", elf)
+    with Broker(build, "--objects", store) as broker:
+        held = acquire(broker, hashlib.sha256(elf).digest())
+        program = held.fds[wire.PROG]
+        assert bpf_fd.test_run(program, bytes(64)) == 0
+        put(store, "two.bpf.o", elf + b"\0")
+        assert "two" not in objects(broker)
+        broker.stop()
+        broker.start()
+        wait_for(lambda: broker.log().count("ready: ") == 2, "READY again")
+        assert list(objects(broker))[2:] == ["one", "two"]
+        assert bpf_fd.test_run(program, bytes(64)) == 0
+        with wire.as_user(CLIENT):
+            again = acquire(broker, hashlib.sha256(elf).digest())
+        assert again.status == wire.OK
+        again.close()
+        held.close()
