@@ -35,10 +35,9 @@
 #define BATCHES_MAX  1024
 
 static const struct frame_class classes[] = {
-	{ "tcp4", false, IPPROTO_TCP },
-	{ "udp4", false, IPPROTO_UDP },
-	{ "tcp6", true, IPPROTO_TCP },
-	{ "udp6", true, IPPROTO_UDP },
+	{ "tcp4", false, IPPROTO_TCP, false }, { "udp4", false, IPPROTO_UDP, false },
+	{ "tcp6", true, IPPROTO_TCP, false },  { "udp6", true, IPPROTO_UDP, false },
+	{ "vlan", false, IPPROTO_TCP, true },
 };
 static const unsigned flow_counts[] = { 1, 64, 4096 };
 static const size_t sizes[] = { 64, 1400 };
