@@ -67,11 +67,13 @@ static int compare(const void *a, const void *b)
 static double measure(const struct sets *s, unsigned n)
 {
 	static uint64_t ns[RUNS];
+	uint64_t median;
 
 	for (unsigned i = 0; i < RUNS; i++)
 		ns[i] = run_once(s->progs[i % n], i * 7 % FLOWS);
 	qsort(ns, RUNS, sizeof(ns[0]), compare);
-	return (double)ns[RUNS / 2];
+	median = ns[RUNS / 2];
+	return (double)median;
 }
 
 static void print_sets(const struct sets *all, size_t n_all, unsigned n, unsigned n_rounds)

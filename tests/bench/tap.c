@@ -180,8 +180,11 @@ static int compare(const void *a, const void *b)
 /* The median batch: an interrupt or a neighbour hits few of them. */
 static double median_ns(uint64_t *batches, unsigned n)
 {
+	uint64_t median;
+
 	qsort(batches, n, sizeof(*batches), compare);
-	return (double)batches[n / 2] / BATCH;
+	median = batches[n / 2];
+	return (double)median / BATCH;
 }
 
 /* A round: the steerers take turns batch by batch. */
