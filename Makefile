@@ -170,7 +170,7 @@ STEERING_LINK = $(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -
 $(B)/tests/bpf/%: tests/bpf/%.c $(B)/libsteering.a $(B)/flags
 	@mkdir -p $(@D)
 	$(STEERING_LINK)
-$(B)/tests/bench/steering%: tests/bench/steering%.c $(B)/libsteering.a $(B)/flags
+$(B)/tests/bench/steering: tests/bench/steering.c $(B)/libsteering.a $(B)/flags
 	@mkdir -p $(@D)
 	$(STEERING_LINK)
 

@@ -92,8 +92,8 @@ union parse_extension {
 struct parse_walk {
 	__u16 slot1;
 	volatile __u16 routing; /* a type 2 routing header, to be obeyed */
-	volatile __u16 first;	/* destination options header with room for a home address */
-	volatile __u16 last;	/* likewise */
+	volatile __u16 last;	/* destination options header with room for a home address */
+	volatile __u16 earlier; /* the one before it */
 	__u16 slot2;
 	volatile __u16 off; /* of what follows the headers so far */
 	volatile __u8 next; /* and its protocol */
@@ -189,25 +189,37 @@ static __always_inline void walk_begin(struct parse_walk *w, struct __sk_buff *s
 
 	parse_pin(w);
 	w->routing = zero;
-	w->first = zero;
 	w->last = zero;
+	w->earlier = zero;
 	w->fragment = zero;
 	w->off = off;
 	w->next = next;
 }
 
-static __always_inline bool is_extension(__u8 next)
+#define PARSE_KIND(next) (1ull << (next))
+#define PARSE_KINDS                                                                                \
+	(PARSE_KIND(IPPROTO_HOPOPTS) | PARSE_KIND(IPPROTO_ROUTING) |                               \
+	 PARSE_KIND(IPPROTO_FRAGMENT) | PARSE_KIND(IPPROTO_DSTOPTS) | PARSE_KIND(IPPROTO_AH))
+
+static __always_inline bool is_extension(__u32 next)
 {
-	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT ||
-	       next == IPPROTO_DSTOPTS || next == IPPROTO_AH;
+	__u64 kinds = PARSE_KINDS;
+
+	forget(kinds);
+	return next < 64 && kinds >> next & 1;
 }
 
-/* Notes what an extension header is; returns its length. */
-static __always_inline __u32 walk_header(struct parse_walk *w, const union parse_extension *ext)
+/* Notes what the extension header of this kind at off is; returns its length. */
+static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32 off,
+					 const union parse_extension *ext)
 {
-	__u8 kind = w->next;
-
 	w->next = ext->next;
+	if (kind == IPPROTO_DSTOPTS && ext->length >= 2) {
+		w->earlier = w->last;
+		w->last = off;
+	}
+	if (kind == IPPROTO_ROUTING && (ext->word & PARSE_ROUTING_2_MASK) == PARSE_ROUTING_2)
+		w->routing = off;
 	if (kind == IPPROTO_AH)
 		return (ext->length + 2) * 4;
 	if (kind == IPPROTO_FRAGMENT) {
@@ -216,13 +228,6 @@ static __always_inline __u32 walk_header(struct parse_walk *w, const union parse
 		if (ext->fragment & PARSE_FRAGMENT_OFFSET)
 			w->next = IPPROTO_NONE;
 		return 8;
-	}
-	if (kind == IPPROTO_ROUTING && (ext->word & PARSE_ROUTING_2_MASK) == PARSE_ROUTING_2)
-		w->routing = w->off;
-	if (kind == IPPROTO_DSTOPTS && ext->length >= 2) {
-		if (!w->first)
-			w->first = w->off;
-		w->last = w->off;
 	}
 	return (ext->length + 1) * 8;
 }
@@ -234,11 +239,12 @@ static __always_inline bool parse_extensions(struct __sk_buff *skb, struct parse
 
 #pragma unroll
 	for (int i = 0; i < PARSE_EXTENSIONS_MAX; i++) {
-		if (!is_extension(w->next))
+		__u32 kind = w->next, off = w->off;
+
+		if (!is_extension(kind))
 			break;
-		if (!parse_read(skb, w->off, &ext, sizeof(ext)))
-			return false;
-		w->off += walk_header(w, &ext);
+		parse_read(skb, off, &ext, sizeof(ext)); /* zeros if it fails */
+		w->off = off + walk_header(w, kind, off, &ext);
 	}
 	w->protocol = w->fragment ? IPPROTO_NONE : w->next;
 	/* One header follows on the other: where the last one is whole, all are. */
@@ -253,15 +259,18 @@ static __always_inline bool parse_option(struct __sk_buff *skb, struct parse_opt
 		__u8 type;
 		__u8 length;
 	} option;
+	int not_pad1;
 
-	if (o->off >= o->end || !parse_read(skb, o->off, &option, sizeof(option)))
+	if (o->off >= o->end)
 		return false;
+	parse_read(skb, o->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
 	if (option.type == PARSE_HOME_ADDRESS) {
 		if (o->off + sizeof(option) + 16 <= o->end)
 			parse_read(skb, o->off + sizeof(option), &in->addresses[0], 16);
 		return false; /* the first one counts */
 	}
-	o->off += option.type == PARSE_PAD1 ? 1 : 2 + option.length;
+	not_pad1 = -((option.type + 255) >> 8); /* all ones, or zero; no branch */
+	o->off += 1 + (not_pad1 & (1 + option.length));
 	return true;
 }
 
@@ -286,7 +295,7 @@ static __always_inline void parse_home(struct __sk_buff *skb, __u32 off, struct 
 static __always_inline void parse_addresses(struct __sk_buff *skb, const struct parse_walk *w,
 					    struct parse_input *in)
 {
-	parse_home(skb, w->first, in);
+	parse_home(skb, w->earlier, in);
 	parse_home(skb, w->last, in);
 	if (w->routing)
 		parse_read(skb, w->routing + 8, &in->addresses[2], 16);

@@ -208,6 +208,8 @@ static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
 	} else {
 		if (!parse(skb, types, &f.any.in))
 			return f.any.in.type;
+		if (f.any.in.type > (int)RSS_HASH_ALL)
+			return PARSE_NO_TYPE;
 		*ret_type = type_number(f.any.in.type);
 		ports = f.any.in.ports;
 	}

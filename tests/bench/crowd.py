@@ -4,10 +4,11 @@ from acquire import course, latency, latency_rows
 from series import Row, Series, rounds
 
 ROUNDS = 7
+ROUND_S = 0.5
 CLIENTS = (1, 8, 64)
 POOL = 64
 
-SUSTAINED_S = 0.5  # a round, if the loader takes as long as libbpf
+SUSTAINED_S = 0.4  # a round, if the loader takes as long as libbpf
 
 
 def sustained(asking, clients):
@@ -27,7 +28,7 @@ def crowd(n):
 def measure(report, asking, qemu_object):
     things = {"libbpf": lambda: asking.load(qemu_object)}
     for n in CLIENTS:
-        paced = asking.paced(n)
+        paced = asking.paced(n, ROUND_S)
         things[f"floor, {crowd(n)}"] = lambda paced=paced: asking.ask("floor", *paced)
         things[f"broker, {crowd(n)}"] = lambda paced=paced: asking.ask("broker", *paced)
     for n in CLIENTS:

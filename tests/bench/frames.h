@@ -20,7 +20,10 @@ struct frame_class {
 	const char *name;
 	bool ipv6;
 	uint8_t protocol;
+	bool vlan; /* an 802.1Q tag, in the data */
 };
+
+#define FRAME_TAG_LEN 4
 
 /* xorshift32: every flow's fields come from its number alone. */
 static inline uint32_t frame_random(uint32_t *state)
@@ -64,23 +67,36 @@ static inline size_t frame_ip6(uint8_t *at, uint8_t protocol, size_t len, uint32
 	return sizeof(ip);
 }
 
+/* Returns where the IP header begins. */
+static inline size_t frame_link(uint8_t *at, const struct frame_class *class)
+{
+	const uint16_t ip = htons(class->ipv6 ? ETH_P_IPV6 : ETH_P_IP);
+	const uint16_t tag[2] = { htons(7), ip };
+	struct ethhdr eth = { .h_proto = class->vlan ? htons(ETH_P_8021Q) : ip };
+
+	memcpy(eth.h_dest, "\x02\0\0\0\0\1", ETH_ALEN);
+	memcpy(eth.h_source, "\x02\0\0\0\0\2", ETH_ALEN);
+	memcpy(at, &eth, sizeof(eth));
+	if (!class->vlan)
+		return sizeof(eth);
+	memcpy(at + sizeof(eth), tag, sizeof(tag));
+	return sizeof(eth) + sizeof(tag);
+}
+
 /* Writes a flow's frame of at least size bytes (or what its headers take); returns its length. */
 static inline size_t frame_make(uint8_t ret[FRAME_MAX], const struct frame_class *class,
 				uint32_t flow, size_t size)
 {
 	const size_t l4 = class->protocol == IPPROTO_TCP ? 20 : 8;
-	const size_t headers = ETH_HLEN + (class->ipv6 ? 40 : 20) + l4;
-	struct ethhdr eth = { .h_proto = htons(class->ipv6 ? ETH_P_IPV6 : ETH_P_IP) };
+	const size_t l3 = class->ipv6 ? 40 : 20, l2 = ETH_HLEN + (class->vlan ? FRAME_TAG_LEN : 0);
 	uint32_t random = 0x9e3779b9u * (flow + 1);
-	uint8_t *at = ret + ETH_HLEN;
+	uint8_t *at = ret;
 	uint16_t ports[2];
 
-	size = size < headers ? headers : size;
+	size = size < l2 + l3 + l4 ? l2 + l3 + l4 : size;
 	memset(ret, 0, size);
-	memcpy(eth.h_dest, "\x02\0\0\0\0\1", ETH_ALEN);
-	memcpy(eth.h_source, "\x02\0\0\0\0\2", ETH_ALEN);
-	memcpy(ret, &eth, sizeof(eth));
-	at += (class->ipv6 ? frame_ip6 : frame_ip4)(at, class->protocol, size - ETH_HLEN, &random);
+	at += frame_link(at, class);
+	at += (class->ipv6 ? frame_ip6 : frame_ip4)(at, class->protocol, size - l2, &random);
 	ports[0] = htons((uint16_t)frame_random(&random));
 	ports[1] = htons(443);
 	memcpy(at, ports, sizeof(ports));

@@ -64,8 +64,9 @@ def bars(groups, names, ylabel, labels=None):
         " ".join([f'"{label}"', *(str(values[name]) for name in names)])
         for label, values in groups.items()
     ]
+    titles = {**{name: name for name in names}, **(labels or {})}
     plots = [
-        f"$data using {column}:xtic(1) lc rgb '{COLOURS[name]}' title '{(labels or {}).get(name, name)}'"
+        f"$data using {column}:xtic(1) lc rgb '{COLOURS[name]}' title '{titles[name]}'"
         for column, name in enumerate(names, 2)
     ]
     return "\n".join(

@@ -3,7 +3,7 @@
 import json
 import sys
 
-HEADER = f"{'':44}{'median':>10}{'minimum':>10}  {'against':28}{'ratio':>8}  to reach"
+HEADER = f"{'':44}{'median':>10}{'minimum':>10}  {'against':31}{'ratio':>8}  to reach"
 
 
 def number(value):
@@ -28,7 +28,8 @@ def goal(row):
     if row.reached is None:
         return row.note
     wanted = f"<= {row.at_most:g}" if row.at_most is not None else f">= {row.at_least:g}"
-    return f"{wanted} {'reached' if row.reached else 'MISSED'}" + (f" ({row.note})" * bool(row.note))
+    note = f" ({row.note})" if row.note else ""
+    return f"{wanted} {'reached' if row.reached else 'MISSED'}{note}"
 
 
 def line(row):
@@ -38,10 +39,9 @@ def line(row):
     if "ratio" in found:
         peer = f"{'inverse, ' * row.inverse}{row.peer.name}"
         ratio = number(found["ratio"]["median"])
-    return (
-        f"  {name:42}{number(found['median']):>10}{number(found['minimum']):>10}  {peer:28}{ratio:>8}"
-        f"  {goal(row)}"
-    ).rstrip()
+    median, minimum = number(found["median"]), number(found["minimum"])
+    text = f"  {name:42}{median:>10}{minimum:>10}  {peer:31}{ratio:>8}  {goal(row)}"
+    return text.rstrip()
 
 
 class Report:

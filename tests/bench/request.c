@@ -37,7 +37,7 @@
 
 static struct {
 	const char *socket;
-	bool library, hold;
+	int library, hold; /* flags */
 	unsigned clients, bursts, burst, pause_us;
 } options = { .clients = 1, .bursts = 1, .burst = 1 };
 
@@ -280,12 +280,12 @@ static bool options_read(int argc, char **argv)
 {
 	static const struct option known[] = {
 		{ "socket", required_argument, NULL, 's' },
-		{ "library", no_argument, NULL, 'l' },
+		{ "library", no_argument, &options.library, 1 },
 		{ "clients", required_argument, NULL, 'c' },
 		{ "bursts", required_argument, NULL, 'n' },
 		{ "burst", required_argument, NULL, 'b' },
 		{ "pause-us", required_argument, NULL, 'p' },
-		{ "hold", no_argument, NULL, 'h' },
+		{ "hold", no_argument, &options.hold, 1 },
 		{ 0 },
 	};
 	int c;
@@ -295,8 +295,7 @@ static bool options_read(int argc, char **argv)
 		case 's':
 			options.socket = optarg;
 			break;
-		case 'l':
-			options.library = true;
+		case 0: /* a flag */
 			break;
 		case 'c':
 			options.clients = number(optarg);
@@ -309,9 +308,6 @@ static bool options_read(int argc, char **argv)
 			break;
 		case 'p':
 			options.pause_us = number(optarg);
-			break;
-		case 'h':
-			options.hold = true;
 			break;
 		default:
 			return false;

@@ -17,6 +17,7 @@ sys.path[:0] = [str(BENCH), str(ROOT / "tests" / "lib")]
 sys.dont_write_bytecode = True
 
 import acquire  # noqa: E402  (found by the path above)
+import alone  # noqa: E402
 import crowd  # noqa: E402
 import machine  # noqa: E402
 import memory  # noqa: E402
@@ -57,6 +58,11 @@ def objects(args):
 def bench_packets(report, args):
     with World() as world:
         packets.section(report, world, args.build, objects(args))
+
+
+def bench_steering(report, args):
+    with World() as world:
+        alone.section(report, world, args.build, objects(args))
 
 
 def bench_vmstart(report, args):

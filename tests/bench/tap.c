@@ -35,10 +35,9 @@
 #define BATCHES_MAX  1024
 
 static const struct frame_class classes[] = {
-	{ "tcp4", false, IPPROTO_TCP },
-	{ "udp4", false, IPPROTO_UDP },
-	{ "tcp6", true, IPPROTO_TCP },
-	{ "udp6", true, IPPROTO_UDP },
+	{ "tcp4", false, IPPROTO_TCP, false }, { "udp4", false, IPPROTO_UDP, false },
+	{ "tcp6", true, IPPROTO_TCP, false },  { "udp6", true, IPPROTO_UDP, false },
+	{ "vlan", false, IPPROTO_TCP, true },
 };
 static const unsigned flow_counts[] = { 1, 64, 4096 };
 static const size_t sizes[] = { 64, 1400 };
@@ -181,8 +180,11 @@ static int compare(const void *a, const void *b)
 /* The median batch: an interrupt or a neighbour hits few of them. */
 static double median_ns(uint64_t *batches, unsigned n)
 {
+	uint64_t median;
+
 	qsort(batches, n, sizeof(*batches), compare);
-	return (double)batches[n / 2] / BATCH;
+	median = batches[n / 2];
+	return (double)median / BATCH;
 }
 
 /* A round: the steerers take turns batch by batch. */

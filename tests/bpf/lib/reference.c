@@ -38,7 +38,7 @@ struct headers {
 	int protocol; /* TCP, UDP or another, with no header to be seen */
 	uint8_t src[16], dst[16], home_src[16], home_dst[16], ports[4];
 	int options; /* headers that could hold a home address */
-	const uint8_t *first_home, *last_home;
+	const uint8_t *earlier_home, *last_home;
 	unsigned int differences;
 };
 
@@ -147,7 +147,7 @@ static bool ends_in_pad1(const uint8_t *header, size_t len, const struct reader 
 	return r->left == 0 && header[len - 1] == 0;
 }
 
-/* Only the first and the last header that could hold a home address are looked into. */
+/* Only the last two headers that could hold a home address are looked into. */
 static void read_options(const uint8_t *header, size_t len, const struct reader *r,
 			 struct headers *h)
 {
@@ -157,10 +157,9 @@ static void read_options(const uint8_t *header, size_t len, const struct reader 
 		h->differences |= DIFF_CUT_HEADER;
 	if (len < 24)
 		return;
-	if (!h->options++)
-		h->first_home = home;
+	h->earlier_home = h->last_home;
 	h->last_home = home;
-	if (h->options > 2)
+	if (++h->options > 2)
 		h->differences |= DIFF_OPTION_LIMIT;
 }
 
@@ -226,8 +225,8 @@ static void read_extensions(struct reader *r, struct headers *h, int next)
 			return;
 		}
 	}
-	if (h->last_home || h->first_home)
-		memcpy(h->home_src, h->last_home ? h->last_home : h->first_home, 16);
+	if (h->last_home || h->earlier_home)
+		memcpy(h->home_src, h->last_home ? h->last_home : h->earlier_home, 16);
 	if (qemu_walks(next))
 		h->differences |= DIFF_NO_EXTENSION;
 	h->protocol = fragment || is_extension(next) ? NONE : next;
