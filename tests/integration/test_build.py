@@ -5,11 +5,9 @@ It must never build into, or install from, the tree that is being tested.
 """
 import os
 import re
-import shutil
-import subprocess
 
 import pytest
-
+from copied_tree import flags, make, output_of
 from world import ROOT
 
 # Installed, below the prefix.
@@ -42,35 +40,6 @@ int main(void)
 	return r == -ENOENT ? 0 : 1;
 }
 """
-
-
-def output_of(*command, **kwargs):
-    kwargs.update(capture_output=True, text=True, timeout=200, check=False)
-    done = subprocess.run(command, **kwargs)
-    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def make(tree, *arguments):
-    """A make of its own, whatever make runs these tests."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    return output_of("make", "-C", tree, *arguments, env=env)
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    """The files of this tree, built elsewhere."""
-    copy = tmp_path_factory.mktemp("build") / "copy"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
-    make(copy, "-s", f"-j{os.cpu_count()}", "all")
-    return copy
-
-
-@pytest.fixture(scope="module")
-def prefix(tree, tmp_path_factory):
-    destdir = tmp_path_factory.mktemp("destdir")
-    make(tree, "-s", "install", f"DESTDIR={destdir}", "PREFIX=/opt/rssb")
-    return destdir / "opt" / "rssb"
 
 
 def test_objects_are_reproducible(tree, build):
@@ -131,10 +100,6 @@ def test_library_exports_versioned_rssb_symbols_alone(prefix):
 def test_a_client_builds_against_what_is_installed(prefix, tmp_path, static):
     source, program = tmp_path / "client.c", tmp_path / "client"
     source.write_text(CLIENT_C)
-    env = {**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
-           "PKG_CONFIG_SYSROOT_DIR": str(prefix.parent.parent)}  # fmt: skip
-    flags = output_of("pkg-config", "--cflags", "--libs", "rssb", env=env).split()
-    if static:
-        flags.append("-static")
-    output_of("cc", "-Wall", "-Werror", source, "-o", program, *flags)
+    more = ["-static"] if static else []
+    output_of("cc", "-Wall", "-Werror", source, "-o", program, *flags(prefix), *more)
     output_of(program, env={**os.environ, "LD_LIBRARY_PATH": str(prefix / "lib")})

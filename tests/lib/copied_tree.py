@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""This source tree, copied, built and installed somewhere else.
+
+It must never build into, or install from, the tree that is being tested.
+"""
+import os
+import shutil
+import subprocess
+
+from world import ROOT
+
+
+def output_of(*command, **kwargs):
+    kwargs.update(capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, **kwargs)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def make(tree, *arguments):
+    """A make of its own, whatever make runs these tests."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return output_of("make", "-C", tree, *arguments, env=env)
+
+
+def copy(to):
+    """Returns to, with the files of this tree, built."""
+    ignored = shutil.ignore_patterns("build", ".git", "__pycache__")
+    shutil.copytree(ROOT, to, ignore=ignored)
+    make(to, "-s", f"-j{os.cpu_count()}", "all")
+    return to
+
+
+def install(tree, destdir):
+    """Returns where the prefix /opt/rssb is, below destdir."""
+    make(tree, "-s", "install", f"DESTDIR={destdir}", "PREFIX=/opt/rssb")
+    return destdir / "opt" / "rssb"
+
+
+def flags(prefix, *more):
+    """What pkg-config says of the library that is installed there."""
+    env = {**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
+           "PKG_CONFIG_SYSROOT_DIR": str(prefix.parent.parent)}  # fmt: skip
+    return output_of("pkg-config", "--cflags", "--libs", *more, "rssb", env=env).split()
