@@ -2,6 +2,7 @@
 #
 #   make            the broker, the library, the command line tool
 #   make check      every test (installs what it needs)
+#   make check-abi  librssb is what programs were built against (UPDATE=1: record it)
 #   make demo       the main job, shown (installs what it needs)
 #   make bench      how fast it is, beside its peers (installs what it needs)
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
@@ -70,7 +71,7 @@ UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check demo bench lint format deps install clean test-programs FORCE
+.PHONY: all check check-abi demo bench lint format deps install clean test-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
@@ -179,6 +180,11 @@ deps:
 
 check: deps
 	+tests/setup/check.sh $(if $(SAN),SAN=1)
+
+# UPDATE=1 records what was added.
+ABI := tests/abi/librssb.so.$(SOVERSION) $(if $(UPDATE),--update)
+check-abi: $(B)/librssb.so.$(SOVERSION)
+	@tests/setup/check_abi.py client/rssb.h $< $(ABI)
 
 demo: deps
 	+$(MAKE) all $(B)/tests/tools/demo_client
