@@ -25,6 +25,11 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+# AppArmor reads /etc alone, and a build of one's own changes nothing there by itself.
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+APPARMORDIR ?= $(SYSCONFDIR)/apparmor.d
+# Sources: a policy module fits the policy that it was compiled with.
+SELINUXDIR ?= $(PREFIX)/share/rss-broker/selinux
 # Emulators for libvirt (client/libexec): of which QEMUs, and where those are.
 QEMU_ARCHS ?= x86_64 aarch64 ppc64 riscv64 s390x
 QEMU_BINDIR ?= /usr/bin
@@ -203,13 +208,14 @@ lint: deps
 format:
 	clang-format -i $$(git ls-files '*.[ch]')
 
-# The units name the programs where they are installed, which only make install knows.
-UNIT_EDIT = -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|'
-$(B)/systemd/%: broker/systemd/% FORCE
-	@mkdir -p $(@D)
-	@sed $(UNIT_EDIT) $< | cmp -s - $@ || sed $(UNIT_EDIT) $< > $@
-
 UNITS := $(patsubst broker/%,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket))
+APPARMOR := $(patsubst broker/%,$(B)/%,$(wildcard broker/apparmor/*))
+
+# Units and profiles name the programs where they are installed, which only make install knows.
+PLACES = -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|'
+$(UNITS) $(APPARMOR): $(B)/%: broker/% FORCE
+	@mkdir -p $(@D)
+	@sed $(PLACES) $< | cmp -s - $@ || sed $(PLACES) $< > $@
 
 # A page that names several commands is found by the name of each.
 install_man = set -e; for page in $(notdir $(MAN)); do \
@@ -233,7 +239,7 @@ define install_emulator
 
 endef
 
-install: all $(UNITS)
+install: all $(UNITS) $(APPARMOR)
 	$(INSTALL) -D -m 755 $(B)/rss-broker $(DESTDIR)$(SBINDIR)/rss-broker
 	$(INSTALL) -D -m 755 $(B)/rssb $(DESTDIR)$(BINDIR)/rssb
 	$(INSTALL) -D -m 755 $(B)/librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so.$(SOVERSION)
@@ -244,6 +250,10 @@ install: all $(UNITS)
 	$(INSTALL) -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)
 	$(INSTALL) -D -m 644 broker/systemd/rss-broker.sysusers $(DESTDIR)$(SYSUSERSDIR)/rss-broker.conf
 	$(INSTALL) -D -m 644 broker/systemd/rss-broker.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rss-broker.conf
+	$(INSTALL) -d $(DESTDIR)$(APPARMORDIR)/abstractions $(DESTDIR)$(SELINUXDIR)
+	$(INSTALL) -m 644 $(filter %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)
+	$(INSTALL) -m 644 $(filter-out %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)/abstractions
+	$(INSTALL) -m 644 $(wildcard broker/selinux/rss_broker.*) $(DESTDIR)$(SELINUXDIR)
 	$(INSTALL) -D -m 644 client/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
 	$(install_man)
 	$(call install_completions,rssb)
