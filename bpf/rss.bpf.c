@@ -58,17 +58,21 @@ struct {
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
-/* The headers of a packet, each kind placed so that its addresses are 8-byte aligned. */
+/*
+ * The headers of a packet, from so far into the MAC header on that addresses and
+ * ports are 8-byte aligned and in 16 bytes of their own: the kernel copies in such
+ * pieces, and a load from two of them waits until both have reached the cache.
+ */
 union frame {
 	struct {
-		__u8 pad[6], macs[12];
+		__u8 mac[2];
 		__be16 proto;
 		struct parse_ipv4 ip;
 		__be32 ports;
 		__be32 tcp[4];
 	} v4;
 	struct {
-		__u8 pad[2], macs[12];
+		__u8 mac[6];
 		__be16 proto;
 		__u8 version[6];
 		__u8 next;
@@ -78,14 +82,17 @@ union frame {
 		__be32 tcp[4];
 	} v6;
 	struct {
-		__u8 pad[24];
+		__u8 headers[16];
 		struct parse_input in; /* addresses where v6 has them */
 	} any;
 };
 
-_Static_assert(__builtin_offsetof(union frame, any.in) ==
-		       __builtin_offsetof(union frame, v6.addresses),
-	       "one hash reads both");
+#define FRAME_V4_START (ETH_HLEN - 4)
+#define FRAME_V6_START (ETH_HLEN - 8)
+
+_Static_assert(__builtin_offsetof(union frame, v4.ip.src) == 16, "aligned");
+_Static_assert(__builtin_offsetof(union frame, v6.addresses) == 16, "aligned");
+_Static_assert(__builtin_offsetof(union frame, any.in) == 16, "one hash reads both");
 
 /* How a packet was steered, for the counters alone. */
 struct verdict {
@@ -116,19 +123,20 @@ static __always_inline bool steering_read(struct steering *ret, const __u64 *con
 }
 
 /*
- * Reads a frame whose network header is of net_len bytes, with as much of the
- * transport header as ports need: a TCP header, a UDP header (of TCP too, if that
+ * Reads a frame from `start` on, whose network header is of net_len bytes, with as much
+ * of the transport header as ports need: a TCP header, a UDP header (of TCP too, if that
  * is cut short) or nothing.  Returns how many bytes of it.
  */
-static __always_inline __u32 frame_read(struct __sk_buff *skb, void *macs, __u32 net_len)
+static __always_inline __u32 frame_read(struct __sk_buff *skb, union frame *f, __u32 start,
+					__u32 net_len)
 {
+	__u32 len = ETH_HLEN - start + net_len;
+
 	/* skb->len may or may not count the MAC header: less than this is surely too short. */
 	if (skb->len >= net_len + PARSE_TCP_LEN &&
-	    !bpf_skb_load_bytes_relative(skb, 0, macs, ETH_HLEN + net_len + PARSE_TCP_LEN,
-					 BPF_HDR_START_MAC))
+	    !bpf_skb_load_bytes_relative(skb, start, f, len + PARSE_TCP_LEN, BPF_HDR_START_MAC))
 		return PARSE_TCP_LEN;
-	if (!bpf_skb_load_bytes_relative(skb, 0, macs, ETH_HLEN + net_len + PARSE_UDP_LEN,
-					 BPF_HDR_START_MAC))
+	if (!bpf_skb_load_bytes_relative(skb, start, f, len + PARSE_UDP_LEN, BPF_HDR_START_MAC))
 		return PARSE_UDP_LEN;
 	return 0;
 }
@@ -141,7 +149,7 @@ static __always_inline bool has_ports(__u8 protocol, __u32 len)
 
 static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union frame *f)
 {
-	__u32 len = frame_read(skb, f->v4.macs, sizeof(f->v4.ip));
+	__u32 len = frame_read(skb, f, FRAME_V4_START, sizeof(f->v4.ip));
 
 	return f->v4.proto == bpf_htons(ETH_P_IP) && (f->v4.ip.ihl & 15) == 5 &&
 	       !(f->v4.ip.fragment & PARSE_IPV4_FRAGMENT) && has_ports(f->v4.ip.protocol, len);
@@ -149,7 +157,7 @@ static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union frame *f)
 
 static __always_inline bool frame_is_ipv6(struct __sk_buff *skb, union frame *f)
 {
-	__u32 len = frame_read(skb, f->v6.macs, sizeof(struct parse_ipv6));
+	__u32 len = frame_read(skb, f, FRAME_V6_START, sizeof(struct parse_ipv6));
 
 	return f->v6.proto == bpf_htons(ETH_P_IPV6) && has_ports(f->v6.next, len);
 }
