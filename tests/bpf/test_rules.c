@@ -293,10 +293,32 @@ static int run_rows(const char *prefix, CMUnitTestFunction test, CMFixtureFuncti
 	return _cmocka_run_group_tests(prefix, tests, ROWS, NULL, done);
 }
 
+/* docs/qemu.md explains each difference, and a row above or in test_tap.c shows it. */
+static void test_differences_are_documented(void **state)
+{
+	static char page[100000];
+	FILE *f = fopen("docs/qemu.md", "re");
+
+	assert_non_null(f);
+	page[fread(page, 1, sizeof(page) - 1, f)] = '\0';
+	fclose(f);
+	for (int i = 0; i < DIFF_COUNT; i++) {
+		char row[64];
+
+		snprintf(row, sizeof(row), "\n| %s |", reference_difference_names[i]);
+		if (!strstr(page, row))
+			fail_msg("docs/qemu.md does not explain %s", reference_difference_names[i]);
+	}
+}
+
 int main(void)
 {
-	int failed = run_rows("reference", test_row_of_reference, NULL);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_differences_are_documented),
+	};
+	int failed = cmocka_run_group_tests_name("documents", tests, NULL, NULL);
 
+	failed += run_rows("reference", test_row_of_reference, NULL);
 	for (const char *const *name = check_names; *name; name++)
 		failed += run_rows(*name, check_open(&object, *name) ? test_row : test_skipped,
 				   unload);
