@@ -74,6 +74,7 @@ SECTIONS = {
     "requests": bench_requests,
     "crowd": bench_crowd,
     "memory": bench_memory,
+    "steering": bench_steering,
     "packets": bench_packets,
     "vmstart": bench_vmstart,
 }
