@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The bench's own arithmetic and tools: a wrong ruler measures nothing."""
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "bench"))
+
+import acquire  # noqa: E402  (found by the path above)
+import page  # noqa: E402
+from report import Report, number  # noqa: E402
+from series import Row, Series, merged, percentile, rounds  # noqa: E402
+from world import Broker, World  # noqa: E402
+
+
+def test_rounds_take_turns():
+    calls = []
+    things = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    rounds(3, things, lambda _: None)
+    assert calls == ["a", "b"] * 3
+
+
+def test_percentiles():
+    histogram = [[10, 50], [20, 49], [30, 1]]
+    assert [percentile(histogram, share) for share in (0.5, 0.51, 0.99, 0.999)] == [10, 20, 20, 30]
+    assert merged([histogram, [[5, 1], [30, 2]]]) == [(5, 1), (10, 50), (20, 49), (30, 3)]
+
+
+def test_ratios_are_within_a_round():
+    # The second round ran on a machine of half the speed: the ratio does not know.
+    ours, peer = Series("ours", "us", [3, 6, 9]), Series("peer", "us", [2, 4, 3])
+    found = Row(ours, peer).as_json()
+    assert found["ratio"]["median"] == 1.5
+    assert found["ratio"]["minimum"] == 1.5
+    assert Row(ours, peer, inverse=True).as_json()["ratio"]["median"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    "goal, reached",
+    [({"at_most": 1.5}, True), ({"at_most": 1.4}, False), ({"at_least": 1.6}, False), ({}, None)],
+)
+def test_goals(goal, reached):
+    assert Row(Series("", "us", [3, 6]), Series("", "us", [2, 4]), **goal).reached is reached
+    assert Row(Series("", "us", [1.5]), **goal).reached is reached
+
+
+def test_page_has_the_report(tmp_path, capsys):
+    report = Report({key: 0 for key in page.MACHINE})
+    report.section("some", "Some", [Row(Series("thing", "us", [1234.5, 1000.04]), at_most=9)])
+    report.write(tmp_path / "bench.json")
+    document = json.loads((tmp_path / "bench.json").read_text())
+    shown = page.render("<!-- bench some -->\nold\n<!-- end -->\n", document)
+    assert "| thing, us | 1,117 | 1,000 |  |  | ≤ 9: **missed** |" in shown
+    assert "old" not in shown
+    assert report.missed == 1 and "MISSED" in capsys.readouterr().out
+
+
+def test_numbers():
+    assert [number(n) for n in (0.0416, 1.5, 23.46, 234.5, 2345.6)] == [
+        "0.04", "1.50", "23.5", "234", "2,346",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def asking(build):
+    with World() as world:
+        yield acquire.Requests(world, build, Broker(world, build, *acquire.UNLIMITED).socket)
+
+
+@pytest.mark.parametrize("whom, more", [("floor", []), ("broker", []), ("broker", ["--library"])])
+def test_request_counts_each_request(asking, whom, more):
+    found = asking.ask(whom, "--clients", 2, "--bursts", 3, "--pause-us", 50000, *more)
+    assert found["requests"] == 6 and found["busy"] == 0
+    assert sum(count for _, count in found["histogram"]) == 6
+    fastest, slowest = found["histogram"][0][0], found["histogram"][-1][0]
+    assert 1000 < fastest <= slowest < found["seconds"] * 1e9
+
+
+def test_load_says_what_libbpf_took(asking, build):
+    found = asking.load(build / "bpf" / "rss.bpf.o")
+    assert len(found["ns"]) == 1 and found["ns"][0] > 10000
+    assert found["verified_insns"] >= 500
