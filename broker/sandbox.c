@@ -47,7 +47,7 @@ int sandbox_begin(int n_keep)
 
 	if (fill_stdio())
 		return -EBADF;
-	if (close_range(STDERR_FILENO + 1 + n_keep, ~0U, 0))
+	if (close_range(STDERR_FILENO + 1 + (unsigned)n_keep, ~0U, 0))
 		return log_error(-errno, "cannot close inherited fds");
 	if (clearenv())
 		return log_error(-ENOMEM, "cannot clear the environment");

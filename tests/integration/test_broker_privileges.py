@@ -127,9 +127,9 @@ def test_syscalls_of_the_front(broker, build):
     assert "recvmsg" in names and "accept4" in names  # the filter was understood
     assert "bpf" not in names
     prot_exec, prot_write = 4, 2
-    assert not allowed.allows(number_of("mmap"), 0, 4096, prot_exec)
-    assert not allowed.allows(number_of("mmap"), 0, 4096, prot_exec | prot_write)
     if not is_sanitized(build):
+        assert not allowed.allows(number_of("mmap"), 0, 4096, prot_exec)
+        assert not allowed.allows(number_of("mmap"), 0, 4096, prot_exec | prot_write)
         assert len(names) <= FRONT_SYSCALLS_MAX, sorted(names)
         assert not names & set(NEVER)
 

@@ -11,7 +11,7 @@
 
 struct capture {
 	int target, saved, file;
-	char text[4096];
+	char text[65536];
 };
 
 /* From here on, what is written to target (1 or 2) goes to c. */
