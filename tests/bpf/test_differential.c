@@ -90,7 +90,7 @@ static void randomize(struct packet *p)
 	for (size_t i = 14; i < p->len; i++) {
 		for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
 			if (i + fields[f].len > p->len ||
-			    memcmp(p->bytes + i, fields[f].bytes, fields[f].len))
+			    memcmp(p->bytes + i, fields[f].bytes, fields[f].len) != 0)
 				continue;
 			for (size_t k = 0; k < fields[f].len; k++)
 				p->bytes[i + k] = (uint8_t)below(256);

@@ -264,7 +264,7 @@ static void put_word(struct packet *p, const char *word)
 	for (size_t i = 0; i < sizeof(words_known) / sizeof(words_known[0]); i++) {
 		size_t len = strlen(words_known[i].word);
 
-		if (strncmp(word, words_known[i].word, len) ||
+		if (strncmp(word, words_known[i].word, len) != 0 ||
 		    (word[len] && !strchr("+:", word[len])))
 			continue;
 		if (words_known[i].type >= 0)
