@@ -269,7 +269,7 @@ static __always_inline void count_one(struct rss_count *count, __u32 bytes)
 }
 
 /*
- * Nobody else writes this CPU's counters: programs run with migration off.
+ * Nobody else writes this CPU's counters: a tap runs its program with softirqs off.
  *
  * To index with CAP_BPF alone a number must be unknown to the verifier on every
  * way that leads here: so it is told that each is, by adding a zero it cannot see.
