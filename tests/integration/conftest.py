@@ -26,6 +26,14 @@ def prefix(tree, tmp_path_factory):
     return copied_tree.install(tree, tmp_path_factory.mktemp("destdir"))
 
 
+@pytest.fixture(scope="session")
+def destdir(tree, tmp_path_factory):
+    """What a package has in it: make install with the prefix /usr."""
+    directory = tmp_path_factory.mktemp("package")
+    copied_tree.make(tree, "-s", "install", f"DESTDIR={directory}", "PREFIX=/usr")
+    return directory
+
+
 @pytest.fixture(scope="module")
 def world():
     with World() as world:
