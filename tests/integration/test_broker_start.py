@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """How the broker may be started, with what privileges, and what it says when it cannot be."""
+import ctypes
 import os
 import subprocess
 
@@ -175,8 +176,12 @@ def test_usage_errors(build, words):
 
 def test_no_program_name(build):
     """argc is 0: nothing to go by."""
-    done = subprocess.run([], executable=build / "rss-broker", check=False, timeout=5)
-    assert done.returncode != 0
+    libc = ctypes.CDLL(None, use_errno=True)  # Python 3.13 refuses to do this itself
+    child = os.fork()
+    if child == 0:
+        libc.execve(bytes(build / "rss-broker"), (ctypes.c_char_p * 1)(), (ctypes.c_char_p * 1)())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] != 0
 
 
 def test_log_levels(build):

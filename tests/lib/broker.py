@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-UID = 64055  # of the broker: nobody else's
+UID = 61235  # of the broker: nobody else's, in no range of Debian's
 CLIENT = 65534
 
 

@@ -71,6 +71,7 @@ qemu_wrapper_native() {
 qemu_wrapper_foreign() {
 	qemu_wrapper_head
 	cat <<-'SH'
+		export QEMU_MODULE_DIR="$usr_lib/qemu"
 		loader=$lib/ld-linux-x86-64.so.2
 		[ -e "$loader" ] || loader=$usr_lib/ld-linux-x86-64.so.2
 		exec "$loader" --argv0 "$0" --library-path "$usr_lib:$lib" "$qemu" "$@"
