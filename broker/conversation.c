@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "packet.h"
 
@@ -124,7 +125,10 @@ static void conclude(struct front *f, struct session *session, const struct rssb
 		conclude_unsent(f, session, request, o, err);
 		return;
 	}
+	counters_reply(&f->service.counters, request->op, o->reply.base.status);
 	if (o->grant) {
+		counters_latency(&f->service.counters, clock_ns() - session->asked_ns);
+		o->grant->pid = session->peer.pid;
 		/* After the reply: a fifth of what the client would wait for, seen. */
 		if (o->grant->kind != RSSB_KIND_MANAGED)
 			hold_unmap_steering(&o->grant->hold);
@@ -270,6 +274,7 @@ int conversation_read(struct front *f, struct session *session)
 	err = packet_recv(session->fd, &p);
 	if (err == -EAGAIN)
 		return err;
+	session->asked_ns = clock_ns();
 	if (!err && !p.n_fds && p.len <= RSSB_REQUEST_MAX)
 		answer(f, session, &p);
 	else

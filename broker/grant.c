@@ -33,6 +33,7 @@ struct grant *grant_new(struct grants *g, struct account *account,
 	new->id = ++g->last_id;
 	new->account = account;
 	new->kind = request->kind;
+	new->flags = request->flags;
 	memcpy(new->label, request->label, sizeof(new->label));
 	new->hold = *hold;
 	*hold = (struct hold)HOLD_INIT;

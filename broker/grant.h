@@ -18,7 +18,11 @@
 struct grant {
 	uint64_t id; /* 0: a free slot */
 	struct account *account;
-	uint16_t kind; /* enum rssb_kind */
+	pid_t pid; /* of the client, when it connected */
+	uint64_t made_ms;
+	unsigned object; /* its index */
+	uint16_t kind;	 /* enum rssb_kind */
+	uint16_t flags;	 /* enum rssb_acquire_flags */
 	char label[RSSB_LABEL_MAX];
 	struct hold hold;	    /* what the broker keeps of the set */
 	uint16_t queues, table_len; /* of the last ACQUIRE or UPDATE; 0: the client configures */

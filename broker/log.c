@@ -10,10 +10,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bucket.h"
+#include "clock.h"
 
 #define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
 
@@ -96,11 +96,8 @@ static void log_text(int level, const char *text)
 
 static bool log_floods(void)
 {
-	struct timespec t;
-	uint64_t now_ms;
+	uint64_t now_ms = clock_ms();
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	if (bucket_wait_ms(&sink.lines, flood_rule, now_ms))
 		return true;
 	bucket_take(&sink.lines, flood_rule, now_ms);

@@ -11,9 +11,9 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conversation.h"
 #include "fd.h"
 #include "listen.h"
@@ -23,14 +23,6 @@
 #define ACCEPTS_PER_TURN 64   /* then the others have their turn */
 #define PAUSE_MS	 100  /* without free fds, or hands of the closer */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
-
-static uint64_t clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* --- sessions ------------------------------------------------------------- */
 
@@ -141,6 +133,8 @@ static int on_loader(struct front *f)
 		return 0;
 	if (err)
 		return log_error(err, "the loader is gone");
+	f->service.counters.loads += !failed;
+	f->service.counters.load_failures += !!failed;
 	if (failed) {
 		log_error(failed, "the loader could not make a set of object %s",
 			  f->service.objects.list[object].name);
@@ -327,6 +321,7 @@ int loop_init(struct front *ret, int *listener, const struct loader *loader,
 	ret->service.accounts.limits = options->limits;
 	memory_open(&ret->service.memory, options->limits.memory_percent);
 	ret->service.objects = *objects;
+	ret->service.started_ms = clock_ms();
 	ret->accepting = false;
 	sessions_init(&ret->sessions);
 	pool_init(&ret->service.pool, loader, &ret->service.objects, options->pool);

@@ -97,6 +97,12 @@ void memory_open(struct memory *ret, unsigned percent)
 			return;
 		}
 	}
+	ret->limit = 0;
+}
+
+uint64_t memory_used(const struct memory *m)
+{
+	return m->current < 0 ? 0 : read_number(m->current);
 }
 
 bool memory_is_tight(struct memory *m, uint64_t now_ms)
@@ -104,6 +110,6 @@ bool memory_is_tight(struct memory *m, uint64_t now_ms)
 	if (m->current < 0 || now_ms < m->read_ms + READ_EVERY_MS)
 		return m->tight;
 	m->read_ms = now_ms;
-	m->tight = read_number(m->current) > m->limit / 100 * m->percent;
+	m->tight = memory_used(m) > m->limit / 100 * m->percent;
 	return m->tight;
 }

@@ -24,5 +24,8 @@ struct memory {
 /* Finds the nearest cgroup above this process that has a limit; there may be none. */
 void memory_open(struct memory *ret, unsigned percent);
 
+/* How much is in use, bytes; 0: there is no limit to watch. */
+uint64_t memory_used(const struct memory *m);
+
 /* Whether more than percent of the limit is in use; looks at most ten times a second. */
 bool memory_is_tight(struct memory *m, uint64_t now_ms);

@@ -89,6 +89,15 @@ int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 	return 0;
 }
 
+unsigned pool_ready(const struct pool *p)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < p->objects->n; i++)
+		n += p->shelves[i].n_ready;
+	return n;
+}
+
 bool pool_is_low(const struct pool *p, unsigned object)
 {
 	return p->shelves[object].n_ready < (p->shelves[object].target + 1) / 2;

@@ -43,6 +43,9 @@ void pool_restock(struct pool *p, unsigned object, unsigned n_waiting);
  */
 int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err);
 
+/* How many sets are ready, of all objects. */
+unsigned pool_ready(const struct pool *p);
+
 /* Whether less than half of what should be ready is. */
 bool pool_is_low(const struct pool *p, unsigned object);
 

@@ -9,10 +9,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
+#include "report.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -72,6 +73,9 @@ void outcome_done(struct outcome *o)
 	fd_closep(&o->elf);
 }
 
+/* Bit n: operation n is known. */
+#define OPS_KNOWN ((1u << (RSSB_OP_GRANT + 1)) - (1u << RSSB_OP_INFO))
+
 static int perform_info(struct service *s, struct account *account,
 			const union rssb_request *request, struct outcome *ret)
 {
@@ -81,9 +85,7 @@ static int perform_info(struct service *s, struct account *account,
 	info->n_objects = (uint32_t)s->objects.n;
 	info->queues_max = RSSB_QUEUES_MAX;
 	info->table_max = RSSB_TABLE_MAX;
-	info->ops = 1u << RSSB_OP_INFO | 1u << RSSB_OP_OBJECT | 1u << RSSB_OP_ACQUIRE |
-		    1u << RSSB_OP_RELEASE | 1u << RSSB_OP_EXPORT | 1u << RSSB_OP_UPDATE |
-		    1u << RSSB_OP_STATS;
+	info->ops = OPS_KNOWN;
 	info->kinds = 1u << RSSB_KIND_HANDOFF | 1u << RSSB_KIND_PROGRAM_ONLY |
 		      1u << RSSB_KIND_MANAGED;
 	return 0;
@@ -152,6 +154,8 @@ static int perform_acquire(struct service *s, struct account *account,
 		return -EAGAIN;
 	set_divide(&ret->set, acquire);
 	ret->grant = grant_new(&s->grants, account, acquire, &ret->set.hold);
+	ret->grant->object = ret->object;
+	ret->grant->made_ms = s->now_ms;
 	account_add_grant(&s->accounts, account, s->now_ms);
 	ret->reply.acquire.grant_id = ret->grant->id;
 	memcpy(ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
@@ -194,14 +198,6 @@ static int perform_update(struct service *s, struct account *account,
 	hold_fill(&grant->hold, &request->update.steering);
 	grant_note_steering(grant, &request->update.steering);
 	return 0;
-}
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static int perform_stats(struct service *s, struct account *account,
@@ -282,7 +278,8 @@ int request_perform(struct service *s, struct account *account, const union rssb
 		[RSSB_OP_INFO] = perform_info,	     [RSSB_OP_OBJECT] = perform_object,
 		[RSSB_OP_ACQUIRE] = perform_acquire, [RSSB_OP_RELEASE] = perform_release,
 		[RSSB_OP_EXPORT] = perform_export,   [RSSB_OP_UPDATE] = perform_update,
-		[RSSB_OP_STATS] = perform_stats,
+		[RSSB_OP_STATS] = perform_stats,     [RSSB_OP_STATUS] = report_status,
+		[RSSB_OP_GRANT] = report_grant,
 	};
 	int err = perform[request->header.op](s, account, request, ret);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "codec.h"
+#include "counters.h"
 #include "grant.h"
 #include "memory.h"
 #include "object.h"
@@ -15,6 +16,8 @@ struct service {
 	struct grants grants;
 	struct accounts accounts;
 	struct memory memory;
+	struct counters counters;
+	uint64_t started_ms;
 	uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn of the loop */
 };
 

@@ -38,6 +38,7 @@ struct session {
 	bool allowed; /* the policy was asked, and said yes */
 	struct peer peer;
 	struct account *account;
+	uint64_t asked_ns;	    /* when the request came that is being answered */
 	uint64_t deadline_ms;	    /* 0: none */
 	unsigned object;	    /* WAITING: what for */
 	union rssb_request request; /* WAITING: the ACQUIRE itself */

@@ -262,3 +262,18 @@ int connection_exchange(struct rssb *c, union rssb_request *request, union rssb_
 		packet_done(ret_packet);
 	return r;
 }
+
+int connection_ask(struct rssb *c, union rssb_request *request, union rssb_reply_any *ret)
+{
+	struct packet p;
+	int r = connection_exchange(c, request, ret, &p);
+
+	if (r)
+		return r;
+	if (p.n_fds) {
+		packet_done(&p);
+		return connection_fail(c, -EPROTO,
+				       "the broker's reply has fds that belong to none");
+	}
+	return 0;
+}

@@ -32,3 +32,6 @@ int connection_open(struct rssb *c, const char *path);
  */
 int connection_exchange(struct rssb *c, union rssb_request *request, union rssb_reply_any *ret,
 			struct packet *ret_packet);
+
+/* The same for a request whose reply brings no fd; one that does is an error. */
+int connection_ask(struct rssb *c, union rssb_request *request, union rssb_reply_any *ret);

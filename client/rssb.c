@@ -57,27 +57,11 @@ uint32_t rssb_retry_ms(const struct rssb *c)
 	return c->retry_ms;
 }
 
-/* A call whose reply brings no fd. */
-static int exchange(struct rssb *c, union rssb_request *request, union rssb_reply_any *ret)
-{
-	struct packet p;
-	int r = connection_exchange(c, request, ret, &p);
-
-	if (r)
-		return r;
-	if (p.n_fds) {
-		packet_done(&p);
-		return connection_fail(c, -EPROTO,
-				       "the broker's reply has fds that belong to none");
-	}
-	return 0;
-}
-
 int rssb_info(struct rssb *c, struct rssb_info *ret)
 {
 	union rssb_request request = { .header.op = RSSB_OP_INFO };
 	union rssb_reply_any reply;
-	int r = exchange(c, &request, &reply);
+	int r = connection_ask(c, &request, &reply);
 
 	if (r)
 		return r;
@@ -107,7 +91,7 @@ int rssb_object(struct rssb *c, uint32_t index, struct rssb_object *ret)
 	int r;
 
 	request.object.index = index;
-	r = exchange(c, &request, &reply);
+	r = connection_ask(c, &request, &reply);
 	if (!r)
 		object_fill(ret, &reply.object);
 	return r;
@@ -119,7 +103,7 @@ int rssb_release(struct rssb *c, uint64_t id, const char *label)
 	union rssb_reply_any reply;
 	int r = fill_grant(c, &request.release.grant, id, label);
 
-	return r ? r : exchange(c, &request, &reply);
+	return r ? r : connection_ask(c, &request, &reply);
 }
 
 int rssb_update(struct rssb *c, uint64_t id, const char *label,
@@ -132,7 +116,7 @@ int rssb_update(struct rssb *c, uint64_t id, const char *label,
 	if (!r)
 		r = fill_steering(c, &request.update.steering, steering, true);
 	if (!r)
-		r = exchange(c, &request, &reply);
+		r = connection_ask(c, &request, &reply);
 	explicit_bzero(&request, sizeof(request)); /* the key */
 	return r;
 }
@@ -163,7 +147,7 @@ int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats
 	int r = fill_grant(c, &request.stats.grant, id, label);
 
 	if (!r)
-		r = exchange(c, &request, &reply);
+		r = connection_ask(c, &request, &reply);
 	if (r)
 		return r;
 	if (reply.stats.queues > RSSB_QUEUES_MAX || reply.stats.table_len > RSSB_TABLE_MAX)

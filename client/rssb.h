@@ -121,6 +121,38 @@ struct rssb_info {
 	uint32_t kinds; /* bit n: grant kind n is known */
 };
 
+/* How the broker does: for root of all its clients, for others of their own account. */
+struct rssb_broker_status {
+	uint64_t uptime_ms;
+	uint32_t connections;
+	uint32_t grants;       /* live */
+	bool all;	       /* root asked; else what follows is zero */
+	uint32_t ready;	       /* sets in the pool */
+	uint64_t memory_used;  /* of the broker's memory cgroup, bytes; 0: it has no limit */
+	uint64_t memory_limit; /* likewise */
+	uint64_t loads;	       /* sets made since the start */
+	uint64_t load_failures;
+	uint64_t requests[16]; /* by operation of the protocol; 0: unreadable ones */
+	uint64_t refusals[16]; /* by status of the protocol */
+	uint64_t latency[24];  /* of granted requests: [i] took less than 2^i us, the last more */
+};
+
+/* A live grant, as the broker knows it. */
+struct rssb_grant_info {
+	uint64_t id;
+	uint64_t age_ms;
+	uint32_t uid;
+	uint32_t pid; /* of the client when it connected; it may be gone */
+	enum rssb_grant_kind kind;
+	bool counts;	 /* rssb_stats() works */
+	bool kept;	 /* no lease: it lives until rssb_release() */
+	uint16_t queues; /* 0: the client configures, like the next two */
+	uint16_t table_len;
+	uint32_t hash_types;
+	char label[17]; /* empty: none */
+	uint8_t object_id[RSSB_OBJECT_ID_BYTES];
+};
+
 /*
  * Connects to the broker at path (NULL: $RSSB_SOCKET, else the default path).
  * On failure *ret is a handle that only rssb_reason() and rssb_close() may be
@@ -155,6 +187,14 @@ uint32_t rssb_retry_ms(const struct rssb *c);
 
 /* What the broker is and what it can do. */
 int rssb_info(struct rssb *c, struct rssb_info *ret);
+
+int rssb_status(struct rssb *c, struct rssb_broker_status *ret);
+
+/*
+ * Your grant (as root: anybody's) with the lowest id above after; 0: the first.
+ * -ENOENT: there is none.
+ */
+int rssb_next_grant(struct rssb *c, uint64_t after, struct rssb_grant_info *ret);
 
 /* Object number index, of rssb_info.n_objects.  -ENOENT: no such. */
 int rssb_object(struct rssb *c, uint32_t index, struct rssb_object *ret);

@@ -74,6 +74,11 @@ static void request_stats_swap(union rssb_request *r)
 	r->stats.grant.id = le64toh(r->stats.grant.id);
 }
 
+static void request_grant_swap(union rssb_request *r)
+{
+	r->grant.after = le64toh(r->grant.after);
+}
+
 static void reply_swap(struct rssb_reply *r)
 {
 	header_swap(&r->header);
@@ -129,6 +134,39 @@ static void reply_stats_swap(union rssb_reply_any *r)
 	counts_swap(r->stats.entry, RSSB_TABLE_MAX);
 }
 
+static void reply_status_swap(union rssb_reply_any *r)
+{
+	struct rssb_reply_status *s = &r->status;
+
+	s->connections = le32toh(s->connections);
+	s->grants = le32toh(s->grants);
+	s->all = le32toh(s->all);
+	s->ready = le32toh(s->ready);
+	u64s_swap(&s->uptime_ms, 1);
+	u64s_swap(&s->memory_used, 1);
+	u64s_swap(&s->memory_limit, 1);
+	u64s_swap(&s->loads, 1);
+	u64s_swap(&s->load_failures, 1);
+	u64s_swap(s->requests, RSSB_COUNTERS);
+	u64s_swap(s->refusals, RSSB_COUNTERS);
+	u64s_swap(s->latency, RSSB_LATENCY_BINS);
+}
+
+static void reply_grant_swap(union rssb_reply_any *r)
+{
+	struct rssb_reply_grant *g = &r->grant;
+
+	u64s_swap(&g->id, 1);
+	u64s_swap(&g->age_ms, 1);
+	g->uid = le32toh(g->uid);
+	g->pid = le32toh(g->pid);
+	g->kind = le16toh(g->kind);
+	g->flags = le16toh(g->flags);
+	g->queues = le16toh(g->queues);
+	g->table_len = le16toh(g->table_len);
+	g->hash_types = le32toh(g->hash_types);
+}
+
 /* One row an operation: all that the codec knows of it. */
 static const struct op {
 	const char *name;
@@ -157,6 +195,11 @@ static const struct op {
 	[RSSB_OP_STATS] = { "STATS", sizeof(struct rssb_request_stats),
 			    sizeof(struct rssb_reply_stats), request_stats_swap, reply_stats_swap,
 			    validate_stats },
+	[RSSB_OP_STATUS] = { "STATUS", sizeof(struct rssb_request_status),
+			     sizeof(struct rssb_reply_status), NULL, reply_status_swap, NULL },
+	[RSSB_OP_GRANT] = { "GRANT", sizeof(struct rssb_request_grant),
+			    sizeof(struct rssb_reply_grant), request_grant_swap, reply_grant_swap,
+			    NULL },
 };
 
 static const struct op *op_find(unsigned op)

@@ -21,6 +21,8 @@ union rssb_request {
 	struct rssb_request_export export;
 	struct rssb_request_update update;
 	struct rssb_request_stats stats;
+	struct rssb_request_status status;
+	struct rssb_request_grant grant;
 };
 
 /* Any reply, in host byte order; base.header.op says which. */
@@ -30,6 +32,8 @@ union rssb_reply_any {
 	struct rssb_reply_object object;
 	struct rssb_reply_acquire acquire;
 	struct rssb_reply_stats stats;
+	struct rssb_reply_status status;
+	struct rssb_reply_grant grant;
 };
 
 /* Why a request was refused: what its reply will say. */

@@ -41,6 +41,8 @@ enum rssb_op {
 	RSSB_OP_EXPORT = 5,  /* rssb_request_export -> rssb_reply_object + fd */
 	RSSB_OP_UPDATE = 6,  /* rssb_request_update -> rssb_reply */
 	RSSB_OP_STATS = 7,   /* rssb_request_stats -> rssb_reply_stats */
+	RSSB_OP_STATUS = 8,  /* rssb_request_status -> rssb_reply_status */
+	RSSB_OP_GRANT = 9,   /* rssb_request_grant -> rssb_reply_grant */
 };
 
 #define RSSB_OP_REPLY 0x8000u /* or-ed into the op of a reply */
@@ -171,6 +173,16 @@ struct rssb_request_stats {
 	struct rssb_grant_ref grant;
 };
 
+struct rssb_request_status {
+	struct rssb_header header;
+};
+
+/* Grants are walked by id: each reply's is the next one's after. */
+struct rssb_request_grant {
+	struct rssb_header header;
+	uint64_t after; /* 0: from the first */
+};
+
 /* Opens every reply; a reply with a status other than RSSB_OK is this alone. */
 struct rssb_reply {
 	struct rssb_header header;    /* op: the request's | RSSB_OP_REPLY; 0 | it if unreadable */
@@ -235,6 +247,42 @@ struct rssb_reply_stats {
 	struct rssb_count entry[RSSB_TABLE_MAX]; /* of the indirection table */
 };
 
+#define RSSB_COUNTERS	  16u /* of requests by enum rssb_op, of refusals by enum rssb_status */
+#define RSSB_LATENCY_BINS 24u /* bin i counts those below 2^i microseconds, the last the rest */
+
+/* How the broker does.  For root of all its clients; else of one's own account. */
+struct rssb_reply_status {
+	struct rssb_reply reply;
+	uint64_t uptime_ms;
+	uint32_t connections;
+	uint32_t grants;      /* live */
+	uint32_t all;	      /* 1: of all clients; 0: of one's own, and all that follows is zero */
+	uint32_t ready;	      /* sets in the pool, of all objects */
+	uint64_t memory_used; /* of the broker's memory cgroup, bytes; 0: there is no limit */
+	uint64_t memory_limit; /* likewise */
+	uint64_t loads;	       /* sets that the loader made */
+	uint64_t load_failures;
+	uint64_t requests[RSSB_COUNTERS];
+	uint64_t refusals[RSSB_COUNTERS];
+	uint64_t latency[RSSB_LATENCY_BINS]; /* of granted ACQUIREs, from request to reply */
+};
+
+struct rssb_reply_grant {
+	struct rssb_reply reply;
+	uint64_t id; /* 0: there is no further one, and all is zero */
+	uint64_t age_ms;
+	uint32_t uid;
+	uint32_t pid;	    /* of the client, when it connected; it may be gone */
+	uint16_t kind;	    /* enum rssb_kind */
+	uint16_t flags;	    /* enum rssb_acquire_flags */
+	uint16_t queues;    /* of the last ACQUIRE or UPDATE; 0: the client configures */
+	uint16_t table_len; /* likewise */
+	uint32_t hash_types;
+	uint8_t reserved[4];
+	char label[RSSB_LABEL_MAX];
+	uint8_t object_id[RSSB_OBJECT_ID_LEN];
+};
+
 #define RSSB_AT(type, field, offset)                                                               \
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field " moved")
 #define RSSB_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " changed size")
@@ -274,6 +322,9 @@ RSSB_AT(rssb_request_update, steering, 40);
 RSSB_SIZE(rssb_request_update, 352);
 RSSB_AT(rssb_request_stats, grant, 16);
 RSSB_SIZE(rssb_request_stats, 40);
+RSSB_SIZE(rssb_request_status, 16);
+RSSB_AT(rssb_request_grant, after, 16);
+RSSB_SIZE(rssb_request_grant, 24);
 RSSB_AT(rssb_reply, status, 16);
 RSSB_AT(rssb_reply, n_fds, 18);
 RSSB_AT(rssb_reply, retry_ms, 20);
@@ -305,6 +356,31 @@ RSSB_AT(rssb_reply_stats, fallback, 288);
 RSSB_AT(rssb_reply_stats, queue, 320);
 RSSB_AT(rssb_reply_stats, entry, 4416);
 RSSB_SIZE(rssb_reply_stats, 6464);
+RSSB_AT(rssb_reply_status, uptime_ms, 192);
+RSSB_AT(rssb_reply_status, connections, 200);
+RSSB_AT(rssb_reply_status, grants, 204);
+RSSB_AT(rssb_reply_status, all, 208);
+RSSB_AT(rssb_reply_status, ready, 212);
+RSSB_AT(rssb_reply_status, memory_used, 216);
+RSSB_AT(rssb_reply_status, memory_limit, 224);
+RSSB_AT(rssb_reply_status, loads, 232);
+RSSB_AT(rssb_reply_status, load_failures, 240);
+RSSB_AT(rssb_reply_status, requests, 248);
+RSSB_AT(rssb_reply_status, refusals, 376);
+RSSB_AT(rssb_reply_status, latency, 504);
+RSSB_SIZE(rssb_reply_status, 696);
+RSSB_AT(rssb_reply_grant, id, 192);
+RSSB_AT(rssb_reply_grant, age_ms, 200);
+RSSB_AT(rssb_reply_grant, uid, 208);
+RSSB_AT(rssb_reply_grant, pid, 212);
+RSSB_AT(rssb_reply_grant, kind, 216);
+RSSB_AT(rssb_reply_grant, flags, 218);
+RSSB_AT(rssb_reply_grant, queues, 220);
+RSSB_AT(rssb_reply_grant, table_len, 222);
+RSSB_AT(rssb_reply_grant, hash_types, 224);
+RSSB_AT(rssb_reply_grant, label, 232);
+RSSB_AT(rssb_reply_grant, object_id, 248);
+RSSB_SIZE(rssb_reply_grant, 280);
 
 #undef RSSB_AT
 #undef RSSB_SIZE

@@ -26,6 +26,7 @@ static const struct command {
 	{ "qmp", cmd_qmp, "a QMP server with request-ebpf" },
 	{ "release", cmd_release, "end a grant" },
 	{ "run", cmd_run, "start QEMU with steering sets for its devices" },
+	{ "status", cmd_status, "how the broker does, and the grants" },
 	{ "top", cmd_top, "what a grant counts, live" },
 	{ "update", cmd_update, "change the steering of a managed grant" },
 };

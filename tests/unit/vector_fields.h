@@ -77,6 +77,8 @@ static const struct request_row {
 	{ "request-stats",
 	  { .stats = { .header = { .op = RSSB_OP_STATS, .tag = 16 },
 		       .grant = { .id = GRANT_ID } } } },
+	{ "request-status", { .status = { .header = { .op = RSSB_OP_STATUS, .tag = 17 } } } },
+	{ "request-grant", { .grant = { .header = { .op = RSSB_OP_GRANT, .tag = 18 } } } },
 };
 
 #define OK(the_op, the_tag, ...)                                                                   \
@@ -96,7 +98,7 @@ static const struct reply_row {
 } replies[] = {
 	{ "reply-info",
 	  { .info = { OK(RSSB_OP_INFO, 1, ), .version = "0.1.0", .n_objects = 2, .queues_max = 256,
-		      .table_max = 128, .ops = 0xfe, .kinds = 0xe } } },
+		      .table_max = 128, .ops = 0x3fe, .kinds = 0xe } } },
 	{ "reply-object",
 	  { .object = { OK(RSSB_OP_OBJECT, 2, ), .name = "rss", .size = 20208, .abi = 1 } } },
 	{ "reply-acquire-handoff",
@@ -121,6 +123,16 @@ static const struct reply_row {
 		       .fallback = { [RSSB_FALLBACK_NOT_IP] = 1 },
 		       .queue = { { 60, 6000 }, { 40, 4000 }, { 1, 60 } },
 		       .entry = { { 60, 6000 }, { 40, 4000 } } } } },
+	{ "reply-status",
+	  { .status = { OK(RSSB_OP_STATUS, 17, ), .uptime_ms = 5000, .connections = 3, .grants = 2,
+			.all = 1, .ready = 9, .memory_used = 1 << 20, .memory_limit = 16 << 20,
+			.loads = 11, .requests = { [RSSB_OP_INFO] = 4, [RSSB_OP_ACQUIRE] = 2 },
+			.refusals = { [RSSB_LIMIT] = 1 }, .latency = { [7] = 2 } } } },
+	{ "reply-grant",
+	  { .grant = { OK(RSSB_OP_GRANT, 18, ), .id = GRANT_ID, .age_ms = 60000, .uid = 1000,
+		       .pid = 4242, .kind = RSSB_KIND_MANAGED,
+		       .flags = RSSB_ACQUIRE_STATS | RSSB_ACQUIRE_KEEP, .queues = 4,
+		       .table_len = 128, .hash_types = 0x3f, .label = "web-1" } } },
 	{ "refusal-malformed",
 	  REFUSED(RSSB_OP_INFO, 10, RSSB_MALFORMED, "magic is 0x52535342, must be 0x42535352") },
 	{ "refusal-unreadable", REFUSED(0, 0, RSSB_MALFORMED, "an empty packet is not a request") },
@@ -186,6 +198,8 @@ static union rssb_reply_any reply_fields(const struct reply_row *row)
 		return r;
 	if (op == RSSB_OP_ACQUIRE)
 		memcpy(r.acquire.object_id, object_id, sizeof(object_id));
+	else if (op == RSSB_OP_GRANT)
+		memcpy(r.grant.object_id, object_id, sizeof(object_id));
 	else if (op == RSSB_OP_OBJECT || op == RSSB_OP_EXPORT)
 		memcpy(r.object.id, object_id, sizeof(object_id));
 	return r;
