@@ -97,8 +97,8 @@ static void key_store(struct rss_key *at, const uint8_t key[RSSB_KEY_LEN])
 }
 
 /*
- * Entries first, then the length that may use them, then zeros behind it: the
- * entries are good for both lengths at every moment.
+ * Entries first, then the length that may use them.  What lies behind a shorter
+ * table stays: a packet on its way may have read the old length already.
  */
 void hold_fill(struct hold *h, const struct rssb_steering_wire *steering)
 {
@@ -115,8 +115,6 @@ void hold_fill(struct hold *h, const struct rssb_steering_wire *steering)
 	if (steering->key_len)
 		key_store(steering_map(h, KEY), steering->key);
 	config_store(steering_map(h, CONFIG), &config);
-	for (size_t i = steering->table_len; i < RSS_TABLE_MAX; i++)
-		store16(table + i * RSS_TABLE_STRIDE, 0);
 }
 
 void hold_unmap_steering(struct hold *h)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint64_t judge_int(const uint8_t *b, size_t at, size_t size)
 {
@@ -63,6 +64,17 @@ static inline bool judge_steering(const uint8_t *b, size_t at)
 	return in_range && judge_zero(b, at + 56 + 2 * len, at + 312);
 }
 
+/* In UPDATE a key of length 0, all zero, stays what it is. */
+static inline bool judge_new_steering(const uint8_t *b, size_t at)
+{
+	uint8_t keyed[512] = { 0 };
+
+	memcpy(keyed, b + at, 312);
+	if (!judge_int(b, at + 10, 2) && judge_zero(b, at + 16, at + 56))
+		keyed[10] = 40;
+	return judge_steering(keyed, 0);
+}
+
 static inline bool judge_acquire(const uint8_t *b)
 {
 	uint64_t kind = judge_int(b, 16, 2), flags = judge_int(b, 18, 2);
@@ -99,7 +111,7 @@ static inline bool judge_request(const uint8_t *b, size_t len)
 	case 5:
 		return judge_object(b, 16);
 	case 6:
-		return judge_grant(b, 16) && judge_steering(b, 40);
+		return judge_grant(b, 16) && judge_new_steering(b, 40);
 	default:
 		return op == 1 || judge_grant(b, 16);
 	}

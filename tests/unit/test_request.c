@@ -313,7 +313,6 @@ static void update(void **state)
 	perform(&alice, of_grant(RSSB_OP_UPDATE, id), &done);
 	assert_int_equal(done.reply.base.status, RSSB_OK);
 	assert_int_equal(byte_at(table, 0), 3);
-	assert_int_equal(byte_at(table, 8), 0);
 	assert_int_equal(o.grant->queues, 4);
 	fd_closep(&table);
 	outcome_done(&o);

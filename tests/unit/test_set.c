@@ -61,11 +61,11 @@ static void layout(void **state)
 	set_fds_done(&fds);
 }
 
-/* A second filling leaves nothing of the first. */
+/* A shorter table leaves the old entries behind it: packets on their way may still want them. */
 static void filled_again(void **state)
 {
 	static const uint8_t config[] = { 1, 0, 0x01, 0, 0, 0, 1, 0, 0, 0 };
-	static const uint8_t table[] = { 7 };
+	uint8_t table[8 * 128] = { 7 };
 	struct rssb_steering_wire full = steering,
 				  one = { .hash_types = 1, .queues = 8, .key_len = 40 };
 	struct set_fds fds = fake_set_fds(false);
@@ -74,6 +74,8 @@ static void filled_again(void **state)
 	full.table_len = 128;
 	for (uint16_t i = 0; i < 128; i++)
 		full.table[i] = i;
+	for (uint8_t i = 1; i < 128; i++)
+		table[8 * i] = i;
 	one.table_len = 1;
 	one.table[0] = 7;
 	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
