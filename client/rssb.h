@@ -188,6 +188,7 @@ uint32_t rssb_retry_ms(const struct rssb *c);
 /* What the broker is and what it can do. */
 int rssb_info(struct rssb *c, struct rssb_info *ret);
 
+/* How the broker does. */
 int rssb_status(struct rssb *c, struct rssb_broker_status *ret);
 
 /*

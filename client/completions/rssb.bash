@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for bash.  It asks neither the broker nor any VM.
 
-_rssb_commands='attach detach export extract hash hotplug info qmp release run top update'
+_rssb_commands='attach detach export extract hash hotplug info qmp release run status top update'
 
 # The options of a command, or those before any.
 _rssb_options()
@@ -17,6 +17,7 @@ _rssb_options()
 			--verbose --help
 		;;
 	info) echo --json --help ;;
+	status) echo --json --prometheus --help ;;
 	qmp) echo --stdio --listen --help ;;
 	release | update) echo --help ;;
 	run)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for fish.  It asks neither the broker nor any VM.
 
-set -l commands attach detach export extract hash hotplug info qmp release run top update
+set -l commands attach detach export extract hash hotplug info qmp release run status top update
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l nics '(ls /sys/class/net)'
 
@@ -20,6 +20,7 @@ complete -c rssb -n $first -a info -d 'What the broker is and which objects it h
 complete -c rssb -n $first -a qmp -d 'A QMP server with request-ebpf'
 complete -c rssb -n $first -a release -d 'End a grant'
 complete -c rssb -n $first -a run -d 'Start QEMU with steering sets for its devices'
+complete -c rssb -n $first -a status -d 'How the broker does, and the grants'
 complete -c rssb -n $first -a top -d 'What a grant counts, live'
 complete -c rssb -n $first -a update -d 'Change the steering of a managed grant'
 
@@ -62,6 +63,8 @@ complete -c rssb -n $hotplug -l exact -d "QEMU's own object and no other"
 complete -c rssb -n $hotplug -s v -l verbose -d 'Say what is done'
 
 complete -c rssb -n '__fish_seen_subcommand_from info' -l json -d 'For programs'
+complete -c rssb -n '__fish_seen_subcommand_from status' -l json -d 'For programs'
+complete -c rssb -n '__fish_seen_subcommand_from status' -l prometheus -d 'For a metrics scraper'
 
 set -l qmp '__fish_seen_subcommand_from qmp'
 complete -c rssb -n $qmp -l stdio -d 'One client, on standard input and output'

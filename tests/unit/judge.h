@@ -95,13 +95,13 @@ static inline bool judge_header(const uint8_t *b, size_t len)
 /* Whether these bytes are a request that a broker must accept. */
 static inline bool judge_request(const uint8_t *b, size_t len)
 {
-	static const size_t lengths[] = { 0, 16, 24, 392, 40, 56, 352, 40 };
+	static const size_t lengths[] = { 0, 16, 24, 392, 40, 56, 352, 40, 16, 24 };
 	uint64_t op;
 
 	if (!judge_header(b, len))
 		return false;
 	op = judge_int(b, 6, 2);
-	if (op < 1 || op > 7 || len != lengths[op])
+	if (op < 1 || op > 9 || len != lengths[op])
 		return false;
 	switch (op) {
 	case 2:
@@ -112,22 +112,25 @@ static inline bool judge_request(const uint8_t *b, size_t len)
 		return judge_object(b, 16);
 	case 6:
 		return judge_grant(b, 16) && judge_new_steering(b, 40);
+	case 4:
+	case 7:
+		return judge_grant(b, 16);
 	default:
-		return op == 1 || judge_grant(b, 16);
+		return true;
 	}
 }
 
 /* Whether these bytes are a reply that a client must be able to read. */
 static inline bool judge_reply(const uint8_t *b, size_t len)
 {
-	static const size_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464 };
+	static const size_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464, 696, 280 };
 	uint64_t op;
 	bool known;
 
 	if (len < 192 || !judge_header(b, len))
 		return false;
 	op = judge_int(b, 6, 2) & 0x7fff;
-	known = op >= 1 && op <= 7 && judge_int(b, 16, 2) == 0;
+	known = op >= 1 && op <= 9 && judge_int(b, 16, 2) == 0;
 	return (b[7] & 0x80) && len == (known ? lengths[op] : 192) && judge_int(b, 18, 2) <= 5 &&
 	       !b[191] && !(known && op == 1 && b[223]) &&
 	       !(known && (op == 2 || op == 5) && b[255]);
