@@ -376,8 +376,11 @@ static __always_inline int parse_packet(struct __sk_buff *skb, __u32 types, stru
 /* Whether a packet is hashed, and in *in the bytes and the type. */
 static PARSE_INLINE bool parse(struct __sk_buff *skb, __u32 types, struct parse_input *in)
 {
-	int type = parse_packet(skb, types, in);
+	int type;
 
+	/* A processor may speculate past a miss: then too there has to be something. */
+	__builtin_memset(in, 0, sizeof(*in));
+	type = parse_packet(skb, types, in);
 	in->type = type;
 	return type > 0;
 }

@@ -148,7 +148,7 @@ def test_live_socket_is_left_alone(broker, kind):
         before = os.lstat(broker.socket)
         status, log = broker.fails()
         assert (status, f"somebody else listens on {broker.socket}: left alone" in log) == (1, True)
-        assert os.lstat(broker.socket) == before
+        assert os.lstat(broker.socket)[:7] == before[:7]  # all but the times
 
 
 def test_live_socket_with_a_full_backlog_is_left_alone(broker):
@@ -194,7 +194,7 @@ def test_what_is_no_socket_is_left_alone(broker, make):
     assert f"{broker.socket} exists and is not a socket: left alone" in log
     for name in before.keys() - {"log"}:
         after = os.lstat(broker.dir / name)
-        assert [after[i] for i in range(7)] == [before[name][i] for i in range(7)], name
+        assert after[:7] == before[name][:7], name
 
 
 @pytest.mark.parametrize("make", [make_symlink_to_file, os.mkfifo], ids=["symlink", "FIFO"])

@@ -45,7 +45,8 @@ static struct grant *new_grant(struct account *account, const char *label, int *
 	int lease[2];
 
 	memcpy(request.label, label, strnlen(label, sizeof(request.label)));
-	request.steering = (struct rssb_steering_wire){ 0x12, 5, 3, 4, 40 };
+	request.steering =
+		(struct rssb_steering_wire){ .hash_types = 0x12, .queues = 5, .table_len = 4 };
 	if (ret_lease) {
 		assert_int_equal(pipe2(lease, O_CLOEXEC | O_NONBLOCK), 0);
 		*ret_lease = lease[0];
@@ -81,7 +82,9 @@ static bool is_taken(const char *label, const struct account *account)
 
 static void what_a_grant_notes(void **state)
 {
-	const struct rssb_steering_wire update = { 0x1ff, 256, 0, 128, 40 };
+	const struct rssb_steering_wire update = { .hash_types = 0x1ff,
+						   .queues = 256,
+						   .table_len = 128 };
 	struct grant *grant = new_grant(&alice, "web", NULL);
 
 	assert_ptr_equal(grant->account, &alice);

@@ -323,8 +323,8 @@ static void wrong_kinds(void **state)
 	struct outcome o;
 
 	stock(0, 2);
-	for (uint16_t kind = RSSB_KIND_HANDOFF; kind <= RSSB_KIND_PROGRAM_ONLY; kind++) {
-		perform(&alice, acquire(kind, 0, ""), &o);
+	for (int kind = RSSB_KIND_HANDOFF; kind <= RSSB_KIND_PROGRAM_ONLY; kind++) {
+		perform(&alice, acquire((uint16_t)kind, 0, ""), &o);
 		expect_refused(&alice, of_grant(RSSB_OP_UPDATE, o.grant->id), RSSB_WRONG_KIND);
 		expect_refused(&alice, of_grant(RSSB_OP_STATS, o.grant->id), RSSB_WRONG_KIND);
 		outcome_done(&o);
