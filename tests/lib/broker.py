@@ -97,7 +97,7 @@ class Broker:
         return self
 
     def wait_ready(self):
-        wait_for(self._is_ready, "the broker's READY")
+        wait_for(self._is_ready, "the broker's READY", timeout_s=30)
         return self
 
     def _is_ready(self):
@@ -140,7 +140,11 @@ class Broker:
         return int(re.search(r"ready: (\d+) objects", self.log())[1])
 
     def __enter__(self):
-        return self.start().wait_ready()
+        try:
+            return self.start().wait_ready()
+        except BaseException:
+            self.clean()
+            raise
 
     def __exit__(self, *_):
         self.clean()

@@ -127,6 +127,33 @@ static void credentials_asked_for(void **state)
 	assert_int_equal(open_fds(), before);
 }
 
+/* A look at the next packet installs none of its fds and takes nothing away. */
+static void looked_at(void **state)
+{
+	unsigned before = open_fds();
+	struct packet p;
+	int sv[2];
+
+	pair_open(sv);
+	assert_false(packet_brings_fds(sv[1])); /* there is none, and it does not wait */
+	send_raw(sv[0], 16, 0, true);
+	assert_false(packet_brings_fds(sv[1]));
+	assert_int_equal(packet_recv(sv[1], &p), 0);
+	for (size_t n = 1; n <= PACKET_FDS_MAX; n += 84) {
+		send_raw(sv[0], n == 1 ? 0 : 16, n, false);
+		assert_true(packet_brings_fds(sv[1]));
+		assert_true(packet_brings_fds(sv[1]));
+		assert_int_equal(open_fds(), before + 2);
+		assert_int_equal(packet_recv(sv[1], &p), n == 1 ? -ECONNRESET : 0);
+		assert_int_equal(p.n_fds, n);
+		packet_done(&p);
+	}
+	fd_closep(&sv[0]);
+	assert_false(packet_brings_fds(sv[1]));
+	pair_close(sv);
+	assert_false(packet_brings_fds(-1));
+}
+
 /* With room for two fds the kernel delivers two of four, and says so. */
 static void fd_limit(void **state)
 {
@@ -272,11 +299,11 @@ static void owned_fds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(received),	 cmocka_unit_test(credentials_asked_for),
-		cmocka_unit_test(fd_limit),	 cmocka_unit_test(peer_gone),
-		cmocka_unit_test(nothing_there), cmocka_unit_test(interrupted),
-		cmocka_unit_test(sent),		 cmocka_unit_test(send_errors),
-		cmocka_unit_test(owned_fds),
+		cmocka_unit_test(received),    cmocka_unit_test(credentials_asked_for),
+		cmocka_unit_test(looked_at),   cmocka_unit_test(fd_limit),
+		cmocka_unit_test(peer_gone),   cmocka_unit_test(nothing_there),
+		cmocka_unit_test(interrupted), cmocka_unit_test(sent),
+		cmocka_unit_test(send_errors), cmocka_unit_test(owned_fds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
