@@ -97,7 +97,9 @@ def interposed(tmp_path):
         subprocess.run(
             ["cc", "-shared", "-fPIC", "-o", library, tmp_path / "interpose.c"], check=True
         )
-        return {**os.environ, "LD_PRELOAD": str(library)}
+        # ASan minds another library before its own.
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        return {**os.environ, "LD_PRELOAD": str(library), "ASAN_OPTIONS": asan.lstrip(":")}
 
     return build_from
 

@@ -98,8 +98,9 @@ def test_no_entry_is_unused(build, tmp_path, interposed, memory_cgroup):
     assert allowed["FRONT"] - with_call(new, "epoll_wait") <= set(NOT_ALWAYS)
     # poll and write are the log's, which may have nothing to say.
     assert allowed["LOADER"] - with_call(new, "bpf") <= {*NOT_ALWAYS, "poll", "write"}
-    preload = interposed(OLD_KERNEL)["LD_PRELOAD"]
-    old = traced(build, tmp_path, "-E", f"LD_PRELOAD={preload}")
+    env = interposed(OLD_KERNEL)
+    variables = [f"{name}={env[name]}" for name in ("LD_PRELOAD", "ASAN_OPTIONS")]
+    old = traced(build, tmp_path, "-E", variables[0], "-E", variables[1])
     log_and_proto = {"poll", "write", "sendmsg"}
     assert allowed["CLOSER"] - with_call(old, "wait4") <= {*NOT_ALWAYS, *log_and_proto}
 
