@@ -94,11 +94,15 @@ _Static_assert(__builtin_offsetof(union frame, v4.ip.src) == 16, "aligned");
 _Static_assert(__builtin_offsetof(union frame, v6.addresses) == 16, "aligned");
 _Static_assert(__builtin_offsetof(union frame, any.in) == 16, "one hash reads both");
 
-/* How a packet was steered, for the counters alone. */
+/*
+ * How a packet was steered, for the counters alone.  Of 64 bits: with CAP_BPF alone
+ * older verifiers (seen: 5.10, 6.1) take a second write of a shorter number to the
+ * stack for an attack on what was spilled there.
+ */
 struct verdict {
-	__u32 entry;	/* of the table; RSS_TABLE_MAX: none */
-	__u32 type;	/* with an entry: the number of the bit in RSS_HASH_ALL */
-	__u32 fallback; /* without: enum rss_fallback */
+	__u64 entry;	/* of the table; RSS_TABLE_MAX: none */
+	__u64 type;	/* with an entry: the number of the bit in RSS_HASH_ALL */
+	__u64 fallback; /* without: enum rss_fallback */
 };
 
 /* The configuration, read once. */
@@ -193,7 +197,7 @@ static __always_inline __u32 type_number(__u32 type)
 
 /* The low bits of the packet's hash, or an enum parse_miss. */
 static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
-				       const struct rss_key *key, __u32 *ret_type)
+				       const struct rss_key *key, __u64 *ret_type)
 {
 	__u32 proto = skb->protocol; /* the sender's word for it; the frame decides */
 	union frame f;
@@ -278,11 +282,17 @@ static __always_inline void count(struct __sk_buff *skb, __u32 queue, const stru
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct rss_stats *stats = bpf_map_lookup_elem(&rss_stats, &cpu);
-	__u32 entry = v->entry + parse_zero(skb), type = v->type + parse_zero(skb);
-	__u32 fallback = v->fallback + parse_zero(skb);
+	__u64 entry = v->entry, type = v->type, fallback = v->fallback;
 
+	/* Or clang has 32 bits of them on the stack. */
+	forget(entry);
+	forget(type);
+	forget(fallback);
 	if (!stats)
 		return;
+	entry += parse_zero(skb);
+	type += parse_zero(skb);
+	fallback += parse_zero(skb);
 	count_one(&stats->queue[count_queue(queue)], skb->len);
 	if (entry == RSS_TABLE_MAX) {
 		_Static_assert(RSS_FALLBACKS == 4, "two bits");

@@ -55,6 +55,17 @@ static bool roles_right(const struct rssb_reply *reply, const struct rssb_acquir
 	return reply->n_fds == n && !memcmp(reply->roles, roles, n);
 }
 
+/* Whether what was granted is what was asked for. */
+static int grant_check(struct rssb *c, const struct rssb_reply_acquire *reply,
+		       const struct rssb_acquire_options *o)
+{
+	if (!roles_right(&reply->reply, o))
+		return connection_fail(c, -EPROTO, "the broker sent other fds than were asked for");
+	if (o->object_id && memcmp(reply->object_id, o->object_id, sizeof(reply->object_id)))
+		return connection_fail(c, -EPROTO, "the broker loaded another object than that");
+	return 0;
+}
+
 static int *fds_slot(struct rssb_fds *fds, enum rssb_role role)
 {
 	switch (role) {
@@ -79,6 +90,19 @@ static void fds_take(struct rssb_fds *ret, struct packet *p, const uint8_t *role
 	p->n_fds = 0;
 }
 
+/*
+ * A grant whose fds did not arrive ends with its lease, but with KEEP there is
+ * none: it would stay, and keep its label.  The reason stays that of the failure.
+ */
+static void grant_undo(struct rssb *c, uint64_t id)
+{
+	char reason[sizeof(c->reason)];
+
+	memcpy(reason, c->reason, sizeof(reason));
+	rssb_release(c, id, NULL);
+	memcpy(c->reason, reason, sizeof(reason));
+}
+
 int rssb_acquire(struct rssb *c, const struct rssb_acquire_options *options,
 		 struct rssb_fds *ret_fds, struct rssb_grant *ret_grant)
 {
@@ -94,12 +118,15 @@ int rssb_acquire(struct rssb *c, const struct rssb_acquire_options *options,
 	if (!r)
 		r = connection_exchange(c, &request, &reply, &p);
 	explicit_bzero(&request, sizeof(request)); /* the key */
+	if (r == -EBADMSG && (o.flags & RSSB_GRANT_KEEP))
+		grant_undo(c, reply.acquire.grant_id);
 	if (r)
 		return r;
 
-	if (!roles_right(&reply.base, &o)) {
+	r = grant_check(c, &reply.acquire, &o);
+	if (r) {
 		packet_done(&p);
-		return connection_fail(c, -EPROTO, "the broker sent other fds than were asked for");
+		return r;
 	}
 	fds_take(ret_fds, &p, reply.base.roles);
 	if (ret_grant) {

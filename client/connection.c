@@ -165,11 +165,10 @@ static int transfer(struct rssb *c, const void *data, size_t len, struct packet 
 
 	switch (-r) {
 	case 0:
+	case EBADMSG: /* some fds were refused here: the reply says how many were sent */
 		return 0;
 	case ETIMEDOUT:
 		return fail_for_good(c, r, "the broker does not answer");
-	case EBADMSG:
-		return connection_fail(c, r, "some fds were refused by an LSM or fd limit");
 	case EMSGSIZE:
 		return fail_for_good(c, -EPROTO, "the broker's reply is too long");
 	case ECONNRESET:

@@ -53,13 +53,10 @@ int packet_recv(int sock, struct packet *p)
 
 	if (msg.msg_flags & MSG_TRUNC)
 		return -EMSGSIZE;
+	p->len = (size_t)n;
 	if (msg.msg_flags & MSG_CTRUNC)
 		return -EBADMSG;
-	if (n == 0)
-		return -ECONNRESET;
-
-	p->len = (size_t)n;
-	return 0;
+	return n ? 0 : -ECONNRESET;
 }
 
 bool packet_brings_fds(int sock)

@@ -27,8 +27,8 @@ struct packet {
  * Receives one packet.  Whatever the return value, the fds in *p are the
  * caller's, to take or to release with packet_done().  0, or: -ECONNRESET: the
  * peer closed, or sent an empty packet; -EMSGSIZE: longer than p->data;
- * -EBADMSG: an LSM or our fd limit refused some of the fds; -EAGAIN; other
- * errors of recvmsg(2).
+ * -EBADMSG: an LSM or our fd limit refused some of the fds; the data is there;
+ * -EAGAIN; other errors of recvmsg(2).
  */
 int packet_recv(int sock, struct packet *p);
 

@@ -108,19 +108,19 @@ class MissingFds(Error):
 
 
 class Steering:
-    """Which packet goes to which queue."""
+    """Which packet goes to which queue.  Without a key (None) an UPDATE keeps the old one."""
 
     def __init__(self, queues=1, table=(0,), key=bytes(KEY_LEN), hash_types=0,
                  default_queue=0):
         self.queues = queues
         self.table = list(table)
-        self.key = bytes(key)
+        self.key = b"" if key is None else bytes(key)
         self.hash_types = hash_types
         self.default_queue = default_queue
 
     def pack(self):
         rest = TABLE_MAX - len(self.table)
-        if rest < 0 or len(self.key) != KEY_LEN:
+        if rest < 0 or len(self.key) not in (0, KEY_LEN):
             raise ValueError(f"a table has at most {TABLE_MAX} entries, "
                              f"a key {KEY_LEN} bytes")
         return STEERING.pack(self.hash_types, self.queues, self.default_queue,

@@ -134,3 +134,18 @@ def test_nothing_else_can_be_changed(world, broker, build):
     assert int(attempts.pop("maps")) == 4
     assert set(attempts) == {"map by id", "freeze", "update", "lookup", "mmap", "write", "reopen"}
     assert "SUCCEEDED" not in attempts.values()
+
+
+def test_a_program_that_does_not_arrive_leaves_no_grant(world, command, rssb, reader):
+    """However few fds there is room for: the grant, which has no lease, is given back."""
+    words = command("attach", "tap0", "equal 4", "--managed", "--label", "lost")
+    said = []
+    for room in range(4, 12):
+        limited = ["prlimit", f"--nofile={room}", *words]
+        said.append(world.run(limited, unprivileged=True, check=False).stderr)
+        if not said[-1]:
+            break
+    assert said[-1] == ""
+    assert any("0 of 1 fds arrived: refused by an LSM or fd limit" in line for line in said)
+    assert not any("label" in line for line in said), said
+    ok(rssb("release", "lost"))

@@ -165,6 +165,9 @@ def test_managed(client, rng):
         assert_steers(grant.fds[page.PROG], second[1], rng)
         client.update("web-9", first[0])
         assert_steers(grant.fds[page.PROG], first[1], rng)
+        other_table = flows.Steering(first[1].key, second[1].table)
+        client.update("web-9", page.Steering(4, other_table.table, None, ALL_TYPES))
+        assert_steers(grant.fds[page.PROG], other_table, rng)
     client.release(grant.id)
     refused("NO_GRANT", client.release, grant.id)
 

@@ -70,7 +70,7 @@ class FakeBroker:
         if status is HANG_UP:
             return False
         if status == OK:
-            self._grant(peer, tag)
+            self._grant(peer, tag, request)
         else:
             peer.send(self._reply(tag, status, b"", 0, b"as the script says"))
         return True
@@ -80,11 +80,12 @@ class FakeBroker:
         header = HEADER.pack(MAGIC, VERSION, OP_ACQUIRE | OP_REPLY, length, tag)
         return header + REPLY.pack(status, n_fds, self.retry_ms, roles, reason) + body
 
-    def _grant(self, peer, tag):
+    def _grant(self, peer, tag, request):
         lease, ours = os.pipe()
         fds = [self._make_fd(name) for name in ("prog", "config", "key", "table")] + [lease]
         self._grants += 1
-        body = struct.pack("<Q", self._grants) + OBJECT_ID
+        by_id = struct.unpack_from("<H", request, 24)[0]
+        body = struct.pack("<Q", self._grants) + (request[32:64] if by_id else OBJECT_ID)
         socket.send_fds(peer, [self._reply(tag, OK, ROLES, len(fds), b"", body)], fds)
         for fd in [*fds, ours]:
             os.close(fd)

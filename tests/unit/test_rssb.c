@@ -562,6 +562,31 @@ static void bad_arguments(void **state)
 	assert_int_equal(b.requests, 1);
 }
 
+/* An object named by its id is that one, or there is none. */
+static void another_object(void **state)
+{
+	static const uint8_t id[RSSB_OBJECT_ID_BYTES] = { 1 };
+	struct rssb_acquire_options o = { .size = sizeof(o),
+					  .kind = RSSB_HANDOFF,
+					  .object_id = id };
+	struct rssb_fds fds = RSSB_FDS_INIT;
+	unsigned before = open_fds();
+	struct fake_broker b = { 0 }; /* has one object, whose id is zero */
+	struct rssb *c;
+	int fd = -1;
+
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(rssb_acquire(c, &o, &fds, NULL), -EPROTO);
+	assert_non_null(strstr(rssb_reason(c), "another object"));
+	assert_int_equal(rssb_export(c, id, &fd, NULL), -EPROTO);
+	assert_non_null(strstr(rssb_reason(c), "another object"));
+	assert_true(fds.prog == -1 && fd == -1);
+	rssb_close(c);
+	fake_broker_stop(&b);
+	assert_int_equal(open_fds(), before);
+}
+
 /* A program of another age: shorter structs, and longer ones whose new fields are unused. */
 static void sized_options(void **state)
 {
@@ -602,6 +627,7 @@ int main(void)
 		cmocka_unit_test(connect_waits_for_the_backlog),
 		cmocka_unit_test(signals_do_not_matter),
 		cmocka_unit_test(bad_arguments),
+		cmocka_unit_test(another_object),
 		cmocka_unit_test(sized_options),
 	};
 
