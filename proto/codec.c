@@ -359,48 +359,9 @@ int rssb_refuse(struct rssb_refusal *ret, enum rssb_status status, const char *f
 	return -EINVAL;
 }
 
-void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
-			   const uint8_t id[RSSB_OBJECT_ID_LEN])
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < RSSB_OBJECT_ID_LEN; i++) {
-		ret[2 * i] = digits[id[i] >> 4];
-		ret[2 * i + 1] = digits[id[i] & 15];
-	}
-	ret[2 * RSSB_OBJECT_ID_LEN] = '\0';
-}
-
 const char *rssb_op_name(unsigned op)
 {
 	const struct op *found = op_find(op);
 
 	return found ? found->name : "?";
-}
-
-const char *rssb_status_name(unsigned status)
-{
-	static const char *const names[] = {
-		[RSSB_OK] = "ok",
-		[RSSB_MALFORMED] = "malformed",
-		[RSSB_VERSION] = "version",
-		[RSSB_UNKNOWN_OP] = "unknown-op",
-		[RSSB_INVALID] = "invalid",
-		[RSSB_DENIED] = "denied",
-		[RSSB_NO_OBJECT] = "no-object",
-		[RSSB_NO_GRANT] = "no-grant",
-		[RSSB_LABEL_TAKEN] = "label-taken",
-		[RSSB_BUSY] = "busy",
-		[RSSB_LIMIT] = "limit",
-		[RSSB_INTERNAL] = "internal",
-		[RSSB_WRONG_KIND] = "wrong-kind",
-		[RSSB_TIMEOUT] = "timeout",
-	};
-
-	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "?";
-}
-
-const char *rssb_abi_name(unsigned abi)
-{
-	return abi == RSSB_ABI_QEMU_RSS_1 ? "qemu-rss-1" : "?";
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "rssb_proto.h"
+#include "text.h"
 
 /* Any request, in host byte order; header.op says which. */
 union rssb_request {
@@ -77,11 +78,5 @@ bool rssb_label_char(char c);
 /* 1-16 of these. */
 bool rssb_label_valid(const char *label);
 
-/* Writes an id as 64 hex digits and a NUL. */
-void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
-			   const uint8_t id[RSSB_OBJECT_ID_LEN]);
-
-/* Names for logs, reasons and people; "?" for an unknown one. */
+/* "?" for an unknown one. */
 const char *rssb_op_name(unsigned op);
-const char *rssb_status_name(unsigned status);
-const char *rssb_abi_name(unsigned abi);

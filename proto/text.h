@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What the wire's numbers are called: for logs, reasons and people. */
+#pragma once
+
+#include <stdint.h>
+
+#include "rssb_proto.h"
+
+/* Writes an id as 64 hex digits and a NUL. */
+void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
+			   const uint8_t id[RSSB_OBJECT_ID_LEN]);
+
+/* Names for logs, reasons and people; "?" for an unknown one. */
+const char *rssb_status_name(unsigned status);
+const char *rssb_abi_name(unsigned abi);
