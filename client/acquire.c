@@ -61,7 +61,7 @@ static int grant_check(struct rssb *c, const struct rssb_reply_acquire *reply,
 {
 	if (!roles_right(&reply->reply, o))
 		return connection_fail(c, -EPROTO, "the broker sent other fds than were asked for");
-	if (o->object_id && memcmp(reply->object_id, o->object_id, sizeof(reply->object_id)))
+	if (o->object_id && memcmp(reply->object_id, o->object_id, sizeof(reply->object_id)) != 0)
 		return connection_fail(c, -EPROTO, "the broker loaded another object than that");
 	return 0;
 }

@@ -172,7 +172,7 @@ int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
 		packet_done(&p);
 		return connection_fail(c, -EPROTO, "the broker sent other fds than were asked for");
 	}
-	if (object_id && memcmp(reply.object.id, object_id, sizeof(reply.object.id))) {
+	if (object_id && memcmp(reply.object.id, object_id, sizeof(reply.object.id)) != 0) {
 		packet_done(&p);
 		return connection_fail(c, -EPROTO, "the broker sent another object than that");
 	}

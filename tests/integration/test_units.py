@@ -143,7 +143,8 @@ def test_system_call_filter_allows_a_start(root, service, tmp_path):
     setpriv = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs",
                f"--inh-caps={caps}", f"--ambient-caps={caps}", f"--bounding-set={caps}"]  # fmt: skip
     strace = ["strace", "-f", "-qq", "-o", tmp_path / "trace"]
-    broker = Broker(root / "usr/sbin", prefix=[*strace, *setpriv], user=None)
+    broker = Broker(root / "usr/sbin", "--objects", "/etc", prefix=[*strace, *setpriv],
+                    user=None)  # fmt: skip
     os.chown(broker.dir, UID, UID)
     with broker:
         with wire.ask(broker.socket, vectors.read("request-acquire-handoff")) as reply:
@@ -155,6 +156,7 @@ def test_system_call_filter_allows_a_start(root, service, tmp_path):
     called = set(re.findall(r"^\d+ +(\w+)\(", trace[started:], re.MULTILINE))
     assert {"bpf", "capset", "seccomp", "listen"} <= called  # the trace was understood
     assert called - unit_file.allowed_syscalls(service) == set()
+    assert "openat2" not in called  # RestrictSUIDSGID= answers ENOSYS
 
 
 def test_system_call_filter_is_narrow(service):
