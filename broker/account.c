@@ -25,9 +25,32 @@ static bool account_is_idle(const struct account *account, uint64_t now_ms)
 	       account->penalty_until_ms <= now_ms;
 }
 
+/* All that forgetting it would forgive is a penalty, or a few grants a second. */
+static bool account_is_light(const struct account *account, uint64_t now_ms)
+{
+	return !account->n_sessions && !account->n_grants &&
+	       bucket_is_full(&account->ended, now_ms);
+}
+
+/* Of two that may be forgotten the one with less to forgive. */
+static bool is_lighter(const struct account *a, const struct account *b)
+{
+	return !b || a->penalty_until_ms < b->penalty_until_ms;
+}
+
+/* Who may choose its own label (an LSM may let it) must not write into the log with it. */
+static void label_show(char ret[PEER_LABEL_MAX], const char *label)
+{
+	size_t n = strnlen(label, PEER_LABEL_MAX - 1);
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = label[i] > ' ' && label[i] < 0x7f && label[i] != '"' ? label[i] : '?';
+	memcpy(ret + n, n ? "" : "-", n ? 1 : 2);
+}
+
 struct account *account_get(struct accounts *a, uid_t uid, const char *label, uint64_t now_ms)
 {
-	struct account *spare = NULL;
+	struct account *spare = NULL, *light = NULL;
 
 	for (size_t i = 0; i < ACCOUNTS_MAX; i++) {
 		struct account *it = &a->list[i];
@@ -38,11 +61,16 @@ struct account *account_get(struct accounts *a, uid_t uid, const char *label, ui
 			spare = it;
 		if (!it->used)
 			break; /* those behind were never used */
+		if (account_is_light(it, now_ms) && is_lighter(it, light))
+			light = it;
 	}
+	if (!spare)
+		spare = light; /* else a thousand uids of one user's keep all others out */
 	if (!spare)
 		return NULL;
 	*spare = (struct account){ .used = true, .uid = uid };
 	strncpy(spare->label, label, sizeof(spare->label) - 1);
+	label_show(spare->shown, label);
 	return spare;
 }
 
@@ -137,6 +165,12 @@ int account_may_acquire(const struct accounts *a, const struct account *account,
 	return check_buckets(l, account, now_ms, why);
 }
 
+int account_may_export(const struct accounts *a, const struct account *account, uint64_t now_ms,
+		       struct rssb_refusal *why)
+{
+	return is_exempt(account) ? 0 : check_buckets(&a->limits, account, now_ms, why);
+}
+
 void account_add_session(struct accounts *a, struct account *account)
 {
 	a->n_sessions++;
@@ -165,6 +199,14 @@ void account_remove_grant(struct accounts *a, struct account *account, uint64_t 
 		bucket_take(&account->ended, ended_rule(&a->limits), now_ms);
 }
 
+void account_add_export(struct accounts *a, struct account *account, uint64_t now_ms)
+{
+	if (is_exempt(account))
+		return;
+	bucket_take(&account->rate, rate_rule(&a->limits), now_ms);
+	bucket_take(&account->ended, ended_rule(&a->limits), now_ms);
+}
+
 void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,
 		    uint64_t now_ms)
 {
@@ -179,7 +221,7 @@ void account_punish(const struct accounts *a, struct account *account, enum acco
 	if (account->penalty_until_ms <= now_ms) {
 		account->penalty_until_ms = now_ms;
 		log_notice("account uid=%u label=%s has to wait %u s for %s", account->uid,
-			   account->label[0] ? account->label : "-", seconds[fault], names[fault]);
+			   account->shown, seconds[fault], names[fault]);
 	}
 	account->penalty_until_ms += seconds[fault] * 1000ull;
 	if (account->penalty_until_ms > most)

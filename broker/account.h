@@ -20,6 +20,7 @@ struct account {
 	bool used;
 	uid_t uid;
 	char label[PEER_LABEL_MAX]; /* empty: none */
+	char shown[PEER_LABEL_MAX]; /* the label as the log may say it, "-": none */
 	unsigned n_sessions, n_grants;
 	struct bucket rate;  /* of ACQUIREs */
 	struct bucket ended; /* grants that ended, not forgotten yet */
@@ -52,11 +53,20 @@ int account_may_request(const struct accounts *a, const struct account *account,
 int account_may_acquire(const struct accounts *a, const struct account *account, uint64_t now_ms,
 			struct rssb_refusal *why);
 
+/*
+ * Whether an account may have one more copy of an object.  It stays in the
+ * broker's memory for as long as the client keeps it, so it counts like a grant
+ * that has ended.
+ */
+int account_may_export(const struct accounts *a, const struct account *account, uint64_t now_ms,
+		       struct rssb_refusal *why);
+
 /* Charges and discharges. */
 void account_add_session(struct accounts *a, struct account *account);
 void account_remove_session(struct accounts *a, struct account *account);
 void account_add_grant(struct accounts *a, struct account *account, uint64_t now_ms);
 void account_remove_grant(struct accounts *a, struct account *account, uint64_t now_ms);
+void account_add_export(struct accounts *a, struct account *account, uint64_t now_ms);
 
 /* Lets an account wait for what it did. */
 void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,

@@ -116,6 +116,13 @@ static int no_object(struct outcome *ret)
 	REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
 }
 
+static int memory_tight(const struct service *s, struct outcome *ret)
+{
+	REFUSE(RSSB_LIMIT,
+	       "the broker's memory is over %u %% of its limit: sets that were handed out fill it",
+	       s->memory.percent);
+}
+
 /* Divides a set: what the client gets stays in s->fds, what the broker keeps in s->hold. */
 static void set_divide(struct set *s, const struct rssb_request_acquire *acquire)
 {
@@ -144,10 +151,7 @@ static int perform_acquire(struct service *s, struct account *account,
 		return 0;
 	}
 	if (memory_is_tight(&s->memory, s->now_ms))
-		REFUSE(RSSB_LIMIT,
-		       "the broker's memory is over %u %% of its limit: sets that were "
-		       "handed out fill it",
-		       s->memory.percent);
+		return memory_tight(s, ret);
 
 	ret->object = (unsigned)object;
 	if (pool_take(&s->pool, ret->object, &ret->set))
@@ -261,9 +265,17 @@ static int perform_export(struct service *s, struct account *account,
 			  const union rssb_request *request, struct outcome *ret)
 {
 	int object = objects_find(&s->objects, &request->export.object, false);
+	struct rssb_refusal why = { 0 };
 
 	if (object < 0)
 		return no_object(ret);
+	if (account_may_export(&s->accounts, account, s->now_ms, &why)) {
+		outcome_refuse(ret, &why);
+		return 0;
+	}
+	if (memory_is_tight(&s->memory, s->now_ms))
+		return memory_tight(s, ret);
+	account_add_export(&s->accounts, account, s->now_ms);
 	if (elf_memfd(&s->objects.list[object], &ret->elf))
 		REFUSE(RSSB_INTERNAL, "cannot make a memfd: %s", strerrordesc_np(errno));
 	describe(&ret->reply.object, &s->objects.list[object]);
