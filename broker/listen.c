@@ -20,16 +20,20 @@
 #include "log.h"
 #include "rssb_proto.h"
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
-
 int listen_refuse_fds(int sock)
 {
 	const int off = 0;
 
 	/* #syscalls:front setsockopt */
 	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off)) ? -errno : 0;
+}
+
+bool listen_refused_fds(int sock)
+{
+	int passes = 1;
+	socklen_t len = sizeof(passes);
+
+	return !getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &passes, &len) && !passes;
 }
 
 /* --- the directory --------------------------------------------------------- */

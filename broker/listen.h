@@ -2,7 +2,12 @@
 /* The listening socket file.  What a service manager passes: activation.h. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 /* How a socket file is to be made. */
 struct listen_options {
@@ -20,3 +25,6 @@ int listen_make(const struct listen_options *o, int *ret_sock, int *ret_lock);
 
 /* Refuses fds from clients at the sender (Linux 6.16).  -ENOPROTOOPT before that. */
 int listen_refuse_fds(int sock);
+
+/* Whether the kernel has refused them since sock was made: then none is queued in it. */
+bool listen_refused_fds(int sock);

@@ -6,11 +6,16 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
+#include "listen.h"
 #include "log.h"
 #include "syscalls.h"
 
@@ -44,9 +49,17 @@ static const struct seal_rule loader_rules[] = {
 	{ 0 },
 };
 
-/* No page that can be executed: PROT_EXEC must be clear. */
+/*
+ * No page that can be executed: PROT_EXEC must be clear.  ioctl(2) could type into
+ * the terminal of who started us (TIOCSTI), setsockopt(2) load classic BPF, and
+ * fcntl(2) send signals.
+ */
 static const struct seal_rule front_rules[] = {
 	{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+	{ "ioctl", SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ) },
+	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_ADD_SEALS) },
+	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS) },
+	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSCRED) },
 	{ 0 },
 };
 
