@@ -268,6 +268,7 @@ int rssb_request_decode(union rssb_request *ret, const void *buf, size_t len,
 	err = op->validate ? op->validate(&r, ret_why) : 0;
 	if (!err)
 		*ret = r;
+	explicit_bzero(&r, sizeof(r)); /* it may hold a key */
 	return err;
 }
 
