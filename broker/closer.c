@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The closer: receives fds and lets them go, each in a child of its own that
- * does nothing but exit.  Must never read from, or write to, what it is given.
+ * does nothing else.  Must never read from, or write to, what it is given.
  */
 #include "closer.h"
 
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,13 +20,32 @@
 #include "log.h"
 #include "packet.h"
 
-#define HANDS 32 /* closes that may block at once */
+#define HANDS	 32 /* closes that may block at once */
+#define HURRY_MS 100
 
 /* --- in the closer --------------------------------------------------------- */
 
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
 /*
- * Lets a child hold the last copies of what p holds: its exit closes them,
- * however long that takes.  It waits until ours are closed.
+ * A signal ends the wait of SO_LINGER, the one whose length a client chooses; but
+ * not that of a process which exits.  So the close comes first, under a timer.
+ */
+static void hurry(void)
+{
+	const struct itimerval often = { { 0, HURRY_MS * 1000 }, { 0, HURRY_MS * 1000 } };
+
+	/* #syscalls:closer rt_sigaction rt_sigreturn setitimer */
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+/*
+ * Lets a child hold the last copies of what p holds, and close them, however
+ * long that takes.  It waits until ours are closed.
  */
 static int let_go(struct packet *p)
 {
@@ -39,7 +59,11 @@ static int let_go(struct packet *p)
 	pid = fork();
 	if (!pid) {
 		fd_closep(&turn[1]);
-		_exit(read(turn[0], &byte, sizeof(byte)) ? EXIT_FAILURE : EXIT_SUCCESS);
+		if (read(turn[0], &byte, sizeof(byte)))
+			_exit(EXIT_FAILURE);
+		hurry();
+		packet_done(p);
+		_exit(EXIT_SUCCESS);
 	}
 	if (pid > 0)
 		packet_done(p);
@@ -50,19 +74,20 @@ static int let_go(struct packet *p)
 
 static int closer_main(int sock)
 {
+	struct packet held = { 0 }, next;
 	unsigned busy = 0;
 	int err = 0;
 
 	while (!err) {
-		struct packet p;
-
 		/* #syscalls:closer wait4 */
 		while (busy && waitpid(-1, NULL, busy < HANDS ? WNOHANG : 0) > 0)
 			busy--;
-		err = packet_recv(sock, &p);
-		if (!err && !let_go(&p))
+		err = packet_recv(sock, &next);
+		/* What comes next was sent when the front had closed its copy of this. */
+		if (!err && held.n_fds && !let_go(&held))
 			busy++;
-		packet_done(&p);
+		packet_done(&held);
+		held = next;
 	}
 	return err;
 }
@@ -115,5 +140,7 @@ int closer_take(const struct closer *c, int *fd)
 	if (err == -EAGAIN || err == -ETOOMANYREFS || err == -ENOBUFS || err == -ENOMEM)
 		return -EAGAIN;
 	fd_closep(fd);
+	if (!err) /* now theirs is the last copy; if there is no room, the next one says so */
+		packet_send(c->sock, &nothing, sizeof(nothing), NULL, 0);
 	return err;
 }

@@ -42,7 +42,7 @@ static void log_decision(struct front *f, const struct session *session, unsigne
 	char who[PEER_LABEL_MAX + 64], id[2 * RSSB_OBJECT_ID_LEN + 1];
 
 	snprintf(who, sizeof(who), "%s uid=%u label=%s pid=%d", op ? rssb_op_name(op) : "CONNECT",
-		 account->uid, account->label[0] ? account->label : "-", session->peer.pid);
+		 account->uid, account->shown, session->peer.pid);
 	if (o->grant) {
 		rssb_object_id_format(id, o->reply.acquire.object_id);
 		log_info("%s grant=%llu name=%.16s object=%.12s result=ok", who,
@@ -162,20 +162,20 @@ static void refuse_fault(struct front *f, struct session *session, enum account_
 
 /* --- requests ---------------------------------------------------------------------- */
 
-/* Asks the policy once a connection, the account every time. */
+int conversation_deny(const struct session *session, struct rssb_refusal *ret_why)
+{
+	return rssb_refuse(ret_why, RSSB_DENIED,
+			   "uid %u is not allowed here: join the group " BROKER_GROUP
+			   ", or start the broker with --allow-user or --allow-group",
+			   session->peer.uid);
+}
+
+/* Whether the peer may ask anything at all, now. */
 static int check_peer(struct front *f, struct session *session, struct rssb_refusal *why)
 {
-	const struct accounts *accounts = &f->service.accounts;
-	uint64_t now_ms = f->service.now_ms;
-
 	if (!session->allowed)
-		session->allowed = policy_allows(&f->policy, &session->peer, session->fd);
-	if (!session->allowed)
-		return rssb_refuse(why, RSSB_DENIED,
-				   "uid %u is not allowed here: join the group " BROKER_GROUP
-				   ", or start the broker with --allow-user or --allow-group",
-				   session->peer.uid);
-	return account_may_request(accounts, session->account, now_ms, why);
+		return conversation_deny(session, why);
+	return account_may_request(&f->service.accounts, session->account, f->service.now_ms, why);
 }
 
 /* An account that lets replies lie gets no more of them. */
@@ -213,12 +213,14 @@ static void answer(struct front *f, struct session *session, const struct packet
 	union rssb_request request;
 	struct rssb_refusal why;
 
-	if (rssb_request_decode(&request, p->data, p->len, &why)) {
-		if (why.status == RSSB_MALFORMED)
-			account_punish(&f->service.accounts, session->account, FAULT_MALFORMED,
-				       f->service.now_ms);
-		refuse(f, session, &request.header, &why);
-	} else if (check_peer(f, session, &why) || check_unread(f, session, &why)) {
+	int err = rssb_request_decode(&request, p->data, p->len, &why);
+
+	if (err && why.status == RSSB_MALFORMED)
+		account_punish(&f->service.accounts, session->account, FAULT_MALFORMED,
+			       f->service.now_ms);
+	/* What is wrong with it only those learn who may ask; the others have to go. */
+	if ((err && is_fatal(why.status)) || check_peer(f, session, &why) ||
+	    check_unread(f, session, &why) || err) {
 		refuse(f, session, &request.header, &why);
 	} else {
 		perform(f, session, &request);
@@ -245,7 +247,7 @@ static void answer_fault(struct front *f, struct session *session, const struct 
 	else if (err == -ECONNRESET && !peer_has_closed(session))
 		refuse_fault(f, session, FAULT_MALFORMED, "an empty packet is not a request");
 	else
-		front_end_session_at_eof(f, session);
+		front_end_session(f, session);
 }
 
 /* What came before the last reply was read: a request, or the word that none will come. */
@@ -267,9 +269,17 @@ int conversation_read(struct front *f, struct session *session)
 		answer_early(f, session);
 		return 0;
 	}
-	if (closer_is_needed(&f->closer) && packet_brings_fds(session->fd)) {
-		refuse_fault(f, session, FAULT_FD, "a request carries no fds");
-		return 0;
+	if (session->guarded) {
+		/* Only what was seen to bring none is received: more may come meanwhile. */
+		switch (packet_peek(session->fd)) {
+		case PACKET_NONE:
+			return -EAGAIN;
+		case PACKET_FDS:
+			refuse_fault(f, session, FAULT_FD, "a request carries no fds");
+			return 0;
+		default:
+			break;
+		}
 	}
 	err = packet_recv(session->fd, &p);
 	if (err == -EAGAIN)
@@ -337,7 +347,7 @@ void conversation_refuse(struct front *f, struct session *session, const struct 
 	const struct rssb_header none = { 0 };
 	struct outcome o = OUTCOME_INIT;
 
-	if (!closer_is_needed(&f->closer)) {
+	if (!session->guarded) {
 		/* Unread input at close would reach the peer as an error, before the reply. */
 		struct packet p;
 

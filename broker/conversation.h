@@ -17,4 +17,7 @@ void conversation_busy(struct front *f, struct session *session);
 void conversation_overdue(struct front *f, struct session *session);
 
 /* Refuses a connection before it made a request: the reply's op is RSSB_OP_REPLY alone. */
+/* Says whom the policy does not let in, and what to do about it.  -EINVAL. */
+int conversation_deny(const struct session *session, struct rssb_refusal *ret_why);
+
 void conversation_refuse(struct front *f, struct session *session, const struct rssb_refusal *why);

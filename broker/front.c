@@ -6,11 +6,14 @@
 #include "front.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
-#include "log.h"
+#include "packet.h"
 
 #define RESTOCK_DELAY_MS 2 /* after a grant */
+#define DRAINED_MAX	 4
 
 int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
 {
@@ -63,7 +66,7 @@ void front_pause_accepting(struct front *f, uint64_t until_ms)
 	f->accept_at_ms = until_ms;
 }
 
-void front_end_session_at_eof(struct front *f, struct session *session)
+static void close_session(struct front *f, struct session *session)
 {
 	if (session->account)
 		account_remove_session(&f->service.accounts, session->account);
@@ -71,16 +74,42 @@ void front_end_session_at_eof(struct front *f, struct session *session)
 	front_accept(f);
 }
 
+/*
+ * Whether closing it cannot wait: no fd lies unread in it, and none can come any
+ * more.  Looks at a few packets; who sent more than those is the closer's.
+ */
+static bool session_is_drained(const struct session *session)
+{
+	/* #syscalls:front shutdown */
+	if (shutdown(session->fd, SHUT_RD))
+		return false;
+	for (int i = 0; i < DRAINED_MAX; i++) {
+		struct packet p;
+
+		switch (packet_peek(session->fd)) {
+		case PACKET_PLAIN:
+			packet_recv(session->fd, &p);
+			explicit_bzero(p.data, p.len);
+			break;
+		case PACKET_END:
+			return true;
+		default:
+			return false;
+		}
+	}
+	return false;
+}
+
 void front_end_session(struct front *f, struct session *session)
 {
-	if (!closer_is_needed(&f->closer)) {
-		front_end_session_at_eof(f, session);
+	if (!session->guarded || session_is_drained(session)) {
+		close_session(f, session);
 		return;
 	}
 	/* The closer's copy would keep it polled. */
 	front_watch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
 	if (closer_take(&f->closer, &session->fd) != -EAGAIN)
-		front_end_session_at_eof(f, session);
+		close_session(f, session);
 	else if (session->state != SESSION_CLOSING)
 		session_set_closing(&f->sessions, session); /* its account goes on paying */
 }

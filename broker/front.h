@@ -56,12 +56,8 @@ int front_add_session(struct front *f, const struct session *session);
 /* Polls a session for requests (or only for its end, while it waits). */
 void front_watch_session(struct front *f, const struct session *session, bool requests);
 
-/*
- * Ends a session, and lets the listener go on if it had to pause.  at_eof: its
- * peer has closed, and all that it sent was read.
- */
+/* Ends a session, and lets the listener go on if it had to pause. */
 void front_end_session(struct front *f, struct session *session);
-void front_end_session_at_eof(struct front *f, struct session *session);
 
 /* Restocks what a session waits for; or, a little later, what one took. */
 void front_restock(struct front *f, unsigned object);

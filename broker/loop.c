@@ -18,9 +18,11 @@
 #include "fd.h"
 #include "listen.h"
 #include "log.h"
+#include "packet.h"
 
 #define EVENTS_PER_TURN	 64
 #define ACCEPTS_PER_TURN 64   /* then the others have their turn */
+#define DENIED_MAX	 32   /* connections of those who may not ask; told so, they go */
 #define PAUSE_MS	 100  /* without free fds, or hands of the closer */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
@@ -31,14 +33,18 @@ static int session_admit(struct front *f, struct session *session, struct rssb_r
 {
 	struct accounts *accounts = &f->service.accounts;
 	char label[PEER_LABEL_MAX];
-	int err;
+	int err = 0;
 
 	if (peer_read(&session->peer, session->fd) || peer_read_label(label, session->fd))
 		return -EPERM; /* whom we do not know gets no answer */
 	session->account = account_get(accounts, session->peer.uid, label, f->service.now_ms);
 	if (!session->account)
 		return -ENOBUFS;
-	err = account_may_connect(accounts, session->account, f->service.now_ms, why);
+	session->allowed = policy_allows(&f->policy, &session->peer, session->fd);
+	if (!session->allowed && sessions_denied(&f->sessions) > DENIED_MAX)
+		err = conversation_deny(session, why);
+	else
+		err = account_may_connect(accounts, session->account, f->service.now_ms, why);
 	account_add_session(accounts, session->account);
 	return err;
 }
@@ -60,15 +66,19 @@ static void session_start(struct front *f, int *fd)
 {
 	struct session *session = session_new(&f->sessions, fd);
 	struct rssb_refusal why = { 0 };
-	int err = session_admit(f, session, &why);
+	int err;
 
-	listen_refuse_fds(session->fd); /* an old kernel cannot: that is the closer's work */
+	/* An old kernel cannot refuse them, nor is it too late to: that is the closer's work. */
+	session->guarded = !listen_refused_fds(session->fd);
+	if (session->guarded && (listen_refuse_fds(session->fd), packet_mark(session->fd)))
+		log_notice("a connection's packets cannot be marked");
+	err = session_admit(f, session, &why);
 	if (!err) {
 		session_greet(f, session);
 	} else if (why.status) {
 		conversation_refuse(f, session, &why);
 	} else {
-		log_warning("a connection was refused: %s", strerrordesc_np(-err));
+		log_notice("a connection was refused: %s", strerrordesc_np(-err));
 		front_end_session(f, session);
 	}
 }

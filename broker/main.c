@@ -63,13 +63,17 @@ static struct listen_options socket_options(struct options *o)
 }
 
 /* The listener, and the line to the service manager, which may be root's alone. */
-static int listener_get(struct activation *a, struct options *o, int *ret_sock, int *ret_lock)
+static int listener_get(struct activation *a, struct options *o, int *ret_sock, int *ret_lock,
+			bool *ret_early)
 {
 	const struct listen_options listen = socket_options(o);
 
 	activation_connect(a);
 
-	return a->n_fds ? activation_take(a, ret_sock) : listen_make(&listen, ret_sock, ret_lock);
+	if (!a->n_fds)
+		return listen_make(&listen, ret_sock, ret_lock);
+	*ret_early = true;
+	return activation_take(a, ret_sock);
 }
 
 static int objects_get(struct objects *ret, const struct options *o)
@@ -90,11 +94,11 @@ static int objects_confirm(struct objects *objects, struct loader *loader)
 	return err;
 }
 
-/* Only where the kernel cannot refuse fds from clients. */
-static int closer_get(struct closer *ret, int listener, const struct identity *id)
+/* Only where the kernel cannot refuse fds from clients, or where they could come before we did. */
+static int closer_get(struct closer *ret, int listener, bool early, const struct identity *id)
 {
 	*ret = (struct closer)CLOSER_INIT;
-	return listen_refuse_fds(listener) ? closer_start(ret, id) : 0;
+	return early || listen_refuse_fds(listener) ? closer_start(ret, id) : 0;
 }
 
 static int front_serve(struct front *front, struct activation *a)
@@ -116,13 +120,15 @@ static int serve(struct options *o, struct activation *a)
 	struct loader loader = LOADER_INIT;
 	struct identity id;
 	struct objects objects;
+	bool early = false; /* the listener took connections that could bring fds */
 	int err;
 
 	if ((err = objects_get(&objects, o)) || (err = sandbox_has(caps)) ||
 	    (err = identity_choose(o->user, &id)) ||
 	    (err = loader_start(&loader, &objects, &id, caps)) || /* before there is a socket */
-	    (err = listener_get(a, o, &listener, &lock)) ||	  /* last use of the file system */
-	    (err = closer_get(&front.closer, listener, &id)) ||
+	    (err = listener_get(a, o, &listener, &lock,
+				&early)) || /* last use of the file system */
+	    (err = closer_get(&front.closer, listener, early, &id)) ||
 	    (err = sandbox_drop(&id, SANDBOX_CAPS_NONE)) || /* no capability from here on */
 	    (err = objects_confirm(&objects, &loader)) ||   /* each was loaded once */
 	    (err = loop_init(&front, &listener, &loader, o, &objects)) ||

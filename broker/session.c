@@ -34,6 +34,7 @@ struct session *session_new(struct sessions *s, int *fd)
 	new->deadline_ms = 0;
 	new->account = NULL;
 	new->allowed = false;
+	new->guarded = true;
 	new->peer = (struct peer)PEER_UNKNOWN;
 	return new;
 }
@@ -115,6 +116,15 @@ bool session_reply_unread(const struct session *session)
 	/* #syscalls:front ioctl */
 	return session->state == SESSION_REPLIED && !ioctl(session->fd, SIOCOUTQ, &bytes) &&
 	       bytes > 0;
+}
+
+unsigned sessions_denied(const struct sessions *s)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
+		n += s->list[i].state != SESSION_FREE && !s->list[i].allowed;
+	return n;
 }
 
 unsigned sessions_unread(const struct sessions *s, const struct account *account)

@@ -36,6 +36,7 @@ struct session {
 	uint32_t generation; /* tells a late event of the slot's former user apart */
 	enum session_state state;
 	bool allowed; /* the policy was asked, and said yes */
+	bool guarded; /* its packets may bring fds, whose close may block */
 	struct peer peer;
 	struct account *account;
 	uint64_t asked_ns;	    /* when the request came that is being answered */
@@ -75,6 +76,9 @@ struct session *session_overdue(struct sessions *s, uint64_t now_ms);
 
 /* Whether a reply lies in the peer's queue, unread. */
 bool session_reply_unread(const struct session *session);
+
+/* How many sessions are of peers that the policy does not allow. */
+unsigned sessions_denied(const struct sessions *s);
 
 /* How many sessions of an account have one. */
 unsigned sessions_unread(const struct sessions *s, const struct account *account);

@@ -59,14 +59,40 @@ int packet_recv(int sock, struct packet *p)
 	return n ? 0 : -ECONNRESET;
 }
 
-bool packet_brings_fds(int sock)
+int packet_mark(int sock)
 {
+	const int on = 1;
+
+	return setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ? -errno : 0;
+}
+
+enum packet_next packet_peek(int sock)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
 	char byte;
 	struct iovec iov = { .iov_base = &byte, .iov_len = sizeof(byte) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n;
 
-	/* Without room for them the kernel says that it cut them off; they stay queued. */
-	return recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0 && (msg.msg_flags & MSG_CTRUNC);
+	/* A peer that hung up with our reply unread leaves an error in front of its packets. */
+	do {
+		n = recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n < 0)
+		return PACKET_NONE;
+	/* The mark takes all the room: the kernel says that it cut the fds off, and they
+	 * stay queued.  The end of the connection has no mark. */
+	if (msg.msg_flags & MSG_CTRUNC)
+		return PACKET_FDS;
+	return CMSG_FIRSTHDR(&msg) ? PACKET_PLAIN : PACKET_END;
 }
 
 int packet_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds)

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,8 +31,19 @@ struct packet {
  */
 int packet_recv(int sock, struct packet *p);
 
-/* Whether the next packet brings fds; does not receive them, nor the packet. */
-bool packet_brings_fds(int sock);
+/* What the next packet is. */
+enum packet_next {
+	PACKET_NONE,  /* there is none yet */
+	PACKET_PLAIN, /* bytes, maybe none */
+	PACKET_FDS,
+	PACKET_END, /* there is none, and the peer sends no more */
+};
+
+/* Has the kernel mark every packet that sock receives, for packet_peek().  0 or -errno. */
+int packet_mark(int sock);
+
+/* Looks at the next packet of a marked socket; receives neither it nor its fds. */
+enum packet_next packet_peek(int sock);
 
 /*
  * Sends one packet with n_fds borrowed fds.  Never raises SIGPIPE.  0 or

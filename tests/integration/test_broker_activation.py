@@ -53,7 +53,7 @@ def ask(path):
 def test_socket_is_taken(build, directory, listener):
     """Served from there, and nowhere else."""
     with Activated(build, listener) as broker:
-        assert broker.front.kinds()["socket"] == 2  # this one and the loader
+        assert broker.front.kinds()["socket"] == 3  # this one, the loader, the closer
         assert ask(directory / "sock") == wire.OK
         assert not broker.socket.exists()
 

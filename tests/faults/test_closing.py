@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Faults 10 to 12: fds whose close waits, and every way by which one reaches the broker.
+
+Where the kernel refuses fds from clients a library stands in for one that does not.
+"""
+import os
+import signal
+import socket
+import struct
+import time
+
+import pytest
+import vectors
+import wire
+from broker import CLIENT, Broker, wait_for
+from test_accounts import OLD_KERNEL
+from test_broker_activation import Activated, directory, listener  # noqa: F401  (fixtures)
+
+INFO = vectors.read("request-info")
+OTHER = 61001
+LINGER_S = 20
+
+
+@pytest.fixture
+def slow():
+    """A socket whose last close waits: its peer reads nothing of what it has sent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sock = socket.create_connection(server.getsockname())
+        receiver, _ = server.accept()
+    sock.setblocking(False)
+    try:
+        while True:
+            sock.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_S))
+    yield sock
+    receiver.close()
+    sock.close()
+
+
+def serves(broker):
+    start = time.monotonic()
+    with wire.as_user(OTHER):
+        assert wire.ask(broker.socket, INFO).status == wire.OK
+    return time.monotonic() - start < 2
+
+
+def last_words(connection):
+    """What the broker said before it hung up lies behind one failed call."""
+    try:
+        return connection.receive()
+    except ConnectionResetError:
+        return connection.receive()
+
+
+def connect(path):
+    with wire.as_user(CLIENT):
+        return wire.Connection(path)
+
+
+def reply_unread(connection, fd):
+    """The hang-up is an error in front of the packet, and hides it."""
+    connection.send(INFO)
+    time.sleep(0.1)
+    return [(INFO, [fd])]
+
+
+def empty_before(connection, fd):
+    """An empty packet reads like the end of the connection; behind it there is more."""
+    assert connection.ask(INFO).status == wire.OK
+    return [(b"", []), (INFO, [fd])]
+
+
+def empty_with_it(connection, fd):
+    return [(b"", [fd])]
+
+
+def many(connection, fd):
+    return [(INFO, [])] * 5 + [(INFO, [fd] * 253)]
+
+
+@pytest.mark.parametrize("how", [reply_unread, empty_before, empty_with_it, many])
+def test_fault_10_an_fd_whose_close_waits(build, interposed, slow, how):
+    with Broker(build, "--allow-user", str(OTHER), env=interposed(OLD_KERNEL)) as broker:
+        connection = connect(broker.socket)
+        packets = how(connection, slow.fileno())
+        os.kill(broker.process.pid, signal.SIGSTOP)  # ours must not be the last copy
+        for message, fds in packets:
+            connection.send(message, fds)
+        slow.close()
+        connection.close()
+        os.kill(broker.process.pid, signal.SIGCONT)
+        assert serves(broker)
+        n_sockets = 3  # the listener, the loader, the closer
+        wait_for(lambda: broker.front.kinds()["socket"] == n_sockets, "the fds as before")
+
+
+def test_fault_10_the_closer_does_not_wait_as_long_as_the_client_chose(build, interposed, slow):
+    with Broker(build, env=interposed(OLD_KERNEL)) as broker:
+        with connect(broker.socket) as connection:
+            connection.send(INFO, [slow.fileno()])
+            slow.close()
+            assert last_words(connection).status == wire.MALFORMED
+        (closer,) = [p for p in broker.front.children() if p.status()["Name"] == "rss-closer"]
+        wait_for(lambda: not closer.children() or all(
+            not hand.is_alive() for hand in closer.children()), "the closer's hands", LINGER_S / 4)
+
+
+def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slow):  # noqa: F811
+    """A service manager's socket takes connections, and their fds, before there is a broker."""
+    connection = connect(directory / "sock")
+    connection.send(INFO, [slow.fileno()])
+    slow.close()
+    with Activated(build, listener) as broker:
+        broker.socket = directory / "sock"
+        assert last_words(connection).status == wire.MALFORMED
+        connection.close()
+        with wire.as_user(0):
+            start = time.monotonic()
+            assert wire.ask(broker.socket, INFO).status == wire.OK
+            assert time.monotonic() - start < 2
