@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Fixtures that the fault suite shares with the tests of the broker."""
+import importlib.util
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+INTEGRATION = Path(__file__).resolve().parents[1] / "integration"
+sys.path.insert(0, str(INTEGRATION))
 
-import pytest  # noqa: E402
-import subprocess  # noqa: E402
-import os  # noqa: E402
+_spec = importlib.util.spec_from_file_location("integration_conftest", INTEGRATION / "conftest.py")
+_theirs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_theirs)
 
-
-@pytest.fixture
-def interposed(tmp_path):
-    """The environment of a process whose C library has these functions instead of its own."""
-
-    def build_from(source):
-        (tmp_path / "interpose.c").write_text(source)
-        library = tmp_path / "interpose.so"
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-o", library, tmp_path / "interpose.c"], check=True
-        )
-        return {**os.environ, "LD_PRELOAD": str(library)}
-
-    return build_from
+interposed = _theirs.interposed
+memory_cgroup = _theirs.memory_cgroup
