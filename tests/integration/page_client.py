@@ -33,7 +33,7 @@ LABEL_LEN = 16
 ID_LEN = 32
 
 # Operations
-INFO, OBJECT, ACQUIRE, RELEASE, EXPORT, UPDATE, STATS = range(1, 8)
+INFO, OBJECT, ACQUIRE, RELEASE, EXPORT, UPDATE, STATS, STATUS_OP, GRANT = range(1, 10)
 
 # Kinds and flags of ACQUIRE
 HANDOFF, PROGRAM_ONLY, MANAGED = 1, 2, 3
@@ -63,10 +63,13 @@ INFO_REPLY = struct.Struct("<32sIHHII")
 OBJECT_REPLY = struct.Struct("<32s32sIHxx")
 ACQUIRE_REPLY = struct.Struct("<Q32s")
 STATS_REPLY = struct.Struct("<QQHHI9Q4Q512Q256Q")
+STATUS_REPLY = struct.Struct("<QIIIIQQQQ16Q16Q24Q")
+GRANT_REPLY = struct.Struct("<QQIIHHHHI4x16s32s")
 
 BODY = {INFO: INFO_REPLY, OBJECT: OBJECT_REPLY, ACQUIRE: ACQUIRE_REPLY,
         RELEASE: struct.Struct(""), EXPORT: OBJECT_REPLY,
-        UPDATE: struct.Struct(""), STATS: STATS_REPLY}
+        UPDATE: struct.Struct(""), STATS: STATS_REPLY,
+        STATUS_OP: STATUS_REPLY, GRANT: GRANT_REPLY}
 
 
 class Error(Exception):
@@ -244,6 +247,30 @@ class Client:
         pairs = list(zip(counts[13::2], counts[14::2]))     # (packets, bytes)
         record.queue, record.entry = pairs[:QUEUES_MAX], pairs[QUEUES_MAX:]
         return record
+
+    def status(self):
+        fields, _ = self.call(STATUS_OP)
+        names = ("uptime_ms", "connections", "grants", "all", "ready", "memory_used",
+                 "memory_limit", "loads", "load_failures")
+        record = Record(**dict(zip(names, fields)))
+        counts = fields[len(names):]
+        record.requests, record.refusals = counts[:16], counts[16:32]
+        record.latency = counts[32:]
+        return record
+
+    def grants(self):
+        """A record of each live grant that one may know of."""
+        names = ("id", "age_ms", "uid", "pid", "kind", "flags", "queues", "table_len",
+                 "hash_types", "label", "object_id")
+        after = 0
+        while True:
+            fields, _ = self.call(GRANT, struct.pack("<Q", after))
+            record = Record(**dict(zip(names, fields)))
+            if not record.id:
+                return
+            record.label = text(record.label)
+            yield record
+            after = record.id
 
     def export(self, object_id=None, abi=QEMU_RSS_1):
         """The object's record, with the memfd in fds[ELF]; close() it."""

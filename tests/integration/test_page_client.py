@@ -185,6 +185,52 @@ def test_stats(client, rng):
         assert sum(counts.hashed) == 50 and sum(counts.fallback) == 0
 
 
+def alone(client):
+    """The status once the broker has noticed that the tests before have let go."""
+    wait_for(lambda: client.status().grants == 0, "all grants to end")
+    wait_for(lambda: client.status().connections == 1, "all connections to end")
+    return client.status()
+
+
+def test_status(client):
+    before = alone(client)
+    with client.acquire(page.HANDOFF, STEERING):
+        after = client.status()
+    assert (before.all, before.ready, before.loads) == (0, 0, 0)  # these are for root
+    assert (after.connections, after.grants) == (1, 1)
+    assert after.uptime_ms >= before.uptime_ms > 0
+
+
+def test_status_for_root(broker, client):
+    alone(client)
+    with page.Client(str(broker.socket)) as root:
+        before = root.status()
+        refused("NO_OBJECT", client.object, 1000)
+        with client.acquire(page.HANDOFF, STEERING):
+            after = root.status()
+    assert after.all == 1 and after.connections == 2 and after.ready > 0
+    name = page.STATUS.index("NO_OBJECT")
+    assert after.refusals[name] == before.refusals[name] + 1
+    assert after.requests[page.ACQUIRE] == before.requests[page.ACQUIRE] + 1
+    assert sum(after.latency) == sum(before.latency) + 1
+
+
+def test_grants(broker, client):
+    """One's own, in the order of their ids; root sees them, too."""
+    alone(client)
+    with client.acquire(page.MANAGED, STEERING, "first") as first:
+        with client.acquire(page.HANDOFF, flags=page.NO_CONFIG) as second:
+            told = {grant.id: grant for grant in client.grants()}
+            assert list(told) == sorted([first.id, second.id])
+            with page.Client(str(broker.socket)) as root:
+                assert set(told) <= {grant.id for grant in root.grants()}
+    one, other = told[first.id], told[second.id]
+    assert (one.uid, one.pid, one.label) == (CLIENT, os.getpid(), "first")
+    assert (one.kind, one.flags, one.queues, one.table_len) == (page.MANAGED, 0, 4, 4)
+    assert (other.kind, other.flags, other.queues) == (page.HANDOFF, page.NO_CONFIG, 0)
+    assert other.label == "" and other.object_id == second.object_id
+
+
 def test_the_grant_ends_with_its_lease(client):
     with client.acquire(page.MANAGED, STEERING, "web-8") as grant:
         client.update("web-8", STEERING)
@@ -321,6 +367,8 @@ MESSAGES = [
         "web-2", page.Steering(3, [0, 1], KEY, 0x12, 2))),
     ("stats", "stats", 0, lambda c: c.stats(0x123456789ABCD)),
     ("export-abi", "export", 1, lambda c: c.export()),
+    ("status", "status", 0, lambda c: c.status()),
+    ("grant", "grant", 0, lambda c: next(c.grants())),
 ]  # fmt: skip
 
 
