@@ -4,7 +4,7 @@ import json
 
 from series import Row, Series
 
-ROUNDS = 9
+ROUNDS = 7
 STATS_NS_MAX = 6  # what counting may add
 
 

@@ -10,7 +10,7 @@ from series import Row, Series, percentile
 HELD = 200  # sets, at once
 CHUNKS = 10
 CHUNK = 1000  # grants
-FLAT_SECONDS_MAX = 45  # then fewer chunks must do
+FLAT_SECONDS_MAX = 30  # then fewer chunks must do
 MIB = 1 << 20
 CGROUPS = Path("/sys/fs/cgroup")
 
