@@ -198,6 +198,22 @@ def test_paths_exist():
                 assert list(ROOT.glob(path)), (page.name, code)
 
 
+@pytest.mark.parametrize("name", ["architecture.md", "hacking.md"])
+def test_functions_exist(name):
+    """Of every function that the pages for maintainers name, in the file that they name with it."""
+    sources = {path.name: path.read_text() for d in ("proto", "broker", "client", "bpf")
+               for path in (ROOT / d).rglob("*.[ch]")}  # fmt: skip
+    named = 0
+    for code in documents.inline(ROOT / "docs" / name):
+        match = re.fullmatch(r"(?:([\w.]+\.c): |)([a-z_]+[a-z])\(\)", code)
+        if match:
+            file, function = match.groups()
+            texts = [sources[file]] if file else sources.values()
+            assert any(re.search(rf"\b{function}\(", text) for text in texts), code
+            named += 1
+    assert named
+
+
 @pytest.mark.parametrize("page", documents.PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(page):
     for link in documents.links(page):
