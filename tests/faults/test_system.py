@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""Faults of the system around the broker: its log, its signals, its clients' ends."""
+import fcntl
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import vectors
+import wire
+from broker import CLIENT, Broker, wait_for
+
+INFO = vectors.read("request-info")
+ACQUIRE = vectors.read("request-acquire-no-config")
+
+
+def ask(broker, message=INFO, uid=CLIENT):
+    with wire.as_user(uid):
+        return wire.ask(broker.socket, message)
+
+
+class LogTo(Broker):
+    """A broker whose stderr is something else."""
+
+    def __init__(self, build, stderr):
+        super().__init__(build)
+        self.stderr = stderr
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=self.stderr)
+        return self
+
+    def wait_ready(self):
+        wait_for(self.is_up, "the socket")
+        return self
+
+
+def test_fault_41_nobody_reads_the_log(build):
+    """The pipe is full: lines are dropped, requests are not."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writer, bytes(512))
+    os.set_blocking(writer, True)
+    with LogTo(build, writer) as broker:
+        start = time.monotonic()
+        for _ in range(100):
+            with ask(broker, ACQUIRE) as reply:
+                assert reply.status in (wire.OK, wire.BUSY)
+        assert time.monotonic() - start < 5
+        os.set_blocking(reader, False)
+        while True:
+            try:
+                os.read(reader, 65536)
+            except BlockingIOError:
+                break
+        ask(broker, ACQUIRE).close()
+        wait_for(lambda: b"log lines were dropped" in read_some(reader), "the count of them")
+    os.close(reader)
+    os.close(writer)
+
+
+def read_some(fd):
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return b""
+
+
+def test_fault_41_the_reader_of_the_log_is_gone(build):
+    reader, writer = os.pipe()
+    with LogTo(build, writer) as broker:
+        os.close(writer)
+        os.close(reader)
+        for _ in range(3):
+            with ask(broker, ACQUIRE) as reply:
+                assert reply.status == wire.OK
+
+
+def test_fault_42_the_disk_is_full(build):
+    with open("/dev/full", "w") as full, LogTo(build, full) as broker:
+        with ask(broker, ACQUIRE) as reply:
+            assert reply.status == wire.OK
+
+
+def test_fault_49_a_front_that_was_stopped(build):
+    """Its clients' time goes on; who waited in the socket is served, and nobody is punished."""
+    with Broker(build) as broker:
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        with wire.as_user(CLIENT):
+            clients = [wire.Connection(broker.socket) for _ in range(4)]
+        for client in clients:
+            client.send(INFO)
+        time.sleep(2)  # longer than the deadline of a first request
+        os.kill(broker.process.pid, signal.SIGCONT)
+        for client in clients:
+            assert client.receive().status == wire.OK
+            client.close()
+        assert ask(broker).status == wire.OK
+        assert "has to wait" not in broker.log()
+
+
+@pytest.mark.parametrize("when", ["connected", "asked", "unread", "with a lease"])
+def test_fault_22_a_client_is_killed(build, when):
+    """Afterwards there is as much of everything as before, and its quota is free."""
+    with Broker(build, "--max-account-grants=1") as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        before = broker.front.kinds()
+        pid = os.fork()
+        if not pid:
+            os.setresuid(CLIENT, CLIENT, CLIENT)
+            connection = wire.Connection(broker.socket)
+            if when != "connected":
+                connection.send(ACQUIRE)
+            if when == "with a lease":
+                kept = connection.receive()  # noqa: F841
+            if when == "unread":
+                time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+        wait_for(lambda: broker.front.kinds() == before, "everything as before")
+        with ask(broker, ACQUIRE) as reply:
+            assert reply.status == wire.OK
+
+
+def test_fault_15_and_17_a_thousand_that_never_read(build):
+    """Another uid is served meanwhile, in less than 50 ms but for the machine's noise."""
+    with Broker(build, "--allow-user", "61001") as broker:
+        with wire.as_user(CLIENT):
+            lazy = [wire.Connection(broker.socket) for _ in range(200)]
+        for client in lazy:
+            try:
+                client.send(ACQUIRE)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # of its account's 16 this was none
+        took = []
+        for _ in range(20):
+            start = time.monotonic()
+            with ask(broker, ACQUIRE, 61001) as reply:
+                assert reply.status == wire.OK
+            took.append(time.monotonic() - start)
+        assert sorted(took)[len(took) // 2] < 0.05
+        for client in lazy:
+            client.close()
+
+
+def test_fault_18_a_flood_of_connects(build):
+    """For a second, as fast as it goes: then there are as many fds as before."""
+    with Broker(build, "--allow-user", "61001") as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        before = broker.front.kinds()
+        until = time.monotonic() + 1
+        n = 0
+        with wire.as_user(CLIENT):
+            while time.monotonic() < until:
+                wire.Connection(broker.socket).close()
+                n += 1
+        assert n > 500
+        assert ask(broker, INFO, 61001).status == wire.OK
+        wait_for(lambda: broker.front.kinds() == before, "the fds as before")
