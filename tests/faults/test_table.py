@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""docs/security.md says which test shows what: each of them exists, and each fault's test is in it."""
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text()
+FAULTS = {*range(1, 61)} - {14, 43, 52, 55, 57}
+
+
+def sources():
+    return {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.[cp]*")
+            if path.suffix in (".c", ".py")}  # fmt: skip
+
+
+def test_every_test_of_the_page_exists():
+    files, missing = sources(), []
+    named = re.findall(r"`(?:tests/\w+/)?(test_\w+\.(?:py|c))(?:::(\w+))?`", PAGE)
+    assert len(named) > 60
+    for file, test in named:
+        text = files.get(file, "")
+        found = re.search(rf"^(def |static void ){test}\(", text, re.M) if test else text
+        if not found:
+            missing.append(f"{file}::{test}")
+    assert not missing
+
+
+def test_every_test_with_a_number_is_in_the_table():
+    tests = {f"{file}::{name}" for file, text in sources().items()
+             for name in re.findall(r"^def (test_fault_\w+)\(", text, re.M)}  # fmt: skip
+    assert tests
+    assert {test for test in tests if test not in PAGE} == set()
+
+
+def test_every_fault_has_a_row_or_is_said_to_have_none():
+    rows = re.findall(r"^\| ([\d, -]+) ?[^|]*\|", PAGE, re.M)
+    covered = set()
+    for row in rows:
+        for part in row.replace(" ", "").strip(",-").split(","):
+            first, _, last = part.partition("-")
+            covered |= set(range(int(first), int(last or first) + 1))
+    (without,) = re.findall(r"^Without a test of its own yet: (.*?)\.\n", PAGE, re.M | re.S)
+    named = {int(n) for n in re.findall(r"\b\d+\b", without)}
+    assert FAULTS - covered - named == set()
+    assert covered <= FAULTS
