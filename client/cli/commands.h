@@ -56,6 +56,7 @@ int cli_connect(const struct cli *cli, const char *what, struct rssb **ret);
 
 int cmd_attach(struct cli *cli, int argc, char **argv);
 int cmd_detach(struct cli *cli, int argc, char **argv);
+int cmd_doctor(struct cli *cli, int argc, char **argv);
 int cmd_export(struct cli *cli, int argc, char **argv);
 int cmd_extract(struct cli *cli, int argc, char **argv);
 int cmd_hash(struct cli *cli, int argc, char **argv);

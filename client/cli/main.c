@@ -18,6 +18,7 @@ static const struct command {
 } commands[] = {
 	{ "attach", cmd_attach, "put a steering program on a tap" },
 	{ "detach", cmd_detach, "take the steering program off a tap" },
+	{ "doctor", cmd_doctor, "why RSS does not work, and what to do" },
 	{ "export", cmd_export, "write the ELF bytes of a steering object" },
 	{ "extract", cmd_extract, "take the steering object out of a QEMU" },
 	{ "hash", cmd_hash, "the hash, the table entry and the queue of a flow" },

@@ -10,6 +10,7 @@
 #include "qemu_netdev.h"
 #include "qemu_opts.h"
 #include "qemu_probe.h"
+#include "qemu_quirks.h"
 #include "run.h"
 
 #define PROBE_WAY_OUT "(--no-probe, if every device with rss on is in JSON form)"
@@ -128,12 +129,6 @@ static int probe_ask(struct run_plan *plan, const struct run_options *o, const c
 	return probe_judge(plan, o, ret, args);
 }
 
-/* QEMU 10.1 and 10.2 load the fds only where vhost is off: facts of their sources. */
-static bool drops_fds_with_vhost(const struct qemu_probe *probe)
-{
-	return probe->major == 10 && (probe->minor == 1 || probe->minor == 2);
-}
-
 struct vhost_warning {
 	const struct qemu_args *args;
 	const struct qemu_probe *probe;
@@ -185,7 +180,7 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 	if (r == CLI_OK)
 		r = run_sets_acquire(plan, o, wanting, RSSB_HANDOFF);
 	if (r == CLI_OK) {
-		if (drops_fds_with_vhost(&probe))
+		if (qemu_drops_fds_with_vhost(probe.major, probe.minor))
 			qemu_args_each_device(args, vhost_warn, &warning);
 		qemu_args_each_device(args, fds_hand_out, &h);
 		plan->argv = qemu_args_format(args, o->command, qemu + 1, probe.types);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for bash.  It asks neither the broker nor any VM.
 
-_rssb_commands='attach detach export extract hash hotplug info qmp release run status top update'
+_rssb_commands='attach detach doctor export extract hash hotplug info qmp release run status top update'
 
 # The options of a command, or those before any.
 _rssb_options()
@@ -9,6 +9,7 @@ _rssb_options()
 	case $1 in
 	attach) echo --fd --wait --managed --stats --label --help ;;
 	detach) echo --fd --help ;;
+	doctor) echo --qemu --ifname --qmp --json --help ;;
 	export) echo --object --format --output --help ;;
 	extract) echo --output --help ;;
 	hash) echo --proto --json --help ;;
@@ -41,12 +42,17 @@ _rssb_files()
 	_rssb_reply "$@"
 }
 
-# The value of the option before the cursor; fails if that takes none.
+# The value of the option before the cursor, of this command; fails if that takes none.
 _rssb_value()
 {
 	case $1 in
 	--socket | --output | -o | --qmp | --listen) _rssb_files -f ;;
-	--tap) _rssb_reply -W "$(ls /sys/class/net)" ;;
+	--qemu)
+		# Of rssb run it takes no value.
+		[[ $2 == doctor ]] || return 1
+		_rssb_files -c -f
+		;;
+	--tap | --ifname) _rssb_reply -W "$(ls /sys/class/net)" ;;
 	--format) _rssb_reply -W 'elf base64 json' ;;
 	--proto) _rssb_reply -W 'tcp udp none' ;;
 	--device) _rssb_reply -W 'virtio-net-pci virtio-net-ccw virtio-net-device' ;;
@@ -85,7 +91,7 @@ _rssb()
 		*) command=${command:-${COMP_WORDS[i]}} ;;
 		esac
 	done
-	_rssb_value "$prev" && return
+	_rssb_value "$prev" "$command" && return
 	if [[ $cur == -* ]]; then
 		_rssb_reply -W "$(_rssb_options "$command")"
 	else

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for fish.  It asks neither the broker nor any VM.
 
-set -l commands attach detach export extract hash hotplug info qmp release run status top update
+set -l commands attach detach doctor export extract hash hotplug info qmp release run status top update
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l nics '(ls /sys/class/net)'
 
@@ -12,6 +12,7 @@ complete -c rssb -n $first -l version -d 'Print the version'
 
 complete -c rssb -n $first -a attach -d 'Put a steering program on a tap'
 complete -c rssb -n $first -a detach -d 'Take the steering program off a tap'
+complete -c rssb -n $first -a doctor -d 'Why RSS does not work, and what to do'
 complete -c rssb -n $first -a export -d 'Write the ELF bytes of a steering object'
 complete -c rssb -n $first -a extract -d 'Take the steering object out of a QEMU'
 complete -c rssb -n $first -a hash -d 'The hash, the table entry and the queue of a flow'
@@ -35,6 +36,12 @@ complete -c rssb -n $attach -l label -x -d 'A name for the grant'
 set -l detach '__fish_seen_subcommand_from detach'
 complete -c rssb -n $detach -a $nics
 complete -c rssb -n $detach -l fd -x -d 'Use this open queue'
+
+set -l doctor '__fish_seen_subcommand_from doctor'
+complete -c rssb -n $doctor -l qemu -r -F -d 'A QEMU'
+complete -c rssb -n $doctor -l ifname -x -a $nics -d 'A tap'
+complete -c rssb -n $doctor -l qmp -r -F -d "A running QEMU's QMP socket"
+complete -c rssb -n $doctor -l json -d 'For programs'
 
 set -l export '__fish_seen_subcommand_from export'
 complete -c rssb -n $export -l object -x -d 'An id or a name'

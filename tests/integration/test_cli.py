@@ -11,8 +11,8 @@ import pytest
 
 from command import ok, refused
 
-COMMANDS = ["attach", "detach", "export", "extract", "hash", "info", "qmp", "release", "run", "top",
-            "update"]  # fmt: skip
+COMMANDS = ["attach", "detach", "doctor", "export", "extract", "hash", "info", "qmp", "release",
+            "run", "top", "update"]  # fmt: skip
 
 
 def local(build, *args, **kwargs):
