@@ -135,23 +135,45 @@ static void looked_at(void **state)
 	int sv[2];
 
 	pair_open(sv);
-	assert_false(packet_brings_fds(sv[1])); /* there is none, and it does not wait */
-	send_raw(sv[0], 16, 0, true);
-	assert_false(packet_brings_fds(sv[1]));
-	assert_int_equal(packet_recv(sv[1], &p), 0);
-	for (size_t n = 1; n <= PACKET_FDS_MAX; n += 84) {
+	assert_int_equal(packet_mark(sv[1]), 0);
+	assert_int_equal(packet_peek(sv[1]), PACKET_NONE); /* it does not wait */
+	for (size_t len = 0; len <= 16; len += 16) {
+		send_raw(sv[0], len, 0, true);
+		assert_int_equal(packet_peek(sv[1]), PACKET_PLAIN);
+		assert_int_equal(packet_recv(sv[1], &p), len ? 0 : -ECONNRESET);
+	}
+	for (size_t n = 1; n < PACKET_FDS_MAX; n += 84) {
 		send_raw(sv[0], n == 1 ? 0 : 16, n, false);
-		assert_true(packet_brings_fds(sv[1]));
-		assert_true(packet_brings_fds(sv[1]));
+		assert_int_equal(packet_peek(sv[1]), PACKET_FDS);
+		assert_int_equal(packet_peek(sv[1]), PACKET_FDS);
 		assert_int_equal(open_fds(), before + 2);
 		assert_int_equal(packet_recv(sv[1], &p), n == 1 ? -ECONNRESET : 0);
 		assert_int_equal(p.n_fds, n);
 		packet_done(&p);
 	}
 	fd_closep(&sv[0]);
-	assert_false(packet_brings_fds(sv[1]));
+	assert_int_equal(packet_peek(sv[1]), PACKET_END);
 	pair_close(sv);
-	assert_false(packet_brings_fds(-1));
+	assert_int_equal(packet_peek(-1), PACKET_NONE);
+	assert_int_equal(packet_mark(-1), -EBADF);
+}
+
+/* A peer that hangs up with our packet unread leaves an error, and behind it what it sent. */
+static void looked_behind_a_reset(void **state)
+{
+	struct packet p;
+	int sv[2];
+
+	pair_open(sv);
+	assert_int_equal(packet_mark(sv[1]), 0);
+	assert_int_equal(packet_send(sv[1], "x", 1, NULL, 0), 0);
+	send_raw(sv[0], 16, 3, false);
+	fd_closep(&sv[0]);
+	assert_int_equal(packet_peek(sv[1]), PACKET_FDS);
+	assert_int_equal(packet_recv(sv[1], &p), 0);
+	packet_done(&p);
+	assert_int_equal(packet_peek(sv[1]), PACKET_END);
+	pair_close(sv);
 }
 
 /* With room for two fds the kernel delivers two of four, and says so. */
@@ -299,11 +321,12 @@ static void owned_fds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(received),    cmocka_unit_test(credentials_asked_for),
-		cmocka_unit_test(looked_at),   cmocka_unit_test(fd_limit),
-		cmocka_unit_test(peer_gone),   cmocka_unit_test(nothing_there),
-		cmocka_unit_test(interrupted), cmocka_unit_test(sent),
-		cmocka_unit_test(send_errors), cmocka_unit_test(owned_fds),
+		cmocka_unit_test(received),	 cmocka_unit_test(credentials_asked_for),
+		cmocka_unit_test(looked_at),	 cmocka_unit_test(looked_behind_a_reset),
+		cmocka_unit_test(fd_limit),	 cmocka_unit_test(peer_gone),
+		cmocka_unit_test(nothing_there), cmocka_unit_test(interrupted),
+		cmocka_unit_test(sent),		 cmocka_unit_test(send_errors),
+		cmocka_unit_test(owned_fds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
