@@ -172,13 +172,18 @@ int loader_receive(const struct loader *l, struct loader_answer *ret)
 	struct loader_reply reply;
 	struct packet p;
 	int err = packet_recv(l->sock, &p);
+	bool cut = err == -EBADMSG; /* too few fds are free here: weather, not the loader's fault */
 
+	if (cut) {
+		packet_done(&p);
+		err = 0;
+	}
 	if (!err && (p.len != sizeof(reply) || p.n_fds > SET_FDS_MAX))
 		err = -EBADMSG;
 	if (!err) {
 		memcpy(&reply, p.data, sizeof(reply));
 		ret->number = reply.object;
-		ret->err = reply.err;
+		ret->err = cut ? -EMFILE : reply.err;
 		ret->n_fds = p.n_fds;
 		set_fds_from_array(&ret->fds, p.fds, p.n_fds);
 		p.n_fds = 0;

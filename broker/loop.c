@@ -238,6 +238,8 @@ static int on_event(struct front *f, const struct epoll_event *e)
 	case SOURCE_LEASE:
 		on_lease(f, index, e->data.u64);
 		return 0;
+	case SOURCE_CLOSER:
+		return log_error(-ECHILD, "the closer is gone");
 	}
 	return 0;
 }
@@ -299,6 +301,11 @@ static int loop_watch_all(struct front *f)
 	    (err = front_watch(f, EPOLL_CTL_ADD, f->loader->sock, EPOLLIN,
 			       event_tag(SOURCE_LOADER, 0, 0))) ||
 	    (err = front_watch(f, EPOLL_CTL_ADD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0))))
+		return err;
+	if (closer_is_needed(&f->closer)) /* for its end alone: it says nothing */
+		err = front_watch(f, EPOLL_CTL_ADD, f->closer.sock, 0,
+				  event_tag(SOURCE_CLOSER, 0, 0));
+	if (err)
 		return err;
 	return 0;
 }

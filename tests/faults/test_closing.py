@@ -120,3 +120,12 @@ def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slo
             start = time.monotonic()
             assert wire.ask(broker.socket, INFO).status == wire.OK
             assert time.monotonic() - start < 2
+
+
+def test_fault_38_the_closer_is_killed(build, interposed):
+    """Without it a close could wait: the service ends, and is started again."""
+    with Broker(build, env=interposed(OLD_KERNEL)) as broker:
+        (closer,) = [p for p in broker.front.children() if p.status()["Name"] == "rss-closer"]
+        os.kill(closer.pid, signal.SIGKILL)
+        assert broker.process.wait(5) == 1
+        assert "the closer is gone" in broker.log()

@@ -161,3 +161,24 @@ def test_fault_18_a_flood_of_connects(build):
         assert n > 500
         assert ask(broker, INFO, 61001).status == wire.OK
         wait_for(lambda: broker.front.kinds() == before, "the fds as before")
+
+
+def test_fault_46_a_set_does_not_arrive_whole(build):
+    """Clients hold all but a few fds of the front: it says so, tries again, and lives."""
+    with Broker(build, "--max-account-connections=512",
+                prefix=["prlimit", "--nofile=90"]) as broker:  # fmt: skip
+        wait_for(broker.is_at_rest, "a full pool")
+        loader = broker.loader.pid
+        os.kill(loader, signal.SIGSTOP)
+        grants = [ask(broker, ACQUIRE) for _ in range(8)]
+        with wire.as_user(CLIENT):
+            idle = [wire.Connection(broker.socket) for _ in range(100)]
+        wait_for(lambda: "cannot accept now" in broker.log(), "no fd is free")
+        idle.pop(0).close()  # room for one fd, not for a set
+        os.kill(loader, signal.SIGCONT)
+        wait_for(lambda: "could not make a set" in broker.log(), "a set that was cut off")
+        for thing in grants + idle:
+            thing.close()
+        wait_for(broker.is_at_rest, "a full pool")
+        with ask(broker, ACQUIRE, 0) as reply:
+            assert reply.status == wire.OK
