@@ -57,7 +57,7 @@ struct doctor_qemu {
 /* A virtio-net device of a VM. */
 struct doctor_device {
 	char *name;
-	bool rss;	/* the property */
+	bool rss, mq;	/* the properties */
 	size_t fds;	/* how many it was given */
 	bool driver_ok; /* the guest's driver is ready */
 	bool guest_rss; /* and has negotiated RSS */

@@ -102,9 +102,11 @@ static void device_look(struct monitor *m, const char *path, struct doctor_devic
 	_cleanup_json_ struct json_object *rss = ask(m, "qom-get", "path", path, "property", "rss");
 	_cleanup_json_ struct json_object *fds =
 		ask(m, "qom-get", "path", path, "property", "ebpf-rss-fds");
+	_cleanup_json_ struct json_object *mq = ask(m, "qom-get", "path", path, "property", "mq");
 
 	ret->name = name_of_path(path);
 	ret->rss = json_object_get_boolean(rss);
+	ret->mq = json_object_get_boolean(mq);
 	ret->fds = json_object_is_type(fds, json_type_array) ? json_object_array_length(fds) : 0;
 	ret->driver_ok =
 		has_name(member(status, "status", "statuses"), "VIRTIO_CONFIG_S_DRIVER_OK");

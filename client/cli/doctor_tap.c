@@ -5,6 +5,7 @@
 
 #include "doctor.h"
 #include "mem.h"
+#include "shell_word.h"
 
 #define NOT_ASKED "not asked about: --ifname IFNAME"
 
@@ -12,7 +13,7 @@
 static char *tap_anew(const struct doctor *d)
 {
 	_cleanup_free_ char *user = doctor_user(d->uid);
-	const char *name = d->ifname;
+	_cleanup_free_ char *name = shell_word(d->ifname);
 	_cleanup_free_ char *delete = d->tap.error ? mem_format("%s", "")
 						   : mem_format("ip link del %s && ", name);
 
@@ -39,7 +40,7 @@ struct doctor_finding doctor_tap_kind(const struct doctor *d)
 				      "namespace",
 				      d->ifname);
 	if (d->tap.error)
-		return doctor_problem(mem_format("ip link show %s", d->ifname), "%s: %s", d->ifname,
+		return doctor_problem(mem_format("ip link show says more"), "%s: %s", d->ifname,
 				      strerror(-d->tap.error));
 	if (strcmp(link->kind, "macvtap") == 0 || strcmp(link->kind, "ipvtap") == 0)
 		return doctor_problem(mem_format("give the VM a tap on a bridge instead"),

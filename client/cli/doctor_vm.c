@@ -29,6 +29,11 @@ static bool has_rss(const struct doctor_device *device)
 	return device->rss;
 }
 
+static bool lacks_mq(const struct doctor_device *device)
+{
+	return device->rss && !device->mq;
+}
+
 static bool lacks_fds(const struct doctor_device *device)
 {
 	return device->rss && device->fds == 0;
@@ -58,6 +63,7 @@ static bool unknown(const struct doctor *d)
 
 struct doctor_finding doctor_vm_rss(const struct doctor *d)
 {
+	const struct doctor_device *device;
 	size_t n;
 
 	if (unknown(d))
@@ -70,6 +76,12 @@ struct doctor_finding doctor_vm_rss(const struct doctor *d)
 						 "queues='N' rss='on'/>), and start the VM anew"),
 				      "rss is off at each of the VM's %zu virtio-net devices",
 				      d->vm.n_devices);
+	device = find(d, lacks_mq, &n);
+	if (device)
+		return doctor_problem(mem_format("mq=on at the device and queues=N at its netdev, "
+						 "and start the VM anew"),
+				      "%s has rss on and mq off: it has one queue", device->name);
+	find(d, has_rss, &n);
 	return doctor_ok("rss is on at %zu of %zu virtio-net devices", n, d->vm.n_devices);
 }
 

@@ -17,6 +17,7 @@
 #include "fd.h"
 #include "mem.h"
 #include "qemu_probe.h"
+#include "shell_word.h"
 
 #define OBJECT_DIR "/etc/rss-broker/objects"
 
@@ -69,28 +70,6 @@ static int write_file(const char *path, const struct qemu_object *object)
 	if (r)
 		(void)!ftruncate(fd, 0);
 	return r;
-}
-
-/* A word for a shell, quoted if it needs to be; to be freed. */
-static char *shell_word(const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789/._-+:@%";
-	char *quoted, *out;
-
-	if (word[0] && word[0] != '-' && !word[strspn(word, plain)])
-		return mem_must(strdup(word));
-	out = quoted = mem_new(4 * strlen(word) + 5, 1);
-	/* It is no option, whatever it begins with. */
-	out = stpcpy(out, word[0] == '-' ? "./'" : "'");
-	for (; *word; word++) {
-		if (*word == '\'')
-			out = stpcpy(out, "'\\''");
-		else
-			*out++ = *word;
-	}
-	strcpy(out, "'");
-	return quoted;
 }
 
 static void print_success(const struct request *request, const struct qemu_probe *probe)

@@ -351,6 +351,11 @@ def test_a_vm_without_rss(doctor, vm):
     judged(found, "vm-fds", NONE)
 
 
+def test_a_vm_with_one_queue(doctor, vm):
+    found = doctor("--qmp", vm(RSS.replace("mq=on", "mq=off"), sets=True))
+    judged(found, "vm-rss", BAD, "net0 has rss on and mq off", "mq=on")
+
+
 def test_a_vm_without_a_device(doctor, vm):
     judged(doctor("--qmp", vm()), "vm-rss", BAD, "no virtio-net device")
 

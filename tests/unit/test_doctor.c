@@ -63,6 +63,7 @@ static void healthy(struct patient *p)
 	*p = (struct patient){
 		.devices = { { .name = "net0",
 			       .rss = true,
+			       .mq = true,
 			       .fds = 4,
 			       .driver_ok = true,
 			       .guest_rss = true,
@@ -195,6 +196,7 @@ HARM(qemu_own_object, p->object.id[0] = 1)
 
 HARM(tap_unasked, d->ifname = NULL)
 HARM(tap_absent, d->tap.error = -ENODEV)
+HARM(tap_hostile, d->ifname = "x;reboot"; d->tap.error = -ENODEV)
 HARM(tap_unknown, d->tap.error = -EPERM)
 HARM(tap_macvtap, strcpy(d->tap.link.kind, "macvtap"))
 HARM(tap_bridge, strcpy(d->tap.link.kind, "bridge"))
@@ -218,9 +220,10 @@ HARM(vm_10_1_no_vhost, qemu_is(&d->vm.qemu, 10, 1); p->devices[0].vhost = false)
 HARM(vm_no_object, object_none(&d->vm.qemu))
 HARM(vm_no_device, d->vm.n_devices = 0)
 HARM(vm_rss_off, p->devices[0].rss = false)
+HARM(vm_mq_off, p->devices[0].mq = false)
 HARM(vm_no_fds, p->devices[0].fds = 0)
 HARM(vm_no_fds_no_vhost, p->devices[0].fds = 0; p->devices[0].vhost = false)
-HARM(vm_second_no_fds, p->devices[1].rss = true)
+HARM(vm_second_no_fds, p->devices[1].rss = p->devices[1].mq = true)
 HARM(vm_declined, p->devices[0].guest_rss = false)
 HARM(vm_booting, p->devices[0].driver_ok = p->devices[0].guest_rss = false)
 HARM(vm_terminal, p->devices[0].name = "a\033[2J\nb"; p->devices[0].fds = 0)
@@ -300,7 +303,8 @@ static const struct row {
 	{ "qemu-object", qemu_odd_object, BAD, "not of the ABI", "rss-broker" },
 	{ "tap", tap_unasked, NONE, "--ifname" },
 	{ "tap", tap_absent, BAD, "no such interface", "ip tuntap add dev tap7 mode tap" },
-	{ "tap", tap_unknown, BAD, "not permitted", "ip link show tap7" },
+	{ "tap", tap_hostile, BAD, "x;reboot", "dev 'x;reboot' mode tap" },
+	{ "tap", tap_unknown, BAD, "not permitted", "ip link show" },
 	{ "tap", tap_macvtap, BAD, "macvtap", "bridge" },
 	{ "tap", tap_bridge, BAD, "no tap", "mode tap" },
 	{ "tap", tap_hardware, BAD, "no tap", "mode tap" },
@@ -329,6 +333,7 @@ static const struct row {
 	{ "vm-rss", nothing, OK, "1 of 2" },
 	{ "vm-rss", vm_no_device, BAD, "no virtio-net", "-device virtio-net-pci" },
 	{ "vm-rss", vm_rss_off, BAD, "each of the VM's 2", "rss=on" },
+	{ "vm-rss", vm_mq_off, BAD, "net0 has rss on and mq off", "mq=on" },
 	{ "vm-fds", vm_unasked, NONE, "--qmp" },
 	{ "vm-fds", vm_rss_off, NONE, "rss" },
 	{ "vm-fds", vm_no_fds, BAD, "net0 was given no steering set", "rssb run" },
