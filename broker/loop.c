@@ -316,8 +316,11 @@ static int loop_fill_pool(struct front *f)
 
 	for (unsigned i = 0; i < f->service.objects.n; i++)
 		front_restock(f, i);
-	while (!err && !f->stopping && !pool_is_full(&f->service.pool))
+	while (!err && !f->stopping && !pool_is_full(&f->service.pool)) {
 		err = loop_turn(f, -1);
+		if (!err && f->loader_rests)
+			err = -EAGAIN; /* the log says why; a new start is the cure */
+	}
 	return err;
 }
 
