@@ -171,6 +171,30 @@ def test_a_user_whom_the_broker_does_not_serve(doctor):
     judged(found, "grant", NONE)
 
 
+def test_a_broker_of_another_version(build, world):
+    """The real one, in which another version is written."""
+    version = world.run([build / "rss-broker", "--version"]).stdout.split()[1]
+    program = (build / "rss-broker").read_bytes()
+    assert version.encode() + b"\0" in program
+    with World() as older:
+        directory = older.directory("older", owner=0)
+        changed = directory / "rss-broker"
+        changed.write_bytes(program.replace(version.encode() + b"\0", b"0.0.9\0"))
+        changed.chmod(0o755)
+        broker = Broker(older, directory)
+        rssb = [older.inside(build) / "rssb", "--socket", broker.socket, "doctor", "--json"]
+        rows = json.loads(older.run(rssb, unprivileged=True, check=False).stdout)
+    found = {row["check"]: row for row in rows}
+    assert found["broker"]["verdict"] == OK
+    assert found["version"]["text"] == f"rssb is {version}, and the broker that runs is 0.0.9"
+    assert "systemctl restart rss-broker" in found["version"]["fix"]
+
+
+def test_fds_that_do_not_arrive(doctor):
+    """As when a security module takes them: here there is no room for five."""
+    judged(doctor(prefix=["prlimit", "--nofile=6"]), "grant", BAD, "user root gets no", "ulimit -n")
+
+
 def test_no_grant_left(build):
     """A broker that gives each account one, which it has."""
     with World() as world:
