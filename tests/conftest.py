@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 sys.dont_write_bytecode = True
 
-import programs  # noqa: E402  (found by the path above)
+import copied_tree  # noqa: E402  (found by the path above)
+import programs  # noqa: E402
 
 ITEM_TIMEOUT_S = 240
 
@@ -104,3 +105,23 @@ def rng():
     seed = int(os.environ.get("RSSB_SEED") or random.SystemRandom().getrandbits(32))
     print(f"RSSB_SEED={seed}")
     return random.Random(seed)
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory):
+    """The files of this tree, built elsewhere."""
+    return copied_tree.copy(tmp_path_factory.mktemp("build") / "copy")
+
+
+@pytest.fixture(scope="session")
+def prefix(tree, tmp_path_factory):
+    """What make install leaves behind, below its prefix."""
+    return copied_tree.install(tree, tmp_path_factory.mktemp("destdir"))
+
+
+@pytest.fixture(scope="session")
+def destdir(tree, tmp_path_factory):
+    """What a package has in it: make install with the prefix /usr."""
+    directory = tmp_path_factory.mktemp("package")
+    copied_tree.make(tree, "-s", "install", f"DESTDIR={directory}", "PREFIX=/usr")
+    return directory

@@ -5,33 +5,12 @@ import re
 import subprocess
 from pathlib import Path
 
-import copied_tree
 import pytest
 
 from command import ok
 from tap_reader import TapReader
 from broker import wait_for
 from world import DAEMON, Broker, World
-
-
-@pytest.fixture(scope="session")
-def tree(tmp_path_factory):
-    """The files of this tree, built elsewhere."""
-    return copied_tree.copy(tmp_path_factory.mktemp("build") / "copy")
-
-
-@pytest.fixture(scope="session")
-def prefix(tree, tmp_path_factory):
-    """What make install leaves behind, below its prefix."""
-    return copied_tree.install(tree, tmp_path_factory.mktemp("destdir"))
-
-
-@pytest.fixture(scope="session")
-def destdir(tree, tmp_path_factory):
-    """What a package has in it: make install with the prefix /usr."""
-    directory = tmp_path_factory.mktemp("package")
-    copied_tree.make(tree, "-s", "install", f"DESTDIR={directory}", "PREFIX=/usr")
-    return directory
 
 
 @pytest.fixture(scope="module")
