@@ -30,7 +30,14 @@ struct front {
 };
 
 /* Where an event comes from; the tag also tells a late event of a slot's former user apart. */
-enum source { SOURCE_LISTENER, SOURCE_SIGNALS, SOURCE_LOADER, SOURCE_SESSION, SOURCE_LEASE, SOURCE_CLOSER };
+enum source {
+	SOURCE_LISTENER,
+	SOURCE_SIGNALS,
+	SOURCE_LOADER,
+	SOURCE_SESSION,
+	SOURCE_LEASE,
+	SOURCE_CLOSER
+};
 
 static inline uint64_t event_tag(enum source source, uint32_t generation, uint32_t index)
 {
