@@ -66,9 +66,11 @@ struct doctor_finding doctor_selinux(const struct doctor *d)
 	if (h->selinux == 0)
 		return doctor_skip("SELinux is permissive");
 	if (h->selinux_virt == -ENOENT)
-		return doctor_problem(mem_format("build the module in share/rss-broker/selinux and "
-						 "semodule -i rss_broker.pp"),
-				      "SELinux is enforcing and does not know rss-broker");
+		return doctor_problem(
+			mem_format("in share/rss-broker/selinux: make -f "
+				   "/usr/share/selinux/devel/Makefile rss_broker.pp && "
+				   "semodule -i rss_broker.pp"),
+			"SELinux is enforcing and does not know rss-broker");
 	if (h->selinux_virt == 0)
 		return doctor_problem(mem_format("setsebool -P virt_use_rss_broker on"),
 				      "SELinux lets no VM of libvirt ask the broker");
