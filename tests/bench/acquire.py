@@ -4,7 +4,7 @@ import json
 
 from series import Row, Series, merged, percentile, rounds
 
-ROUNDS = 11
+ROUNDS = 9
 ROUND_S = 0.8  # of each thing that is measured
 FAR_PERCENTILES = {"p99": 0.99, "p99.9": 0.999}  # of too many requests for one round
 

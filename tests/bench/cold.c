@@ -18,7 +18,7 @@
 #define ROUNDS_MAX 64
 #define RUNS	   2048 /* packets, a round */
 #define FLOWS	   64
-#define LOAD_NS	   5000000000ull /* for all sets of a steerer */
+#define LOAD_NS	   3000000000ull /* for all sets of a steerer */
 
 static const unsigned set_counts[] = { 1, 64, SETS_MAX };
 
