@@ -29,7 +29,7 @@ def cell_ratio(row):
 
 def cell_goal(row):
     if "reached" not in row:
-        return ""
+        return row.get("note", "")
     wanted = f"≤ {row['at_most']:g}" if "at_most" in row else f"≥ {row['at_least']:g}"
     return f"{wanted}: {'reached' if row['reached'] else '**missed**'}"
 
