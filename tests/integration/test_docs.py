@@ -184,6 +184,8 @@ def test_targets_exist():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(" ".join(TARGETS.findall(makefile)).split())
     for page, code in written():
+        if code.startswith("make -f "):
+            continue  # another's makefile
         match = re.match(r"(?:sudo )?make ([^&|;]*)", code)
         for word in shlex.split(match[1]) if match else []:
             assert word.startswith("-") or "=" in word or word in targets, (page.name, code)

@@ -273,15 +273,6 @@ def test_what_is_no_tap(doctor, link):
     judged(doctor("--ifname", tuntap(link, mode="tun")), "tap", BAD, "rsst0 is a tun")
 
 
-def test_a_macvtap(doctor, link):
-    try:
-        link("rssd0", "link", "add", "rssd0", "type", "dummy")
-        link("rssm0", "link", "add", "link", "rssd0", "name", "rssm0", "type", "macvtap")
-    except RuntimeError:
-        pytest.skip("this kernel has no macvtap")
-    judged(doctor("--ifname", "rssm0"), "tap", BAD, "macvtap", "bridge")
-
-
 # --- a QEMU -----------------------------------------------------------------------------
 
 
