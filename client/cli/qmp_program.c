@@ -29,6 +29,8 @@ struct qmp_source {
 	const char *path;
 	struct rssb *c; /* NULL: not connected */
 	int64_t rest_until;
+	const struct qmp_program *kept; /* what text is of */
+	char *text;			/* got over this connection; NULL: nothing */
 	char why[256];
 };
 
@@ -51,8 +53,10 @@ struct qmp_source *qmp_source_new(const char *path)
 
 struct qmp_source *qmp_source_free(struct qmp_source *s)
 {
-	if (s)
-		rssb_close(s->c);
+	if (!s)
+		return NULL;
+	rssb_close(s->c);
+	free(s->text);
 	free(s);
 	return NULL;
 }
@@ -125,16 +129,47 @@ static char *base64_of(int fd)
 	return text;
 }
 
+/*
+ * Whether what was got is what the broker would send again: its objects are the
+ * same for as long as it lives.  The question is cheap, an export is on an account.
+ */
+static bool source_is_fresh(struct qmp_source *s, const struct qmp_program *program)
+{
+	struct rssb_info info;
+	int r;
+
+	if (!s->text || s->kept != program || !s->c || deadline_left_ms(s->rest_until) > 0)
+		return false;
+	r = rssb_info(s->c, &info);
+	if (!r)
+		return true;
+	source_fail(s, s->c, r);
+	s->c = rssb_close(s->c);
+	if (r == -ETIMEDOUT)
+		s->rest_until = deadline_in(REST_MS);
+	return false;
+}
+
+static void source_keep(struct qmp_source *s, const struct qmp_program *program, char *text)
+{
+	free(s->text);
+	s->text = text;
+	s->kept = program;
+}
+
 char *qmp_source_get(struct qmp_source *s, const struct qmp_program *program, const char **ret_why)
 {
 	_cleanup_fd_ int fd = -1;
-	char *text;
 
 	*ret_why = s->why;
-	if (source_export(s, program, &fd))
-		return NULL;
-	text = base64_of(fd);
-	if (!text)
-		snprintf(s->why, sizeof(s->why), "what rss-broker sent cannot be read");
-	return text;
+	if (!source_is_fresh(s, program)) {
+		source_keep(s, NULL, NULL);
+		if (source_export(s, program, &fd))
+			return NULL;
+		source_keep(s, program, base64_of(fd));
+	}
+	if (s->text)
+		return mem_must(strdup(s->text));
+	snprintf(s->why, sizeof(s->why), "what rss-broker sent cannot be read");
+	return NULL;
 }

@@ -17,8 +17,9 @@ extern const struct qmp_program qmp_programs[];
 const struct qmp_program *qmp_program_find(const char *id); /* NULL: there is none */
 
 /*
- * Where programs come from: a broker, asked anew each time.  A broker that was
- * restarted is found again; one that is silent costs a second, then none for another.
+ * Where programs come from: a broker, asked each time whether it is still the one
+ * that sent what is kept.  A broker that was restarted is found again; one that is
+ * silent costs a second, then none for another.
  */
 struct qmp_source;
 
