@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 import acquire  # noqa: E402  (found by the path above)
 import alone  # noqa: E402
 import crowd  # noqa: E402
-import machine  # noqa: E402
+import host  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
 import plots  # noqa: E402
@@ -95,7 +95,7 @@ def main():
     if unknown:
         parser.error(f"no such section: {', '.join(unknown)}")
 
-    report = Report(machine.describe(" ".join(["make bench", *args.sections])))
+    report = Report(host.describe(" ".join(["make bench", *args.sections])))
     for name, bench in SECTIONS.items():
         if not args.sections or name in args.sections:
             bench(report, args)
