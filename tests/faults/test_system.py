@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Faults of the system around the broker: its log, its signals, its clients' ends."""
+import contextlib
 import fcntl
 import os
 import signal
@@ -156,9 +157,10 @@ def test_fault_18_a_flood_of_connects(build):
         n = 0
         with wire.as_user(CLIENT):
             while time.monotonic() < until:
-                wire.Connection(broker.socket).close()
-                n += 1
-        assert n > 500
+                with contextlib.suppress(BlockingIOError):  # the backlog is full
+                    wire.Connection(broker.socket).close()
+                    n += 1
+        assert n > (50 if "san" in build.parts else 500)  # sanitizers are slow
         assert ask(broker, INFO, 61001).status == wire.OK
         wait_for(lambda: broker.front.kinds() == before, "the fds as before")
 
