@@ -103,18 +103,6 @@ void run_tell_grant(const struct run_options *o, const char *whose, const struct
 		cli_fail(usage.name, "%s: grant %" PRIu64, whose, set->grant.id);
 }
 
-/* 0, or -EINVAL. */
-static int seconds_parse(const char *text, int *ret_ms)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !(seconds >= 0) || seconds > 86400)
-		return -EINVAL;
-	*ret_ms = (int)(seconds * 1000);
-	return 0;
-}
-
 /* The flag that an option sets; NULL: it has a value. */
 static bool *option_flag(struct run_options *o, int opt)
 {
@@ -165,7 +153,7 @@ static int option_take(struct run_options *o, int opt)
 	case 'S':
 		return steering_take(o, optarg, &o->steers);
 	case 'w':
-		if (!seconds_parse(optarg, &o->wait_ms))
+		if (!cli_parse_seconds(optarg, 0, 86400, &o->wait_ms))
 			return CLI_GO_ON;
 		return cli_misuse(&usage, "--wait %s: not a number of seconds, at most 86400",
 				  optarg);
