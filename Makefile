@@ -67,7 +67,7 @@ ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
-CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
+CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c))
 # What an object must look like: judged by the broker, and without privilege by rssb.
 SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
@@ -126,7 +126,7 @@ $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
 %.a:
 	rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^
 
 $(B)/rss-broker: $(B)/broker/main.o $(B)/libbroker.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
