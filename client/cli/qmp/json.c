@@ -18,7 +18,7 @@
 #include "frame.h"
 #include "utf8.h"
 
-/* A message on its way to strict JSON.  Two bytes of it become at most six: \b, \u0008. */
+/* A message on its way to strict JSON.  Two bytes become at most six: \b, \u0008; e9, \u00E9. */
 struct rewrite {
 	const char *in; /* what is left */
 	char *out;
@@ -28,15 +28,30 @@ struct rewrite {
 
 #define NUMBER_CHARS "0123456789+-.eE"
 
+/* U+0000 between parsing and printing: a noncharacter, so none that a string came with. */
+#define NUL_INSIDE	0xffff
+#define NUL_INSIDE_UTF8 "\xef\xbf\xbf"
+
+/* What is not ASCII can only be in a string. */
+static char *put_escape(char *out, uint32_t code)
+{
+	if (code >= 0x10000) {
+		out += sprintf(out, "\\u%04X", (unsigned)(0xd800 + ((code - 0x10000) >> 10)));
+		code = 0xdc00 + (code & 0x3ff);
+	}
+	return out + sprintf(out, "\\u%04X", (unsigned)code);
+}
+
+/* In ASCII: to json-c 0.18, strict, a byte above it is a control character. */
 static void emit(struct rewrite *w, uint32_t code)
 {
-	if (code && code < 0x20) {
-		w->out += sprintf(w->out, "\\u%04x", (unsigned)code);
+	if (code < 0x20 || code > 0x7f) {
+		w->out = put_escape(w->out, code ? code : NUL_INSIDE);
 		return;
 	}
 	if (code == '"' || code == '\\')
 		*w->out++ = '\\';
-	w->out += qmp_utf8_encode(w->out, code);
+	*w->out++ = (char)code;
 }
 
 /* The four digits of \uXXXX; more than any UTF-16 unit: there are not four. */
@@ -216,14 +231,15 @@ struct json_object *qmp_json_parse(const char *text, const char **ret_why)
 	return value;
 }
 
-/* What is not ASCII can only be in a string. */
-static char *put_escape(char *out, uint32_t code)
+/* As qmp_utf8_decode(), of json-c's own strings. */
+static size_t inside_decode(const char *text, uint32_t *ret)
 {
-	if (code >= 0x10000) {
-		out += sprintf(out, "\\u%04X", (unsigned)(0xd800 + ((code - 0x10000) >> 10)));
-		code = 0xdc00 + (code & 0x3ff);
-	}
-	return out + sprintf(out, "\\u%04X", (unsigned)code);
+	const size_t n = strlen(NUL_INSIDE_UTF8);
+
+	if (strncmp(text, NUL_INSIDE_UTF8, n) != 0)
+		return qmp_utf8_decode(text, ret);
+	*ret = 0;
+	return n;
 }
 
 /* One byte of json-c's: in a string as it is, between strings with QEMU's spaces. */
@@ -248,7 +264,7 @@ char *qmp_json_line(struct json_object *value)
 
 	while (*in) {
 		uint32_t code = 0xfffd;
-		size_t n = qmp_utf8_decode(in, &code);
+		size_t n = inside_decode(in, &code);
 
 		out = n == 1 && code < 0x7f ? put_plain(out, *in, &in_string, &escaped)
 					    : put_escape(out, code);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * QMP's JSON: what QEMU takes for JSON on its way in, and ASCII on its way out.
- * Inside, U+0000 in a string is the bytes C0 80, so that a string never ends early.
+ * Inside, U+0000 in a string is a noncharacter, so that a string never ends early.
  */
 #pragma once
 

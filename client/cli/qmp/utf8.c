@@ -29,21 +29,3 @@ size_t qmp_utf8_decode(const char *text, uint32_t *ret)
 	*ret = code;
 	return len;
 }
-
-size_t qmp_utf8_encode(char *ret, uint32_t code)
-{
-	const size_t len = code == 0	    ? 2
-			   : code < 0x80    ? 1
-			   : code < 0x800   ? 2
-			   : code < 0x10000 ? 3
-					    : 4;
-
-	if (len == 1) {
-		ret[0] = (char)code;
-		return 1;
-	}
-	for (size_t i = len; --i > 0; code >>= 6)
-		ret[i] = (char)(0x80 | (code & 0x3f));
-	ret[0] = (char)(0xf00 >> len | code);
-	return len;
-}

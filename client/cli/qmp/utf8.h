@@ -11,6 +11,3 @@ bool qmp_utf8_valid(uint32_t code);
 
 /* The character at text, which NUL ends; returns its length, 0: not valid. */
 size_t qmp_utf8_decode(const char *text, uint32_t *ret);
-
-/* Writes at most 4 bytes; returns how many. */
-size_t qmp_utf8_encode(char *ret, uint32_t code);
