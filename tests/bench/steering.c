@@ -75,9 +75,9 @@ static void perfmon(bool on)
 {
 	capng_act_t act = on ? CAPNG_ADD : CAPNG_DROP;
 
-	capng_get_caps_process();
-	capng_updatev(act, CAPNG_EFFECTIVE, CAP_PERFMON, CAP_SYS_ADMIN, -1);
-	if (capng_apply(CAPNG_SELECT_CAPS))
+	if (capng_get_caps_process() ||
+	    capng_updatev(act, CAPNG_EFFECTIVE, CAP_PERFMON, CAP_SYS_ADMIN, -1) ||
+	    capng_apply(CAPNG_SELECT_CAPS))
 		die("capabilities", EPERM);
 }
 
