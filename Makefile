@@ -88,8 +88,10 @@ $(B)/flags: FORCE
 
 # --- the steering objects -------------------------------------------------
 
+# clang lost the option between Debian 12 and 13.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I. \
-	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -ffile-prefix-map=$(CURDIR)=.
+	-I/usr/include/$(MULTIARCH) -ffile-prefix-map=$(CURDIR)=.
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	@mkdir -p $(@D)

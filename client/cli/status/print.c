@@ -112,6 +112,7 @@ static void add_all(struct json_object *to, const struct rssb_broker_status *b)
 	for (unsigned i = 0; i < BINS; i++)
 		json_object_array_add(bins, json_object_new_uint64(b->latency[i]));
 	json_object_object_add(to, "latency-log2-us", bins);
+	add_int(to, "latency-sum-ns", b->latency_sum_ns);
 }
 
 static struct json_object *grant_json(const struct rssb_grant_info *g)
@@ -178,8 +179,7 @@ static void metric_counters(const char *name, const char *help, const char *labe
 			       i ? value(i) : "unreadable", c[i]);
 }
 
-/* The sum is not kept; what a histogram needs besides is its bins. */
-static void metric_latency(const uint64_t bins[BINS])
+static void metric_latency(const uint64_t bins[BINS], uint64_t sum_ns)
 {
 	const char *name = "rss_broker_acquire_seconds";
 	uint64_t seen = 0;
@@ -191,8 +191,8 @@ static void metric_latency(const uint64_t bins[BINS])
 			printf("%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
 			       (double)(1ull << i) / 1e6, seen);
 	}
-	printf("%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_count %" PRIu64 "\n", name, seen, name,
-	       seen);
+	printf("%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.9f\n%s_count %" PRIu64 "\n", name,
+	       seen, name, (double)sum_ns / 1e9, name, seen);
 }
 
 static void metric_all(const struct rssb_broker_status *b)
@@ -208,7 +208,7 @@ static void metric_all(const struct rssb_broker_status *b)
 			rssb_op_name);
 	metric_counters("refusals_total", "Refused requests by reason.", "reason", b->refusals,
 			rssb_status_name);
-	metric_latency(b->latency);
+	metric_latency(b->latency, b->latency_sum_ns);
 }
 
 void status_print_prometheus(const struct status *s)
