@@ -42,7 +42,8 @@ static const struct cli_usage usage = {
 		"  --optional      whatever fails: one warning, and the command unchanged\n"
 		"  --if-needed     no device that needs it is no error: the command unchanged\n"
 		"  --rss           rss on where mq is on and rss is not mentioned\n"
-		"  --wait SECONDS  for a busy or restarting broker (default: 10)\n"
+		"  --wait SECONDS  for a busy or restarting broker (default: 10; with\n"
+		"                  --optional 1 for one that is not there)\n"
 		"  --exact         QEMU's own object, imported by rssb extract, and no other\n"
 		"                  (else the broker's own, if QEMU's is of the same ABI)\n"
 		"  --stats         the sets count packets, for rssb top\n"
@@ -175,7 +176,7 @@ static int run(const struct run_options *o)
 
 int cmd_run(struct cli *cli, int argc, char **argv)
 {
-	struct run_options o = { .socket = cli->socket, .wait_ms = 10000 };
+	struct run_options o = { .socket = cli->socket, .wait_ms = -1 };
 	int opt, r;
 
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {

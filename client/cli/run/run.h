@@ -19,7 +19,7 @@ struct qemu_device;
 /* What the command line says. */
 struct run_options {
 	const char *socket; /* NULL: the default */
-	int wait_ms;	    /* for a busy or restarting broker */
+	int wait_ms;	    /* for a busy or restarting broker; below 0: not said */
 	bool optional;	    /* whatever fails, run the command unchanged */
 	bool if_needed;	    /* no device that needs fds is no error */
 	bool all_multiqueue;

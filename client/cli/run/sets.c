@@ -9,6 +9,8 @@
 #include "client/cli/object_choice.h"
 #include "run.h"
 
+enum { WAIT_MS = 10000 };
+
 static int sets_ask(struct run_sets *sets, struct asking *a, size_t n,
 		    const struct rssb_acquire_options *request)
 {
@@ -31,11 +33,16 @@ int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t 
 		.steering = o->steers || o->steers_host ? &steering : NULL,
 		.object_id = plan->object_id,
 	};
-	struct asking a = { .what = "run", .socket = o->socket, .verbose = o->verbose };
+	struct asking a = {
+		.what = "run",
+		.socket = o->socket,
+		.verbose = o->verbose,
+		.impatient = o->optional && o->wait_ms < 0,
+	};
 	_cleanup_free_ char *missing = NULL;
 	int r;
 
-	asking_start(&a, o->wait_ms);
+	asking_start(&a, o->wait_ms < 0 ? WAIT_MS : o->wait_ms);
 	r = sets_ask(&plan->sets, &a, n, &request);
 	if (r) {
 		if (r == -ENOENT && a.connected && plan->object_id)
