@@ -25,17 +25,18 @@ static bool account_is_idle(const struct account *account, uint64_t now_ms)
 	       account->penalty_until_ms <= now_ms;
 }
 
-/* All that forgetting it would forgive is a penalty, or a few grants a second. */
-static bool account_is_light(const struct account *account, uint64_t now_ms)
+/* Nobody has its address: a session or a grant would. */
+static bool account_may_go(const struct account *account)
 {
-	return !account->n_sessions && !account->n_grants &&
-	       bucket_is_full(&account->ended, now_ms);
+	return !account->n_sessions && !account->n_grants;
 }
 
-/* Of two that may be forgotten the one with less to forgive. */
+/* Of two that may be forgotten the one with less to forgive: sets that were kept, then faults. */
 static bool is_lighter(const struct account *a, const struct account *b)
 {
-	return !b || a->penalty_until_ms < b->penalty_until_ms;
+	if (!b || a->ended.full_at_ms != b->ended.full_at_ms)
+		return !b || a->ended.full_at_ms < b->ended.full_at_ms;
+	return a->penalty_until_ms < b->penalty_until_ms;
 }
 
 /* Who may choose its own label (an LSM may let it) must not write into the log with it. */
@@ -61,11 +62,11 @@ struct account *account_get(struct accounts *a, uid_t uid, const char *label, ui
 			spare = it;
 		if (!it->used)
 			break; /* those behind were never used */
-		if (account_is_light(it, now_ms) && is_lighter(it, light))
+		if (account_may_go(it) && is_lighter(it, light))
 			light = it;
 	}
 	if (!spare)
-		spare = light; /* else a thousand uids of one user's keep all others out */
+		spare = light; /* else many uids of one user's keep all others out */
 	if (!spare)
 		return NULL;
 	*spare = (struct account){ .used = true, .uid = uid };
