@@ -140,6 +140,25 @@ static void connections(void **state)
 	ALLOWED(account_may_connect(&accounts, alice, 0, &why));
 }
 
+/* An LSM may let a process choose its label: with many it is still one uid. */
+static void connections_of_a_uid(void **state)
+{
+	struct account *mine = alice;
+	char label[16];
+
+	for (unsigned i = 1; i < 256; i++) {
+		snprintf(label, sizeof(label), "c%u", i / 16);
+		mine = account_get(&accounts, 1000, label, 0);
+		ALLOWED(account_may_connect(&accounts, mine, 0, &why));
+		account_add_session(&accounts, mine);
+	}
+	mine = account_get(&accounts, 1000, "c16", 0);
+	REFUSED(account_may_connect(&accounts, mine, 0, &why),
+		"connections of your uid: 256 of 256 in use", 0);
+	ALLOWED(account_may_connect(&accounts, account_get(&accounts, 1001, "", 0), 0, &why));
+	ALLOWED(account_may_connect(&accounts, root, 0, &why));
+}
+
 static void grants(void **state)
 {
 	for (unsigned i = 0; i < 64; i++) {
@@ -305,6 +324,7 @@ int main(void)
 		cmocka_unit_test_setup(who_kept_most_is_remembered_longest, setup),
 		cmocka_unit_test_setup(a_penalty_keeps_an_account, setup),
 		cmocka_unit_test_setup(connections, setup),
+		cmocka_unit_test_setup(connections_of_a_uid, setup),
 		cmocka_unit_test_setup(grants, setup),
 		cmocka_unit_test_setup(grants_of_a_uid, setup),
 		cmocka_unit_test_setup(rate, setup),
