@@ -95,18 +95,17 @@ static void conclude_session(struct front *f, struct session *session, unsigned 
 static void refuse(struct front *f, struct session *session, const struct rssb_header *request,
 		   const struct rssb_refusal *why);
 
-/* The reply did not go out: the grant is undone, and told again without fds if that may help. */
+/* The reply did not go out: the grant is undone, and told again if it was for the fds in it. */
 static void conclude_unsent(struct front *f, struct session *session,
 			    const struct rssb_header *request, struct outcome *o, int err)
 {
-	bool had_grant = o->grant;
 	struct rssb_refusal why = { .retry_ms = WAIT_MS };
 
-	if (had_grant)
+	if (o->grant)
 		service_end_grant(&f->service, o->grant);
 	outcome_done(o);
 	log_debug("a reply could not be sent: %s", strerrordesc_np(-err));
-	if (!had_grant || err != -ETOOMANYREFS) {
+	if (err != -ETOOMANYREFS) {
 		front_end_session(f, session);
 		return;
 	}
@@ -132,9 +131,10 @@ static void conclude(struct front *f, struct session *session, const struct rssb
 		/* After the reply: a fifth of what the client would wait for, seen. */
 		if (o->grant->kind != RSSB_KIND_MANAGED)
 			hold_unmap_steering(&o->grant->hold);
-		front_watch_lease(f, o->grant);
 	}
 	log_decision(f, session, request->op, o);
+	if (o->grant && front_watch_lease(f, o->grant))
+		service_end_grant(&f->service, o->grant); /* or it would never end */
 	outcome_done(o);
 	conclude_session(f, session, o->reply.base.status);
 }
@@ -353,6 +353,7 @@ void conversation_refuse(struct front *f, struct session *session, const struct 
 
 		packet_recv(session->fd, &p);
 		packet_done(&p);
+		explicit_bzero(p.data, p.len);
 	}
 	outcome_refuse(&o, why);
 	if (!reply_send(session, &none, &o))

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "log.h"
 #include "packet.h"
 
 #define RESTOCK_DELAY_MS 2 /* after a grant */
@@ -122,11 +123,16 @@ uint64_t front_lease_tag(const struct front *f, const struct grant *grant)
 }
 
 /* A pipe's write end reports EPOLLERR when the last reader is gone. */
-void front_watch_lease(struct front *f, const struct grant *grant)
+int front_watch_lease(struct front *f, const struct grant *grant)
 {
+	int err = 0;
+
 	if (grant->hold.lease_write >= 0)
-		front_watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0,
-			    front_lease_tag(f, grant));
+		err = front_watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0,
+				  front_lease_tag(f, grant));
+	return err ? log_error(err, "cannot poll the lease of grant %llu: it ends",
+			       (unsigned long long)grant->id)
+		   : 0;
 }
 
 void front_restock(struct front *f, unsigned object)

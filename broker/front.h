@@ -54,8 +54,8 @@ int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag);
 void front_accept(struct front *f);
 void front_pause_accepting(struct front *f, uint64_t until_ms);
 
-/* Polls the lease of a new grant. */
-void front_watch_lease(struct front *f, const struct grant *grant);
+/* Polls the lease of a new grant, if it has one.  0 or -errno, logged. */
+int front_watch_lease(struct front *f, const struct grant *grant);
 
 /* Polls a new session.  0 or -errno. */
 int front_add_session(struct front *f, const struct session *session);

@@ -114,7 +114,8 @@ static void on_session(struct front *f, uint32_t index, uint64_t tag, uint32_t e
 {
 	struct session *session = &f->sessions.list[index];
 
-	if (session->state == SESSION_FREE || front_session_tag(f, session) != tag)
+	if (session->state == SESSION_FREE || session->state == SESSION_CLOSING ||
+	    front_session_tag(f, session) != tag)
 		return;
 	if (events & EPOLLIN)
 		conversation_read(f, session);
