@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,7 @@ int log_level_parse(const char *name)
 
 void log_open(void)
 {
+	signal(SIGPIPE, SIG_IGN);
 	sink.terminal = isatty(STDERR_FILENO);
 }
 
