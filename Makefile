@@ -6,6 +6,8 @@
 #   make demo       the main job, shown (installs what it needs)
 #   make bench      how fast it is, beside its peers (installs what it needs)
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
+#   make deb        Debian packages, into build/deb (installs what it needs)
+#   make check-unit the unit tests that need neither root nor a QEMU
 #
 # A new source file is picked up by its place; nothing is listed here twice.
 
@@ -52,22 +54,24 @@ pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
 CFLAGS ?= -O2 -g
-HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
-	$(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# A distribution has flags of its own; a level of fortification is said once.
+HARDENING := -fstack-protector-strong -fstack-clash-protection \
+	$(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
+	$(if $(SAN)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter \
 	-Wno-missing-field-initializers \
 	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -I. -Iproto -Iclient \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
-	$(CFLAGS)
+	$(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(LDFLAGS)
 
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
-CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c))
+CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c))
 # What an object must look like: judged by the broker, and without privilege by rssb.
 SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
@@ -76,7 +80,8 @@ UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check check-abi demo bench lint format deps install clean test-programs FORCE
+.PHONY: all check check-unit check-abi deb demo bench lint format deps install clean \
+	test-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
@@ -88,8 +93,10 @@ $(B)/flags: FORCE
 
 # --- the steering objects -------------------------------------------------
 
+# clang lost the option between Debian 12 and 13.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I. \
-	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -ffile-prefix-map=$(CURDIR)=.
+	-I/usr/include/$(MULTIARCH) -ffile-prefix-map=$(CURDIR)=.
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	@mkdir -p $(@D)
@@ -117,7 +124,7 @@ $(B)/broker/seal.o: PKG_CFLAGS += -I$(B)/broker
 # The embedded objects: assembled from the very bytes of build/bpf/*.bpf.o.
 $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) -I. -I$(B)/bpf -c $< -o $@
+	$(CC) $(ALL_CFLAGS) -I$(B)/bpf -c $< -o $@
 
 $(B)/libproto.a: $(PROTO_OBJS)
 $(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
@@ -126,7 +133,7 @@ $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
 %.a:
 	rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^
 
 $(B)/rss-broker: $(B)/broker/main.o $(B)/libbroker.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
@@ -179,6 +186,11 @@ $(B)/tests/bpf/%: tests/bpf/%.c $(B)/libsteering.a $(B)/flags
 $(B)/tests/bench/steering: tests/bench/steering.c $(B)/libsteering.a $(B)/flags
 	@mkdir -p $(@D)
 	$(STEERING_LINK)
+
+# For builders of packages, who are nobody and have no network: some need root, one a QEMU.
+ROOTLESS_TESTS := $(filter-out %/test_policy %/test_verify %/test_shape,$(UNIT_TESTS))
+check-unit: $(ROOTLESS_TESTS) $(BPF_OBJS)
+	@set -e; for test in $(ROOTLESS_TESTS); do RSSB_BUILD=$(B) $$test; done
 
 deps:
 	tests/setup/deps.sh
@@ -259,6 +271,29 @@ install: all $(UNITS) $(APPARMOR)
 	$(call install_completions,rssb)
 	$(call install_completions,rss-broker)
 	$(foreach arch,$(QEMU_ARCHS),$(call install_emulator,qemu-system-$(arch)))
+
+# --- Debian packages ----------------------------------------------------------
+
+PACKAGING := docs/packaging/debian
+DEB := build/deb
+DEB_TREE := $(DEB)/rss-broker-$(VERSION)
+# The date of the newest entry of the changelog is that of every file.
+DEB_EPOCH = $(shell dpkg-parsechangelog -l $(PACKAGING)/changelog -S Timestamp)
+# The tree alone, however it came here: no git is needed.
+DEB_TAR = tar --exclude-vcs --exclude=./build --exclude=__pycache__ --exclude=.pytest_cache \
+	--sort=name --mtime=@$(DEB_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+	--transform='s,^\.,rss-broker-$(VERSION),'
+
+# A source package, and what is built from it; of this make it takes over nothing.
+deb:
+	tests/setup/deps.sh build package
+	rm -rf $(DEB)
+	mkdir -p $(DEB)
+	$(DEB_TAR) -c . | gzip -9n > $(DEB)/rss-broker_$(VERSION).orig.tar.gz
+	tar -x -C $(DEB) -f $(DEB)/rss-broker_$(VERSION).orig.tar.gz
+	cp -r $(PACKAGING) $(DEB_TREE)/debian
+	cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CI \
+		dpkg-buildpackage --unsigned-source --unsigned-changes --jobs=auto
 
 clean:
 	rm -rf build

@@ -9,6 +9,7 @@ struct counters {
 	uint64_t requests[RSSB_COUNTERS];    /* by enum rssb_op; 0: it could not be read */
 	uint64_t refusals[RSSB_COUNTERS];    /* by enum rssb_status */
 	uint64_t latency[RSSB_LATENCY_BINS]; /* of granted ACQUIREs; bin i: below 2^i us */
+	uint64_t latency_sum_ns;
 };
 
 /* Counts a reply to an operation. */
@@ -26,4 +27,5 @@ static inline void counters_latency(struct counters *c, uint64_t ns)
 	while (bin < RSSB_LATENCY_BINS - 1 && ns >= 1000ull << bin)
 		bin++;
 	c->latency[bin]++;
+	c->latency_sum_ns += ns;
 }

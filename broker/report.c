@@ -24,6 +24,7 @@ static void report_all(struct service *s, struct rssb_reply_status *ret)
 	memcpy(ret->requests, c->requests, sizeof(ret->requests));
 	memcpy(ret->refusals, c->refusals, sizeof(ret->refusals));
 	memcpy(ret->latency, c->latency, sizeof(ret->latency));
+	ret->latency_sum_ns = c->latency_sum_ns;
 }
 
 int report_status(struct service *s, struct account *account, const union rssb_request *request,

@@ -4,9 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "shape_judge.h"
@@ -16,25 +14,6 @@
 #else
 #define HOST_DATA ELFDATA2MSB
 #endif
-
-int shape_refuse(struct shape_judge *j, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(j->why, SHAPE_WHY_MAX, format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
-struct shape_word shape_word(const char *name)
-{
-	struct shape_word word = { "" };
-
-	for (size_t i = 0; i < sizeof(word.text) - 1 && name[i]; i++)
-		word.text[i] = isgraph((unsigned char)name[i]) ? name[i] : '?';
-	return word;
-}
 
 static int judge_header(struct shape_judge *j, const void *elf, size_t size)
 {

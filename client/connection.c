@@ -63,7 +63,7 @@ static int connect_reason(struct rssb *c, int error, const char *path)
  * poll() tells nothing about an unconnected socket.  A blocking one waits in
  * the kernel, as long as SO_SNDTIMEO says, and then fails with EAGAIN.
  */
-static int connect_until(int sock, const struct sockaddr_un *addr, int64_t deadline)
+static int connect_waiting(int sock, const struct sockaddr_un *addr, int64_t deadline)
 {
 	for (;;) {
 		int left = deadline_left_ms(deadline);
@@ -82,6 +82,23 @@ static int connect_until(int sock, const struct sockaddr_un *addr, int64_t deadl
 	}
 }
 
+/* Usually there is room in the backlog, and one system call is all it takes. */
+static int connect_until(int sock, const struct sockaddr_un *addr, int64_t deadline)
+{
+	int r;
+
+	if (connect(sock, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
+		return 0;
+	if (errno != EAGAIN)
+		return -errno;
+	if (fcntl(sock, F_SETFL, 0))
+		return -errno;
+	r = connect_waiting(sock, addr, deadline);
+	if (!r && fcntl(sock, F_SETFL, O_NONBLOCK))
+		return -errno;
+	return r;
+}
+
 int connection_open(struct rssb *c, const char *path)
 {
 	int64_t deadline = deadline_in(c->timeout_ms);
@@ -97,14 +114,12 @@ int connection_open(struct rssb *c, const char *path)
 				       sizeof(addr.sun_path) - 1, path);
 	strcpy(addr.sun_path, path);
 
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return connection_fail(c, -errno, "cannot make a socket: %m");
 	r = connect_until(sock, &addr, deadline);
 	if (r)
 		return connect_reason(c, r, path);
-	if (fcntl(sock, F_SETFL, O_NONBLOCK))
-		return connection_fail(c, -errno, "cannot set O_NONBLOCK: %m");
 
 	c->sock = fd_take(&sock);
 	return 0;
@@ -136,15 +151,17 @@ static int send_until(const struct rssb *c, const void *data, size_t len, int64_
 	return r;
 }
 
+/* Waits first: no reply is there before it was thought of. */
 static int recv_until(const struct rssb *c, struct packet *p, int64_t deadline)
 {
 	int r;
 
-	while ((r = packet_recv(c->sock, p)) == -EAGAIN) {
+	do {
 		r = wait_for(c, POLLIN, deadline);
 		if (r)
 			return r;
-	}
+		r = packet_recv(c->sock, p);
+	} while (r == -EAGAIN);
 	if (r != -ECONNRESET)
 		return r;
 

@@ -24,6 +24,7 @@ static void status_fill(struct rssb_broker_status *ret, const struct rssb_reply_
 	memcpy(ret->requests, reply->requests, sizeof(ret->requests));
 	memcpy(ret->refusals, reply->refusals, sizeof(ret->refusals));
 	memcpy(ret->latency, reply->latency, sizeof(ret->latency));
+	ret->latency_sum_ns = reply->latency_sum_ns;
 }
 
 int rssb_status(struct rssb *c, struct rssb_broker_status *ret)

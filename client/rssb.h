@@ -132,9 +132,10 @@ struct rssb_broker_status {
 	uint64_t memory_limit; /* likewise */
 	uint64_t loads;	       /* sets made since the start */
 	uint64_t load_failures;
-	uint64_t requests[16]; /* by operation of the protocol; 0: unreadable ones */
-	uint64_t refusals[16]; /* by status of the protocol */
-	uint64_t latency[24];  /* of granted requests: [i] took less than 2^i us, the last more */
+	uint64_t requests[16];	 /* by operation of the protocol; 0: unreadable ones */
+	uint64_t refusals[16];	 /* by status of the protocol */
+	uint64_t latency[24];	 /* of granted requests: [i] took less than 2^i us, the last more */
+	uint64_t latency_sum_ns; /* of all of these */
 };
 
 /* A live grant, as the broker knows it. */

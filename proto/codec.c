@@ -150,6 +150,7 @@ static void reply_status_swap(union rssb_reply_any *r)
 	u64s_swap(s->requests, RSSB_COUNTERS);
 	u64s_swap(s->refusals, RSSB_COUNTERS);
 	u64s_swap(s->latency, RSSB_LATENCY_BINS);
+	u64s_swap(&s->latency_sum_ns, 1);
 }
 
 static void reply_grant_swap(union rssb_reply_any *r)

@@ -265,6 +265,7 @@ struct rssb_reply_status {
 	uint64_t requests[RSSB_COUNTERS];
 	uint64_t refusals[RSSB_COUNTERS];
 	uint64_t latency[RSSB_LATENCY_BINS]; /* of granted ACQUIREs, from request to reply */
+	uint64_t latency_sum_ns;	     /* of all that latency counts */
 };
 
 struct rssb_reply_grant {
@@ -368,7 +369,8 @@ RSSB_AT(rssb_reply_status, load_failures, 240);
 RSSB_AT(rssb_reply_status, requests, 248);
 RSSB_AT(rssb_reply_status, refusals, 376);
 RSSB_AT(rssb_reply_status, latency, 504);
-RSSB_SIZE(rssb_reply_status, 696);
+RSSB_AT(rssb_reply_status, latency_sum_ns, 696);
+RSSB_SIZE(rssb_reply_status, 704);
 RSSB_AT(rssb_reply_grant, id, 192);
 RSSB_AT(rssb_reply_grant, age_ms, 200);
 RSSB_AT(rssb_reply_grant, uid, 208);

@@ -9,7 +9,7 @@
 #include "commands.h"
 #include "deadline.h"
 
-enum { RETRY_MS = 50, RETRY_MAX_MS = 500 };
+enum { RETRY_MS = 50, RETRY_MAX_MS = 500, ABSENT_MS = 1000 };
 
 void asking_start(struct asking *a, int wait_ms)
 {
@@ -17,6 +17,7 @@ void asking_start(struct asking *a, int wait_ms)
 	a->connected = a->told = false;
 	a->pause_ms = RETRY_MS;
 	a->deadline = deadline_in(wait_ms);
+	a->absent_until = 0;
 }
 
 void asking_done(struct asking *a)
@@ -46,11 +47,23 @@ static bool passes(const struct asking *a, int r)
 	}
 }
 
+/* Until when to go on after this failure. */
+static int64_t deadline_after(struct asking *a, int r)
+{
+	if (!a->impatient || (r != -ENOENT && r != -ECONNREFUSED)) {
+		a->absent_until = 0;
+		return a->deadline;
+	}
+	if (!a->absent_until)
+		a->absent_until = deadline_in(ABSENT_MS);
+	return a->absent_until < a->deadline ? a->absent_until : a->deadline;
+}
+
 /* False if the time is over. */
-static bool pause_before_retry(struct asking *a)
+static bool pause_before_retry(struct asking *a, int r)
 {
 	uint32_t ms = a->connected && rssb_retry_ms(a->c) ? rssb_retry_ms(a->c) : a->pause_ms;
-	int64_t left = a->deadline - deadline_now_ms();
+	int64_t left = deadline_after(a, r) - deadline_now_ms();
 	struct timespec t;
 
 	if (left <= 0)
@@ -91,7 +104,7 @@ int asking_acquire(struct asking *a, const struct rssb_acquire_options *options,
 
 	while ((r = ask_once(a, options, ret, ret_grant)) && passes(a, r)) {
 		a->connected = a->connected && r != -ECONNRESET;
-		if (!pause_before_retry(a))
+		if (!pause_before_retry(a, r))
 			break;
 	}
 	return r;

@@ -14,6 +14,7 @@ struct asking {
 	const char *what;   /* the command that asks */
 	const char *socket; /* NULL: the default */
 	bool verbose;	    /* say on stderr that it waits, also when that is no terminal */
+	bool impatient;	    /* a broker that is not there has a second to come back */
 
 	/* Its own. */
 	struct rssb *c; /* keeps the last reason even when it is no longer connected */
@@ -21,9 +22,10 @@ struct asking {
 	bool told;
 	uint32_t pause_ms;
 	int64_t deadline;
+	int64_t absent_until; /* then to be given up, if impatient; 0: it was there */
 };
 
-/* Of the fields above, what, socket and verbose are the caller's to set. */
+/* Of the fields above, the first four are the caller's to set. */
 void asking_start(struct asking *a, int wait_ms);
 void asking_done(struct asking *a);
 

@@ -43,16 +43,32 @@ int cli_usage_status(int opt)
 	return opt == 'h' ? CLI_OK : CLI_USAGE;
 }
 
+static void line_print(const char *what, const char *format, va_list args)
+{
+	fprintf(stderr, "rssb: %s: ", what);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
 int cli_fail(const char *what, const char *format, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "rssb: %s: ", what);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	line_print(what, format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return CLI_FAILED;
+}
+
+void cli_tell(bool verbose, const char *what, const char *format, ...)
+{
+	va_list args;
+
+	if (!verbose)
+		return;
+	va_start(args, format);
+	line_print(what, format, args);
+	va_end(args);
 }
 
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <getopt.h>
+#include <stdbool.h>
 
 #include "rssb.h"
 
@@ -44,7 +45,11 @@ int cli_usage_status(int opt);
 /* One line on stderr, "rssb: what: why".  Returns CLI_FAILED. */
 int cli_fail(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same, with where help is to be found.  Returns CLI_USAGE. */
+/* The same line of what is done, for --verbose. */
+void cli_tell(bool verbose, const char *what, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* As cli_fail(), with where help is to be found.  Returns CLI_USAGE. */
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -16,7 +16,7 @@
 #include "commands.h"
 #include "fd.h"
 #include "mem.h"
-#include "qemu_probe.h"
+#include "client/cli/qemu/probe.h"
 #include "shell_word.h"
 
 #define OBJECT_DIR "/etc/rss-broker/objects"

@@ -8,7 +8,7 @@
 #include "broker/shape.h"
 #include "codec.h"
 #include "mem.h"
-#include "qemu_object.h"
+#include "client/cli/qemu/object.h"
 
 int object_choose(const struct qemu_object *o, bool exact, const uint8_t **ret_id, char **ret_why)
 {

@@ -97,8 +97,8 @@ def section(report, requests, own_object, qemu_object):
     }
     qemu = loads["libbpf, QEMU's object"]
     rows = [Row(series) for series in latency("floor", found["floor"])]
-    for whom, at_most in (("broker", 2), ("librssb", None)):
-        mine = latency_rows(whom, found[whom], found["floor"], at_most)
+    for whom in ("broker", "librssb"):
+        mine = latency_rows(whom, found[whom], found["floor"], at_most=2)
         rows += [*mine, Row(mine[0].series, qemu, inverse=True, at_least=500)]
     report.section(
         "acquire",

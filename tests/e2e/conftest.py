@@ -5,6 +5,9 @@ import random
 
 import pytest
 
+import bpf_stats
+from world import Broker, World
+
 
 @pytest.fixture
 def rng():
@@ -12,3 +15,19 @@ def rng():
     seed = int(os.environ.get("RSSB_SEED") or random.SystemRandom().getrandbits(32))
     print(f"RSSB_SEED={seed}")
     return random.Random(seed)
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as world, bpf_stats.enabled():
+        yield world
+
+
+@pytest.fixture(scope="module")
+def broker(world, build):
+    return Broker(world, build)
+
+
+@pytest.fixture(scope="module")
+def tap(world):
+    return world.tap()

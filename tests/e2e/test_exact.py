@@ -10,16 +10,10 @@ import bpf_stats
 import flows
 import guest as guests
 import steered
-from world import Broker, World
+from world import Broker
 
 IFACE = "eth0"
 QEMU_TAG = "ae8610823f8ad8fa"  # of the program of QEMU 10.0
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world, bpf_stats.enabled():
-        yield world
 
 
 @pytest.fixture(scope="module")

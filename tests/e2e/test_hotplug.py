@@ -17,26 +17,10 @@ import guest as guests
 import machine
 import proc
 import steered
-from world import ROOT, Broker, World, wait_for
+from world import ROOT, wait_for
 
 PLUGS = 100
 IFACE = "eth0"
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world, bpf_stats.enabled():
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
-
-
-@pytest.fixture(scope="module")
-def tap(world):
-    return world.tap()
 
 
 @pytest.fixture(scope="module")

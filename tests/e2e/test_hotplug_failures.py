@@ -10,25 +10,9 @@ import pytest
 import machine
 import proc
 from fake_broker import FakeBroker
-from world import ROOT, Broker, World
+from world import ROOT
 
 QUEUES = 2
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
-
-
-@pytest.fixture(scope="module")
-def tap(world):
-    return world.tap()
 
 
 class Vm:

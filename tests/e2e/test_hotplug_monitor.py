@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from fake_broker import NO_OBJECT, FakeBroker
-from world import World
 
 QUEUES = 2
 GREETING = {"QMP": {"version": {"qemu": {"micro": 2, "minor": 0, "major": 10}}, "capabilities": []}}
@@ -83,17 +82,6 @@ class FakeMonitor:
         if name == "netdev_add":  # takes the fds that it names
             self.names -= set(arguments["fds"].split(":"))
         return {"return": self._answers.get(name, {})}
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def tap(world):
-    return world.tap()
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,11 @@
 The destination gets a set of its own by rssb run, and QEMU fills it with what the
 guest had configured at the source.
 """
-import pytest
-
-import bpf_stats
 import flows
 import guest as guests
 import machine
 import steered
-from world import Broker, World, wait_for
+from world import wait_for
 
 IFACE = "eth0"
 
@@ -21,17 +18,6 @@ class Destination(guests.Guest):
 
     def wait_ready(self):
         pass
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world, bpf_stats.enabled():
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
 
 
 def start(world, broker, build, qemu, kind, name, *arguments):

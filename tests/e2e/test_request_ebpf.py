@@ -8,18 +8,11 @@ import base64
 
 import pytest
 
-import bpf_stats
 import flows
 import guest as guests
 import qmp_talk
 import steered
-from world import UNPRIVILEGED, Broker, World
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world, bpf_stats.enabled():
-        yield world
+from world import UNPRIVILEGED, Broker
 
 
 @pytest.fixture(scope="module")

@@ -10,29 +10,12 @@ import re
 
 import pytest
 
-import bpf_stats
 import flows
 import guest as guests
 import steered
-from world import NOBODY, Broker, World
+from world import NOBODY, Broker
 
 IFACE = "eth0"
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world, bpf_stats.enabled():
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
-
-
-@pytest.fixture(scope="module")
-def tap(world):
-    return world.tap()
 
 
 @pytest.fixture(scope="module")

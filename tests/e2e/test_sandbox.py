@@ -13,27 +13,15 @@ from pathlib import Path
 
 import pytest
 
-import bpf_stats
 import flows
 import guest as guests
 import proc
 import steered
 import tap_reader
-from world import NOBODY, ROOT, Broker, World, wait_for
+from world import NOBODY, ROOT, wait_for
 
 STRANGER = 61235  # whom the broker does not allow
 IFACE = "eth0"
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world, bpf_stats.enabled():
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +44,6 @@ class BoxedGuest(guests.Guest):
     @property
     def pid(self):
         return proc.last_descendant(self.process.pid)
-
-
-@pytest.fixture(scope="module")
-def tap(world):
-    return world.tap()
 
 
 @pytest.fixture(scope="module")

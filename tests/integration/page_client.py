@@ -63,7 +63,7 @@ INFO_REPLY = struct.Struct("<32sIHHII")
 OBJECT_REPLY = struct.Struct("<32s32sIHxx")
 ACQUIRE_REPLY = struct.Struct("<Q32s")
 STATS_REPLY = struct.Struct("<QQHHI9Q4Q512Q256Q")
-STATUS_REPLY = struct.Struct("<QIIIIQQQQ16Q16Q24Q")
+STATUS_REPLY = struct.Struct("<QIIIIQQQQ16Q16Q24QQ")
 GRANT_REPLY = struct.Struct("<QQIIHHHHI4x16s32s")
 
 BODY = {INFO: INFO_REPLY, OBJECT: OBJECT_REPLY, ACQUIRE: ACQUIRE_REPLY,
@@ -255,7 +255,7 @@ class Client:
         record = Record(**dict(zip(names, fields)))
         counts = fields[len(names):]
         record.requests, record.refusals = counts[:16], counts[16:32]
-        record.latency = counts[32:]
+        record.latency, record.latency_sum_ns = counts[32:56], counts[56]
         return record
 
     def grants(self):

@@ -213,6 +213,9 @@ def test_status_for_root(broker, client):
     assert after.refusals[name] == before.refusals[name] + 1
     assert after.requests[page.ACQUIRE] == before.requests[page.ACQUIRE] + 1
     assert sum(after.latency) == sum(before.latency) + 1
+    took_us = (after.latency_sum_ns - before.latency_sum_ns) / 1000
+    (bin_,) = [i for i in range(24) if after.latency[i] > before.latency[i]]
+    assert (2 ** (bin_ - 1) if bin_ else 0) <= took_us < 2**bin_
 
 
 def test_grants(broker, client):

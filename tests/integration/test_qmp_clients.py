@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import qmp_talk
-from world import ROOT, Broker, World, wait_for
+from world import ROOT, Broker, wait_for
 
 CLIENT = ROOT / "build" / "qmp-client" / "usr" / "lib" / "python3" / "dist-packages"
 
@@ -31,12 +31,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

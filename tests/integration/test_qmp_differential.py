@@ -6,7 +6,7 @@ error of the JSON parser by its class; a value by whether there is one, and its 
 """
 import pytest
 import qmp_talk
-from world import Broker, World
+from world import Broker
 
 QUERY = b'{"execute": "query-version"}'
 RESET = b"\xff"
@@ -211,12 +211,6 @@ def seen(answer):
     error = answer["error"]
     parse = error["desc"].startswith("JSON parse error")
     return (error["class"], "JSON parse error" if parse else error["desc"], *sign)
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import pytest
 import bpf_fd
 import qmp_talk
 import wire
-from world import Broker, World
 
 ARRAY, MMAPABLE, SOCKET_FILTER = 2, 0x400, 1
 
@@ -21,17 +20,6 @@ MAPS = [
     ["tap_rss_map_toe", ARRAY, 4, 40, 1, MMAPABLE],
     ["tap_rss_map_ind", ARRAY, 4, 2, 128, MMAPABLE],
 ]
-
-
-@pytest.fixture(scope="module")
-def world():
-    with World() as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def broker(world, build):
-    return Broker(world, build)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,11 @@ The "QEMU" that is executed is mostly a script which reports what it was given;
 what it answers to a probe it asks the real one.  The broker follows a script too.
 """
 import base64
+import contextlib
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -180,6 +182,35 @@ def test_a_restarting_broker_is_waited_for(run):
         time.sleep(0.5)
         assert process.poll() is None
         with FakeBroker(run.socket):
+            report = json.loads(process.communicate(timeout=20)[0])
+    assert process.returncode == 0 and len(report["fds"]) == 5
+
+
+def test_optional_hardly_waits_for_who_is_not_there(run):
+    """One second, for no socket and for one that refuses; nobody's VM should start later than that."""
+    for bind in (False, True):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as refusing:
+            if bind:
+                refusing.bind(str(run.socket))
+            before = time.monotonic()
+            report, said = run.reports("--optional", arguments=NET_JSON)
+            assert 1 <= time.monotonic() - before < 5
+            assert not report["fds"] and "no broker" in said
+
+
+@pytest.mark.parametrize("options", [["--optional"], ["--optional", "--wait", "5"]])
+def test_optional_waits_for_who_is_busy_or_was_asked_for(run, options):
+    """Longer than that second; of the two the one that is there, then the one that comes."""
+    script = [BUSY] * 100
+    command = [run.rssb, "run", *options, "--", run.qemu, *NET_JSON]
+    with contextlib.ExitStack() as stack:
+        if "--wait" not in options:
+            stack.enter_context(FakeBroker(run.socket, script, retry_ms=20))
+        with subprocess.Popen(command, env=run.env, stdout=subprocess.PIPE, text=True) as process:
+            time.sleep(1.7)
+            assert process.poll() is None
+            if "--wait" in options:
+                stack.enter_context(FakeBroker(run.socket))
             report = json.loads(process.communicate(timeout=20)[0])
     assert process.returncode == 0 and len(report["fds"]) == 5
 

@@ -2,11 +2,12 @@
 """rssb status: what each is told, and in which forms."""
 import json
 import re
+import subprocess
 
 import pytest
 import wire
 from command import ok, refused
-from world import DAEMON, Broker, World
+from world import DAEMON, ROOT, Broker, World
 
 
 @pytest.fixture
@@ -42,6 +43,8 @@ def test_root_is_told_of_all(world, command, rssb, reader, attach):
     assert status["all"] and status["live-grants"] == 1 and status["connections"] == 1
     assert status["requests"]["ACQUIRE"] == 1 and status["refusals"] == {"no-grant": 1}
     assert sum(status["latency-log2-us"]) == 1 and status["loads"] >= 9
+    (taken,) = [i for i, n in enumerate(status["latency-log2-us"]) if n]
+    assert 2**taken // 2 * 1000 <= status["latency-sum-ns"] < 2**taken * 1000
     (told,) = status["grants"]
     assert (told["id"], told["label"], told["kind"]) == (grant, "web", "managed")
     assert (told["uid"], told["queues"], told["counts"], told["kept"]) == (65534, 4, True, True)
@@ -59,6 +62,9 @@ def test_others_are_told_of_their_own(world, command, rssb, reader, attach):
     assert (told["all"], told["live-grants"], told["grants"]) == (False, 0, [])
     assert set(told) == {"version", "all", "uptime-ms", "connections", "live-grants", "grants"}
 
+
+# As tests/setup/promtool.sh unpacked it.
+PROMTOOL = ROOT / "build" / "promtool" / "usr" / "bin" / "promtool"
 
 METRIC = re.compile(r'rss_broker_(\w+?)(\{\w+="[^"\n]*"\})? (\d+(?:\.\d+)?)')
 
@@ -78,14 +84,33 @@ def test_metrics(world, command, reader, attach):
             typed[name] = kind
         else:
             name, label, value = METRIC.fullmatch(line).groups()
-            assert re.sub(r"_(bucket|count)$", "", name) in typed or name in typed
+            assert re.sub(r"_(bucket|sum|count)$", "", name) in typed or name in typed
             assert (name, label) not in samples
             samples[name, label] = float(value)
             if name.endswith("_bucket"):
                 buckets.append(float(value))
     assert samples["grants", None] == 1
     assert samples["requests_total", '{op="ACQUIRE"}'] == 1
+    assert 0 < samples["acquire_seconds_sum", None] < 5
     assert buckets == sorted(buckets) and buckets[-1] == samples["acquire_seconds_count", None] == 1
+
+
+def judged(metrics):
+    """What promtool has to say of them."""
+    done = subprocess.run(
+        [PROMTOOL, "check", "metrics"], input=metrics, capture_output=True, text=True, timeout=30,
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_promtool_has_no_complaint(world, command, rssb, reader, attach):
+    attach("--managed", "--label", "web", "equal 4")
+    refused(rssb("update", "nix", "equal 2"), "nix: no such grant")
+    of_root = as_root(world, command, "--prometheus")
+    for metrics in (of_root, ok(rssb("status", "--prometheus"))):
+        assert judged(metrics) == (0, "")
+    assert judged(of_root.replace("loads_total", "loads"))[0] != 0  # it does judge
 
 
 def test_the_walk_meets_each_grant_once(world, command, broker):

@@ -14,7 +14,7 @@ from world import ROOT, wait_for
 
 MAC = "52:54:00:12:34:56"
 QUEUES = 4
-BOOT_TIMEOUT_S = 60
+BOOT_TIMEOUT_S = 120
 WINDOW = 256  # frames on their way: fewer than the tap's and the guest's rings hold
 
 # As many CPUs as queues: with fewer, a Linux 6.1 guest boots with that many queues, and its RSS

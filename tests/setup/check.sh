@@ -24,6 +24,7 @@ fi
 
 tests/setup/qemu.sh 10.0 7.2 sid
 tests/setup/qmp_client.sh
+tests/setup/promtool.sh
 tests/setup/guest.sh
 tests/setup/selinux.sh
 case ${MAKEFLAGS:-} in

@@ -5,6 +5,8 @@
 # there yet.  Says what it installs; says nothing and asks no mirror when
 # nothing is missing.  It must never change the configuration of apt, and never
 # install a QEMU (tests/setup/qemu.sh unpacks its own).
+#
+# usage: tests/setup/deps.sh [build | check | bench | lint | package]...     default: all of them
 set -eu
 
 # The broker, the library, the command line tool.
@@ -18,10 +20,35 @@ systemd apparmor checkpolicy semodule-utils m4 python3-yaml gccgo'
 bench='gnuplot-nox'
 # make lint.
 lint='shellcheck cppcheck clang-tidy clang-format git'
+# make deb.
+package='debhelper dh-apparmor libcmocka-dev'
+# Where units belong, says systemd.pc, which has a package of its own since Debian 13.
+if [ ! -e /usr/share/pkgconfig/systemd.pc ]; then
+	# shellcheck disable=SC1091
+	case $(. /etc/os-release && echo "${VERSION_ID:-}") in
+	12) package="$package systemd" ;;
+	*) package="$package systemd-dev" ;;
+	esac
+fi
+
+groups() {
+	[ $# -gt 0 ] || set -- build check bench lint package
+	for group; do
+		case $group in
+		build) echo "$build" ;;
+		check) echo "$check" ;;
+		bench) echo "$bench" ;;
+		lint) echo "$lint" ;;
+		package) echo "$package" ;;
+		*) echo "deps: what is $group?" >&2 && exit 2 ;;
+		esac
+	done
+}
 
 missing() {
-	# shellcheck disable=SC2086 # lists of words
-	set -- $build $check $bench $lint
+	packages=$(groups "$@")
+	# shellcheck disable=SC2086 # a list of words
+	set -- $packages
 	installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' "$@" 2>/dev/null || true)"
 	for package; do
 		case $installed in
@@ -42,7 +69,7 @@ as_root() {
 	fi
 }
 
-wanted=$(missing)
+wanted=$(missing "$@")
 [ -n "$wanted" ] || exit 0
 if ! command -v apt-get >/dev/null; then
 	echo "deps: not a Debian; please install the likes of: $wanted" >&2

@@ -123,7 +123,7 @@ static inline bool judge_request(const uint8_t *b, size_t len)
 /* Whether these bytes are a reply that a client must be able to read. */
 static inline bool judge_reply(const uint8_t *b, size_t len)
 {
-	static const size_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464, 696, 280 };
+	static const size_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464, 704, 280 };
 	uint64_t op;
 	bool known;
 

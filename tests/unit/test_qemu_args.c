@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include "client/cli/qemu_args.h"
+#include "client/cli/qemu/args.h"
 
 #define WORDS_MAX 24
 

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include "client/cli/qemu_opts.h"
-#include "client/cli/qemu_types.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/types.h"
 
 static void check_json(struct json_object *json, const char *want)
 {

@@ -491,6 +491,7 @@ static void connect_waits_for_the_backlog(void **state)
 	second.timeout_ms = 5000;
 	assert_int_equal(pthread_create(&b.thread, NULL, fake_broker_main, &b), 0);
 	assert_int_equal(connection_open(&second, b.path), 0);
+	assert_true(fcntl(second.sock, F_GETFL) & O_NONBLOCK); /* as one that did not wait */
 	fd_closep(&first.sock);
 	fd_closep(&second.sock);
 	fake_broker_stop(&b);

@@ -254,13 +254,17 @@ int object_queue(const struct object *o, const void *packet, size_t len)
 	return r ? r : (int)opts.retval;
 }
 
-int object_time(const struct object *o, const void *packet, size_t len, unsigned int repeat)
+int object_time(const struct object *o, const void *packet, size_t len, unsigned int repeat,
+		uint64_t *ret_ns)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = (uint32_t)len,
 		    .repeat = (int)repeat);
+	uint64_t start = now_ns();
 	int r = run(o, &opts);
 
-	return r ? r : (int)opts.duration;
+	if (!r)
+		*ret_ns = now_ns() - start;
+	return r;
 }
 
 const char *object_path(const char *name)

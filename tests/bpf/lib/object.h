@@ -48,8 +48,12 @@ void object_counts(const struct object *o, struct rss_stats *ret);
 /* The queue that the program returns for a packet; -errno if it cannot be run. */
 int object_queue(const struct object *o, const void *packet, size_t len);
 
-/* Runs a packet `repeat` times; nanoseconds for one, or -errno. */
-int object_time(const struct object *o, const void *packet, size_t len, unsigned int repeat);
+/*
+ * Runs a packet `repeat` times; *ret_ns: how long that took, the system call included.
+ * (The kernel's own figure is in whole nanoseconds a packet.)  0 or -errno.
+ */
+int object_time(const struct object *o, const void *packet, size_t len, unsigned int repeat,
+		uint64_t *ret_ns);
 
 /* The objects' files: $RSSB_BUILD/bpf/NAME.bpf.o, and $RSSB_QEMU_OBJECT; NULL: no such file. */
 const char *object_path(const char *name);

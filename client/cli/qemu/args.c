@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading a QEMU command line, and finding what needs fds in it. */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/mem.h"
+#include "args.h"
+#include "opts.h"
+#include "readers.h"
+
+/* Options without a value: the word after them is another option, or a disk image. */
+static const char *const flags[] = {
+	"S",
+	"alt-grab",
+	"async-teardown",
+	"audio-help",
+	"ctrl-grab",
+	"curses",
+	"daemonize",
+	"enable-fips",
+	"enable-kvm",
+	"enable-sync-profile",
+	"full-screen",
+	"h",
+	"help",
+	"jitdump",
+	"mem-prealloc",
+	"no-acpi",
+	"no-fd-bootchk",
+	"no-hpet",
+	"no-quit",
+	"no-reboot",
+	"no-shutdown",
+	"no-user-config",
+	"nodefaults",
+	"nographic",
+	"old-param",
+	"only-migratable",
+	"perfmap",
+	"portrait",
+	"preconfig",
+	"s",
+	"sdl",
+	"semihosting",
+	"show-cursor",
+	"singlestep",
+	"snapshot",
+	"usb",
+	"version",
+	"win2k-hack",
+	"xen-attach",
+	"xen-domid-restrict",
+};
+
+/* Options whose value may well look like "-device". */
+static const char *const free_text[] = {
+	"append",
+	"name",
+};
+
+/* Options with which a drive gets the interface that the machine prefers. */
+static const char *const default_drives[] = {
+	"cdrom", "hda", "hdb", "hdc", "hdd",
+};
+
+#define IS_ONE_OF(name, list) is_one_of(name, list, sizeof(list) / sizeof((list)[0]))
+
+static bool is_one_of(const char *name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	return false;
+}
+
+/* "-device" and "--device" are the same; NULL: not an option. */
+static const char *option_name(const char *word)
+{
+	if (word[0] != '-' || !word[1])
+		return NULL;
+	return word + 1 + (word[1] == '-');
+}
+
+/* An option that a newer QEMU may have without a value must not swallow a -device. */
+static bool takes_value(const char *name, const char *next)
+{
+	if (!next || IS_ONE_OF(name, flags))
+		return false;
+	return qemu_reader_of(name) || IS_ONE_OF(name, free_text) ||
+	       !qemu_reader_of(option_name(next));
+}
+
+/* Reads the option at words[0]; returns how many words it takes. */
+static size_t arg_read(struct qemu_args *a, char *const *words)
+{
+	struct qemu_arg *arg = &a->args[a->n_args++];
+	const char *name = option_name(words[0]);
+	qemu_reader *reader = qemu_reader_of(name);
+
+	*arg = (struct qemu_arg){ .option = words[0] };
+	a->default_drives |= !name || IS_ONE_OF(name, default_drives);
+	if (!name || !takes_value(name, words[1]))
+		return 1;
+	arg->value = words[1];
+	if (reader)
+		reader(a, arg);
+	return 2;
+}
+
+void qemu_args_init(struct qemu_args *a, char *const *argv)
+{
+	size_t n = 0;
+
+	while (argv[n])
+		n++;
+	*a = (struct qemu_args){
+		.args = mem_new(n, sizeof(*a->args)),
+		.globals = mem_must(json_object_new_object()),
+		.netdevs = mem_must(json_object_new_object()),
+	};
+	for (size_t i = 0; i < n;)
+		i += arg_read(a, argv + i);
+}
+
+void qemu_args_done(struct qemu_args *a)
+{
+	for (size_t i = 0; i < a->n_args; i++) {
+		qemu_device_done(&a->args[i].device);
+		free(a->args[i].rest);
+	}
+	free(a->args);
+	json_object_put(a->globals);
+	json_object_put(a->netdevs);
+	*a = (struct qemu_args){ 0 };
+}
+
+void qemu_args_each_device(struct qemu_args *a, void (*visit)(struct qemu_device *dev, void *ctx),
+			   void *ctx)
+{
+	for (size_t i = 0; i < a->n_args; i++)
+		if (a->args[i].kind == QEMU_ARG_DEVICE)
+			visit(&a->args[i].device, ctx);
+}
+
+struct selection {
+	struct json_object *globals;
+	bool all_multiqueue;
+	size_t rss, wanting;
+};
+
+static void device_select(struct qemu_device *dev, void *ctx)
+{
+	struct selection *s = ctx;
+	enum qemu_flag rss;
+
+	if (!qemu_device_is_virtio_net(dev))
+		return;
+	rss = qemu_device_flag(dev, s->globals, "rss");
+	if (rss == QEMU_UNSAID && s->all_multiqueue &&
+	    qemu_device_flag(dev, s->globals, "mq") == QEMU_ON) {
+		dev->turn_rss_on = true;
+		rss = QEMU_ON;
+	}
+	if (rss != QEMU_ON)
+		return;
+	s->rss++;
+	if (qemu_device_has_fds(dev))
+		return;
+	dev->wants_fds = true;
+	s->wanting++;
+}
+
+size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rss)
+{
+	struct selection s = { .globals = a->globals, .all_multiqueue = all_multiqueue };
+
+	qemu_args_each_device(a, device_select, &s);
+	if (ret_rss)
+		*ret_rss = s.rss;
+	return s.wanting;
+}
+
+static void device_select_host(struct qemu_device *dev, void *ctx)
+{
+	struct selection *s = ctx;
+
+	if (!qemu_device_is_virtio_net(dev) || qemu_device_flag(dev, s->globals, "mq") != QEMU_ON)
+		return;
+	dev->on_host = true;
+	dev->turn_rss_off = qemu_device_flag(dev, s->globals, "rss") == QEMU_ON;
+	s->wanting++;
+}
+
+size_t qemu_args_select_host(struct qemu_args *a)
+{
+	struct selection s = { .globals = a->globals };
+
+	qemu_args_each_device(a, device_select_host, &s);
+	return s.wanting;
+}
+
+struct json_object *qemu_args_netdev(const struct qemu_args *a, const struct qemu_device *dev)
+{
+	const char *id = qemu_opts_get(dev->props, "netdev");
+	struct json_object *netdev = NULL;
+
+	if (id)
+		json_object_object_get_ex(a->netdevs, id, &netdev);
+	return netdev;
+}

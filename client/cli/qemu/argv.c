@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Writing a QEMU command line anew. */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/mem.h"
+#include "args.h"
+
+/* QEMU's order of creation: these three, each in the order of the words. */
+enum round { ROUND_KV, ROUND_DRIVES, ROUND_JSON, N_ROUNDS };
+
+static enum round arg_round(const struct qemu_arg *arg)
+{
+	if (arg->kind == QEMU_ARG_DRIVE)
+		return ROUND_DRIVES;
+	return arg->device.json ? ROUND_JSON : ROUND_KV;
+}
+
+static bool arg_creates(const struct qemu_arg *arg)
+{
+	return arg->device.props;
+}
+
+bool qemu_args_converts(const struct qemu_args *a)
+{
+	for (size_t i = 0; i < a->n_args; i++)
+		if (a->args[i].device.wants_fds && !a->args[i].device.json)
+			return true;
+	return false;
+}
+
+struct json_object *qemu_args_drivers(const struct qemu_args *a)
+{
+	struct json_object *drivers = mem_must(json_object_new_array());
+
+	for (size_t i = 0; i < a->n_args; i++) {
+		const struct qemu_device *dev = &a->args[i].device;
+
+		if (a->args[i].kind == QEMU_ARG_DEVICE && (!dev->json || dev->wants_fds))
+			json_object_array_add(
+				drivers, mem_must(json_object_new_string(qemu_device_driver(dev))));
+	}
+	return drivers;
+}
+
+const char *qemu_args_obstacle(const struct qemu_args *a, const char *target)
+{
+	if (a->reads_config)
+		return "-readconfig may hold devices that have to come first";
+	/* There the default drive is no virtio device that takes a slot. */
+	if (a->default_drives && strcmp(target, "x86_64") != 0 && strcmp(target, "i386") != 0)
+		return "a drive without if= may be a virtio device that has to come first";
+	return NULL;
+}
+
+/* A growing argv. */
+struct words {
+	char **v;
+	size_t n;
+};
+
+/* Takes word, which is to be freed. */
+static void words_add(struct words *w, char *word)
+{
+	w->v = mem_must(realloc(w->v, (w->n + 2) * sizeof(*w->v)));
+	w->v[w->n++] = mem_must(word);
+	w->v[w->n] = NULL;
+}
+
+static void words_copy(struct words *w, const char *word)
+{
+	if (word)
+		words_add(w, mem_must(strdup(word)));
+}
+
+/* Goes through the devices in the order in which QEMU creates them. */
+struct cursor {
+	enum round round;
+	size_t arg; /* the next one to look at */
+};
+
+/* As many devices as there are args that create one; NULL after the last. */
+static const struct qemu_device *cursor_next(struct cursor *c, const struct qemu_args *a)
+{
+	for (; c->round < N_ROUNDS; c->round++, c->arg = 0)
+		while (c->arg < a->n_args) {
+			const struct qemu_arg *arg = &a->args[c->arg++];
+
+			if (arg_creates(arg) && arg_round(arg) == c->round)
+				return &arg->device;
+		}
+	return NULL;
+}
+
+static void device_write(struct words *w, const struct qemu_device *dev, struct json_object *types)
+{
+	struct json_object *own = NULL;
+
+	json_object_object_get_ex(types, qemu_device_driver(dev), &own);
+	words_copy(w, "-device");
+	words_add(w, qemu_device_format(dev, own));
+}
+
+/* What of an option is not a device. */
+static void rest_write(struct words *w, const struct qemu_arg *arg)
+{
+	switch (arg->kind) {
+	case QEMU_ARG_OTHER:
+		words_copy(w, arg->option);
+		words_copy(w, arg->value);
+		break;
+	case QEMU_ARG_DRIVE:
+		words_copy(w, "-drive");
+		words_copy(w, arg->rest);
+		break;
+	case QEMU_ARG_VIRTFS:
+		words_copy(w, "-fsdev");
+		words_copy(w, arg->rest);
+		break;
+	case QEMU_ARG_DEVICE:
+	case QEMU_ARG_SET: /* is among the device's properties */
+		break;
+	}
+}
+
+/* Every word stays where it is; the places of devices are filled in order of creation. */
+static void write_converted(struct words *w, const struct qemu_args *a, struct json_object *types)
+{
+	struct cursor cursor = { ROUND_KV, 0 };
+
+	for (size_t i = 0; i < a->n_args; i++) {
+		rest_write(w, &a->args[i]);
+		if (arg_creates(&a->args[i]))
+			device_write(w, cursor_next(&cursor, a), types);
+	}
+}
+
+static void arg_write(struct words *w, const struct qemu_arg *arg)
+{
+	const struct qemu_device *dev = &arg->device;
+
+	if (arg->kind == QEMU_ARG_SET && arg->sets_rss && arg->set_device->turn_rss_off)
+		return;
+	words_copy(w, arg->option);
+	if (dev->turn_rss_off && !dev->json) /* the last value wins */
+		words_add(w, mem_format("%s,rss=off", arg->value));
+	else if (qemu_device_changes(dev))
+		words_add(w, qemu_device_format(dev, NULL));
+	else
+		words_copy(w, arg->value);
+}
+
+char **qemu_args_format(const struct qemu_args *a, char *const *prefix, size_t n_prefix,
+			struct json_object *types)
+{
+	struct words w = { 0 };
+
+	for (size_t i = 0; i < n_prefix; i++)
+		words_copy(&w, prefix[i]);
+	if (qemu_args_converts(a))
+		write_converted(&w, a, types);
+	else
+		for (size_t i = 0; i < a->n_args; i++)
+			arg_write(&w, &a->args[i]);
+	return w.v;
+}
+
+void qemu_argv_free(char **argv)
+{
+	for (size_t i = 0; argv && argv[i]; i++)
+		free(argv[i]);
+	free(argv);
+}

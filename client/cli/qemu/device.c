@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices of a QEMU command line.  What a device does not need changed is not changed. */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/mem.h"
+#include "device.h"
+#include "opts.h"
+#include "types.h"
+
+bool qemu_device_init(struct qemu_device *dev, const char *text)
+{
+	*dev = (struct qemu_device){ 0 };
+	if (text[0] != '{') {
+		dev->props = qemu_opts_parse(text, "driver");
+		return true;
+	}
+	dev->json = text;
+	dev->props = json_tokener_parse(text);
+	if (json_object_is_type(dev->props, json_type_object))
+		return true;
+	qemu_device_done(dev);
+	return false;
+}
+
+void qemu_device_done(struct qemu_device *dev)
+{
+	json_object_put(dev->props);
+	*dev = (struct qemu_device){ 0 };
+}
+
+const char *qemu_device_driver(const struct qemu_device *dev)
+{
+	const char *driver = qemu_opts_get(dev->props, "driver");
+
+	return driver ? driver : "";
+}
+
+bool qemu_device_is_virtio_net(const struct qemu_device *dev)
+{
+	static const char name[] = "virtio-net"; /* itself QEMU's alias of one of the others */
+	const char *driver = qemu_device_driver(dev);
+	const char *rest = driver + sizeof(name) - 1;
+
+	return strncmp(driver, name, sizeof(name) - 1) == 0 && (!*rest || *rest == '-');
+}
+
+bool qemu_device_has_fds(const struct qemu_device *dev)
+{
+	return json_object_object_get_ex(dev->props, "ebpf-rss-fds", NULL);
+}
+
+static enum qemu_flag flag_of_text(const char *text)
+{
+	bool on;
+
+	if (!text || !qemu_opts_bool(text, &on))
+		return QEMU_UNSAID;
+	return on ? QEMU_ON : QEMU_OFF;
+}
+
+static enum qemu_flag global_flag(struct json_object *globals, const char *driver, const char *name)
+{
+	_cleanup_free_ char *key = mem_format("%s.%s", driver, name);
+
+	return flag_of_text(qemu_opts_get(globals, key));
+}
+
+/*
+ * A -global is for a type and all that derive from it, by its true name.  The
+ * device inside, virtio-net-device, takes it first: what is said to the outer one wins.
+ */
+static enum qemu_flag flag_by_globals(const char *driver, struct json_object *globals,
+				      const char *name)
+{
+	const char *alias = strcmp(driver, "virtio-net") ? NULL : "virtio-net-pci";
+	const char *const types[] = {
+		alias ? alias : driver,
+		alias ? "virtio-net-ccw" : driver,
+		strstr(driver, "-pci") || alias ? "virtio-net-pci-base" : driver,
+		"virtio-net-device",
+	};
+	enum qemu_flag flag = QEMU_UNSAID;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && flag == QEMU_UNSAID; i++)
+		flag = global_flag(globals, types[i], name);
+	return flag;
+}
+
+enum qemu_flag qemu_device_flag(const struct qemu_device *dev, struct json_object *globals,
+				const char *name)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(dev->props, name, &value))
+		return flag_by_globals(qemu_device_driver(dev), globals, name);
+	if (!dev->json)
+		return flag_of_text(json_object_get_string(value));
+	return json_object_get_boolean(value) ? QEMU_ON : QEMU_OFF;
+}
+
+/* The members to add, each with a comma before it. */
+static char *additions_format(const struct qemu_device *dev)
+{
+	const struct qemu_fds *fds = &dev->fds;
+	_cleanup_free_ char *list = NULL;
+
+	if (dev->wants_fds)
+		list = mem_format(",\"ebpf-rss-fds\":[\"%d\",\"%d\",\"%d\",\"%d\"]", fds->prog,
+				  fds->config, fds->key, fds->table);
+	return mem_format("%s%s", dev->turn_rss_on ? ",\"rss\":true" : "", list ? list : "");
+}
+
+bool qemu_device_changes(const struct qemu_device *dev)
+{
+	return dev->wants_fds || dev->turn_rss_on || dev->turn_rss_off;
+}
+
+/* All properties; those of a k=v device with their types. */
+static struct json_object *props_copy(const struct qemu_device *dev, struct json_object *types)
+{
+	struct json_object *copy = mem_must(json_object_new_object());
+
+	json_object_object_foreach(dev->props, name, value)
+	{
+		const char *type = types ? qemu_opts_get(types, name) : NULL;
+
+		if (dev->json)
+			mem_json_set(copy, name, json_object_get(value));
+		else
+			mem_json_set(copy, name,
+				     qemu_typed_value(name, type, json_object_get_string(value)));
+	}
+	if (dev->turn_rss_off)
+		mem_json_set(copy, "rss", json_object_new_boolean(false));
+	return copy;
+}
+
+/* text with more members before its last brace. */
+static char *members_insert(const char *text, const char *more)
+{
+	const char *end = strrchr(text, '}');
+
+	return mem_format("%.*s%s%s", (int)(end - text), text, more, end);
+}
+
+char *qemu_device_format(const struct qemu_device *dev, struct json_object *types)
+{
+	_cleanup_free_ char *more = additions_format(dev);
+	_cleanup_json_ struct json_object *copy = NULL;
+
+	if (dev->json && !dev->turn_rss_off)
+		return members_insert(dev->json, more);
+	copy = props_copy(dev, types);
+	return members_insert(
+		mem_must(json_object_to_json_string_ext(
+			copy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)),
+		more);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* Asking a QEMU binary.  The child never outlives the call. */
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "fd.h"
+#include "client/cli/mem.h"
+#include "opts.h"
+#include "probe.h"
+#include "types.h"
+#include "client/cli/monitor/qmp.h"
+
+enum {
+	ANSWER_MS = 5000, /* for each answer; 20-50 ms is usual for all of them */
+	QUIT_MS = 2000,	  /* from "quit" to its end */
+};
+
+struct child {
+	pid_t pid;
+	int qmp, errors; /* our ends of its stdin and stdout, and of its stderr */
+};
+
+extern char **environ;
+
+static int child_spawn(struct child *child, const char *binary, int qmp, int errors)
+{
+	const char *const argv[] = { binary, "-machine",	"none", "-nodefaults", "-display",
+				     "none", "-no-user-config", "-qmp", "stdio",       NULL };
+	posix_spawn_file_actions_t actions;
+	int r = posix_spawn_file_actions_init(&actions);
+
+	if (r)
+		return -r;
+	if (!(r = posix_spawn_file_actions_adddup2(&actions, qmp, STDIN_FILENO)) &&
+	    !(r = posix_spawn_file_actions_adddup2(&actions, qmp, STDOUT_FILENO)) &&
+	    !(r = posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)))
+		r = posix_spawnp(&child->pid, binary, &actions, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int child_start(struct child *child, const char *binary)
+{
+	int sockets[2], pipes[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+		return -errno;
+	child->qmp = sockets[0];
+	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK)) {
+		r = -errno;
+		fd_closep(&sockets[1]);
+		return r;
+	}
+	child->errors = pipes[0];
+	r = child_spawn(child, binary, sockets[1], pipes[1]);
+	fd_closep(&sockets[1]);
+	fd_closep(&pipes[1]);
+	return r;
+}
+
+/* Gives it this time to end, then kills it. */
+static void child_end(struct child *child, int timeout_ms)
+{
+	_cleanup_fd_ int pidfd = -1;
+	struct pollfd p = { .events = POLLIN };
+
+	if (child->pid > 0) {
+		p.fd = pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+		if (pidfd < 0 || poll(&p, 1, timeout_ms) != 1)
+			kill(child->pid, SIGKILL);
+		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	fd_closep(&child->qmp);
+	fd_closep(&child->errors);
+}
+
+/* The first line that the child wrote to its stderr, to be freed; NULL: nothing. */
+static char *child_complaint(const struct child *child)
+{
+	char text[512];
+	ssize_t n = read(child->errors, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return NULL;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return mem_must(strdup(text));
+}
+
+/* The true name of what `info qdm` lists with this alias, to be freed; NULL: none. */
+static char *alias_resolve(struct qmp *qmp, const char *alias)
+{
+	struct json_object *arguments = mem_must(json_object_new_object());
+	_cleanup_json_ struct json_object *list = NULL;
+	_cleanup_free_ char *wanted = mem_format(", alias \"%s\"", alias);
+	static const char opening[] = "name \"";
+	const char *line, *found;
+
+	mem_json_set_string(arguments, "command-line", "info qdm");
+	if (qmp_execute(qmp, "human-monitor-command", arguments, &list) ||
+	    !json_object_is_type(list, json_type_string))
+		return NULL;
+	line = json_object_get_string(list);
+	found = strstr(line, wanted);
+	if (!found)
+		return NULL;
+	while (found > line && found[-1] != '\n')
+		found--;
+	if (strncmp(found, opening, sizeof(opening) - 1) != 0)
+		return NULL;
+	found += sizeof(opening) - 1;
+	return mem_must(strndup(found, strcspn(found, "\"")));
+}
+
+static int properties_list(struct qmp *qmp, const char *driver, struct json_object **ret)
+{
+	struct json_object *arguments = mem_must(json_object_new_object());
+
+	mem_json_set_string(arguments, "typename", driver);
+	return qmp_execute(qmp, "device-list-properties", arguments, ret);
+}
+
+/* A driver that QEMU does not know stays unknown: QEMU will say so itself. */
+static int driver_ask(struct qemu_probe *p, struct qmp *qmp, const char *driver)
+{
+	_cleanup_json_ struct json_object *list = NULL;
+	_cleanup_free_ char *name = NULL;
+	int r;
+
+	if (json_object_object_get_ex(p->types, driver, NULL))
+		return 0;
+	r = properties_list(qmp, driver, &list);
+	if (r == -EREMOTEIO) {
+		name = alias_resolve(qmp, driver);
+		r = name ? properties_list(qmp, name, &list) : r;
+	}
+	if (r == 0)
+		mem_json_set(p->types, driver, qemu_types_of_list(list));
+	return r == -EREMOTEIO ? 0 : r;
+}
+
+static int target_ask(struct qemu_probe *p, struct qmp *qmp)
+{
+	_cleanup_json_ struct json_object *target = NULL;
+	int r = qmp_execute(qmp, "query-target", NULL, &target);
+	const char *arch = r ? NULL : qemu_opts_get(target, "arch");
+
+	p->target = mem_must(strdup(arch ? arch : ""));
+	return r;
+}
+
+static int child_ask(struct qemu_probe *p, struct child *child, struct json_object *drivers)
+{
+	struct qmp *qmp = NULL;
+	int r = qmp_open(&qmp, &child->qmp, ANSWER_MS);
+
+	if (r)
+		return r;
+	qmp_version(qmp, &p->major, &p->minor);
+	p->types = mem_must(json_object_new_object());
+	r = target_ask(p, qmp);
+	for (size_t i = 0; r == 0 && i < json_object_array_length(drivers); i++)
+		r = driver_ask(p, qmp,
+			       json_object_get_string(json_object_array_get_idx(drivers, i)));
+	if (r == 0)
+		r = qemu_object_ask(&p->object, qmp);
+	qmp_execute(qmp, "quit", NULL, NULL);
+	qmp_close(qmp);
+	return r;
+}
+
+static const char *reason(int r)
+{
+	switch (r) {
+	case -ETIMEDOUT:
+		return "it does not answer over QMP";
+	case -ECONNRESET:
+		return "it ended without an answer";
+	case -EPROTO:
+		return "what it says is not QMP";
+	case -EREMOTEIO:
+		return "it refuses";
+	default:
+		return strerror(-r);
+	}
+}
+
+int qemu_probe(struct qemu_probe *ret, const char *binary, struct json_object *drivers,
+	       char **ret_why)
+{
+	struct qemu_probe p = QEMU_PROBE_INIT;
+	struct child child = { .pid = -1, .qmp = -1, .errors = -1 };
+	_cleanup_free_ char *complaint = NULL;
+	int r = child_start(&child, binary);
+
+	if (r == 0)
+		r = child_ask(&p, &child, drivers);
+	if (r && child.errors >= 0)
+		complaint = child_complaint(&child);
+	child_end(&child, r ? 0 : QUIT_MS);
+	if (r) {
+		*ret_why = mem_format("%s cannot be asked: %s", binary,
+				      complaint ? complaint : reason(r));
+		qemu_probe_done(&p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+void qemu_probe_done(struct qemu_probe *p)
+{
+	free(p->target);
+	json_object_put(p->types);
+	qemu_object_done(&p->object);
+	*p = (struct qemu_probe)QEMU_PROBE_INIT;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading QEMU's options, one reader each. */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/mem.h"
+#include "opts.h"
+#include "readers.h"
+
+static void device_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	if (arg->value[0] != '{' && qemu_opts_asks_help(arg->value))
+		a->asks_help = true;
+	if (qemu_device_init(&arg->device, arg->value))
+		arg->kind = QEMU_ARG_DEVICE;
+}
+
+/* "driver.prop=value", or "driver=...,property=...,value=...". */
+static void global_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	size_t name = strcspn(arg->value, ".=");
+	_cleanup_json_ struct json_object *opts = NULL;
+	_cleanup_free_ char *key = NULL;
+
+	if (arg->value[name] == '.' && strchr(arg->value + name, '=')) {
+		const char *equals = strchr(arg->value + name, '=');
+
+		key = mem_must(strndup(arg->value, equals - arg->value));
+		mem_json_set_string(a->globals, key, equals + 1);
+		return;
+	}
+	opts = qemu_opts_parse(arg->value, NULL);
+	if (!qemu_opts_get(opts, "driver") || !qemu_opts_get(opts, "property") ||
+	    !qemu_opts_get(opts, "value"))
+		return;
+	key = mem_format("%s.%s", qemu_opts_get(opts, "driver"), qemu_opts_get(opts, "property"));
+	mem_json_set_string(a->globals, key, qemu_opts_get(opts, "value"));
+}
+
+static struct qemu_device *device_by_id(struct qemu_args *a, const char *id, size_t length)
+{
+	for (size_t i = 0; i < a->n_args; i++) {
+		struct qemu_device *dev = &a->args[i].device;
+		const char *own;
+
+		if (a->args[i].kind != QEMU_ARG_DEVICE || dev->json)
+			continue;
+		own = qemu_opts_get(dev->props, "id");
+		if (own && strlen(own) == length && strncmp(own, id, length) == 0)
+			return dev;
+	}
+	return NULL;
+}
+
+/* "device.ID.prop=value" of a device that was there before: QEMU sees no other. */
+static void set_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	static const char group[] = "device.";
+	const char *id = arg->value + sizeof(group) - 1;
+	_cleanup_free_ char *prop = NULL;
+	struct qemu_device *dev;
+	const char *dot, *equals;
+
+	if (strncmp(arg->value, group, sizeof(group) - 1) != 0)
+		return;
+	dot = id + strcspn(id, ".=");
+	equals = strchr(dot, '=');
+	if (*dot != '.' || !equals)
+		return;
+	dev = device_by_id(a, id, dot - id);
+	if (!dev)
+		return;
+	prop = mem_must(strndup(dot + 1, equals - dot - 1));
+	mem_json_set_string(dev->props, prop, equals + 1);
+	arg->kind = QEMU_ARG_SET;
+	arg->set_device = dev;
+	arg->sets_rss = strcmp(prop, "rss") == 0;
+}
+
+/* The number that QEMU names a virtio drive by if it has no id; -1: it is not one. */
+static long drive_number(const struct qemu_args *a, struct json_object *opts)
+{
+	const char *given = qemu_opts_get(opts, "index");
+	char *end;
+	long n = 0;
+
+	given = given ? given : qemu_opts_get(opts, "unit");
+	if (given) {
+		n = strtol(given, &end, 0);
+		return *end || end == given ? -1 : n;
+	}
+	for (size_t i = 0; i < a->n_args; i++) /* the first that is free */
+		if (a->args[i].kind == QEMU_ARG_DRIVE && a->args[i].drive_number == n) {
+			n++;
+			i = -1;
+		}
+	return n;
+}
+
+/* Its own half with an id, and the device that QEMU would make of the other. */
+static void drive_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	_cleanup_json_ struct json_object *opts = qemu_opts_parse(arg->value, NULL);
+	const char *interface = qemu_opts_get(opts, "if");
+	_cleanup_free_ char *id = NULL;
+
+	if (!interface)
+		a->default_drives = true;
+	if (!interface || strcmp(interface, "virtio") != 0)
+		return;
+	arg->drive_number = drive_number(a, opts);
+	if (arg->drive_number < 0)
+		return; /* QEMU will refuse it */
+	id = mem_format("virtio%ld", arg->drive_number);
+	if (!qemu_opts_get(opts, "id"))
+		mem_json_set_string(opts, "id", id);
+	mem_json_set_string(opts, "if", "none");
+	json_object_object_del(opts, "index");
+	json_object_object_del(opts, "unit");
+	json_object_object_del(opts, "bus");
+	arg->kind = QEMU_ARG_DRIVE;
+	arg->device.props = mem_must(json_object_new_object());
+	mem_json_set_string(arg->device.props, "driver", "virtio-blk");
+	mem_json_set_string(arg->device.props, "drive", qemu_opts_get(opts, "id"));
+	arg->rest = qemu_opts_format(opts, NULL);
+}
+
+static void virtfs_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	_cleanup_json_ struct json_object *opts = qemu_opts_parse(arg->value, "fsdriver");
+	_cleanup_free_ char *tag = NULL;
+
+	if (!qemu_opts_get(opts, "mount_tag"))
+		return;
+	tag = mem_must(strdup(qemu_opts_get(opts, "mount_tag")));
+	json_object_object_del(opts, "mount_tag");
+	if (!qemu_opts_get(opts, "id"))
+		mem_json_set_string(opts, "id", tag);
+	arg->kind = QEMU_ARG_VIRTFS;
+	arg->device.props = mem_must(json_object_new_object());
+	mem_json_set_string(arg->device.props, "driver", "virtio-9p-pci");
+	mem_json_set_string(arg->device.props, "fsdev", qemu_opts_get(opts, "id"));
+	mem_json_set_string(arg->device.props, "mount_tag", tag);
+	arg->rest = qemu_opts_format(opts, "fsdriver");
+}
+
+static void readconfig_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	a->reads_config = true;
+}
+
+/* "tap,id=n0,..." or JSON. */
+static void netdev_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	bool json = arg->value[0] == '{';
+	_cleanup_json_ struct json_object *netdev = json ? json_tokener_parse(arg->value)
+							 : qemu_opts_parse(arg->value, "type");
+	const char *id = qemu_opts_get(netdev, "id");
+
+	if (id)
+		mem_json_set(a->netdevs, id, json_object_get(netdev));
+}
+
+qemu_reader *qemu_reader_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		qemu_reader *read;
+	} readers[] = {
+		{ "device", device_read },	   { "drive", drive_read },
+		{ "global", global_read },	   { "netdev", netdev_read },
+		{ "readconfig", readconfig_read }, { "set", set_read },
+		{ "virtfs", virtfs_read },
+	};
+
+	for (size_t i = 0; name && i < sizeof(readers) / sizeof(readers[0]); i++)
+		if (strcmp(name, readers[i].name) == 0)
+			return readers[i].read;
+	return NULL;
+}

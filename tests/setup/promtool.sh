@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Unpacks promtool, which judges metrics as Prometheus does, from Debian's own
+# prometheus into build/promtool.  It must never install anything: the package
+# would start a server.  What is there already is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tests/setup/private_apt.sh
+
+root=build/promtool
+
+[ ! -e $root/done ] || exit 0
+echo "promtool: unpacking prometheus of Debian $(private_apt_host_release)"
+deb=$(private_apt_fetch_alone "$(private_apt_host_release)" prometheus)
+rm -rf $root
+mkdir -p $root
+dpkg -x "$deb" $root
+touch $root/done
