@@ -146,23 +146,23 @@ def test_fault_38_killed_in_a_request(build, process):
 
 @both
 def test_fault_40_not_permitted_in_a_request(build, process):
-    assert sweep_requests(build, process, errno.EPERM, kinds_of(process))["answered"] > 5
+    assert sweep_requests(build, process, errno.EPERM, kinds_of(process))["answered"] > 2
 
 
 @both
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE], ids=name)
 def test_fault_46_no_fd_in_a_request(build, process, error):
-    assert sweep_requests(build, process, error, kinds_of(process))["answered"] > 5
+    assert sweep_requests(build, process, error, kinds_of(process))["answered"] > 2
 
 
 @both
 def test_fault_47_no_memory_of_the_kernel_in_a_request(build, process):
-    assert sweep_requests(build, process, errno.ENOMEM, kinds_of(process))["answered"] > 5
+    assert sweep_requests(build, process, errno.ENOMEM, kinds_of(process))["answered"] > 2
 
 
 @both
 def test_fault_48_interrupted_in_a_request(build, process):
-    assert sweep_requests(build, process, errno.EINTR, kinds_of(process))["answered"] > 5
+    assert sweep_requests(build, process, errno.EINTR, kinds_of(process))["answered"] > 2
 
 
 @pytest.mark.parametrize("error", BPF_ERRORS, ids=name)
