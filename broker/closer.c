@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -21,7 +20,7 @@
 #include "packet.h"
 
 #define HANDS	 32 /* closes that may block at once */
-#define HURRY_MS 100
+#define HURRY_MS 5
 
 /* --- in the closer --------------------------------------------------------- */
 
@@ -83,8 +82,8 @@ static int closer_main(int sock)
 		while (busy && waitpid(-1, NULL, busy < HANDS ? WNOHANG : 0) > 0)
 			busy--;
 		err = packet_recv(sock, &next);
-		/* What comes next was sent when the front had closed its copy of this. */
-		if (!err && held.n_fds && !let_go(&held))
+		/* What comes next, be it the front's end, comes when it has closed its copy. */
+		if (held.n_fds && !let_go(&held))
 			busy++;
 		packet_done(&held);
 		held = next;
@@ -99,12 +98,10 @@ static int closer_begin(int sock, const struct identity *id)
 {
 	int err;
 
-	if ((sock > 3 && close_range(3, sock - 1, 0)) || close_range(sock + 1, ~0U, 0))
-		return -errno;
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	prctl(PR_SET_NAME, "rss-closer", 0, 0, 0);
-	err = sandbox_drop(id, SANDBOX_CAPS_NONE);
+	err = sandbox_keep_fd(sock) ?: sandbox_drop(id, SANDBOX_CAPS_NONE);
 	return err ? err : sandbox_seal_closer();
 }
 

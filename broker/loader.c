@@ -58,18 +58,29 @@ static int templates_load(struct templates *ret, const struct objects *objects)
 	return 0;
 }
 
+/* Too many fds of our uid may lie unread somewhere: a set that cannot be sent is weather. */
+static int send_set(int sock, struct loader_reply *reply, const struct set_fds *set)
+{
+	int fds[SET_FDS_MAX];
+	size_t n = set_fds_to_array(set, fds);
+	int err = packet_send(sock, reply, sizeof(*reply), fds, n);
+
+	if (!err || !n)
+		return err;
+	reply->err = err;
+	return packet_send(sock, reply, sizeof(*reply), NULL, 0);
+}
+
 static int answer(int sock, const struct templates *templates, uint32_t object)
 {
 	struct loader_reply reply = { .object = object };
 	struct set_fds set = SET_FDS_INIT;
-	int fds[SET_FDS_MAX], err;
-	size_t n;
+	int err;
 
 	reply.err = object < OBJECTS_MAX && (templates->loaded & 1u << object)
 			    ? template_make(&templates->list[object], &set)
 			    : -ENOENT;
-	n = set_fds_to_array(&set, fds);
-	err = packet_send(sock, &reply, sizeof(reply), fds, n);
+	err = send_set(sock, &reply, &set);
 	set_fds_done(&set);
 	return err;
 }
@@ -115,8 +126,8 @@ static int loader_main(int sock, const struct objects *objects, const struct ide
 
 	ignore_signals();
 	prctl(PR_SET_NAME, "rss-loader", 0, 0, 0);
-	if ((err = sandbox_drop(id, caps)) || (err = templates_load(&templates, objects)) ||
-	    (err = sandbox_seal_loader()))
+	if ((err = sandbox_keep_fd(sock)) || (err = sandbox_drop(id, caps)) ||
+	    (err = templates_load(&templates, objects)) || (err = sandbox_seal_loader()))
 		return err;
 	return serve(sock, &templates);
 }
@@ -138,7 +149,6 @@ int loader_start(struct loader *ret, const struct objects *objects, const struct
 	if (pid < 0)
 		return log_error(-errno, "cannot start the loader");
 	if (!pid) {
-		fd_closep(&front);
 		/* _exit: nothing of the parent's may be flushed or undone here. */
 		_exit(loader_main(loader, objects, id, caps) == -ECONNRESET ? EXIT_SUCCESS
 									    : EXIT_FAILURE);

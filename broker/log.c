@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +51,6 @@ int log_level_parse(const char *name)
 
 void log_open(void)
 {
-	signal(SIGPIPE, SIG_IGN);
 	sink.terminal = isatty(STDERR_FILENO);
 }
 

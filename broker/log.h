@@ -15,8 +15,7 @@ void log_set_level(int level);
 /* The LOG_* level of a name, or -EINVAL. */
 int log_level_parse(const char *name);
 
-/* Asks once how stderr is to be written: priorities for a journal, none for a terminal.  From now
- * on a reader that has gone ends neither this process nor its children. */
+/* Asks once how stderr is to be written: priorities for a journal, none for a terminal. */
 void log_open(void);
 
 /* Writes one line; format has no newline. */

@@ -23,7 +23,8 @@
 #define EVENTS_PER_TURN	 64
 #define ACCEPTS_PER_TURN 64   /* then the others have their turn */
 #define DENIED_MAX	 32   /* connections of those who may not ask; told so, they go */
-#define PAUSE_MS	 100  /* without free fds, or hands of the closer */
+#define PAUSE_MS	 100  /* without free fds */
+#define CLOSER_PAUSE_MS	 2    /* without free hands of the closer */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
 /* --- sessions ------------------------------------------------------------- */
@@ -162,12 +163,17 @@ static int on_loader(struct front *f)
 
 /* --- time -------------------------------------------------------------------- */
 
-/* Those for whom the closer had no hand free. */
+/* Those for whom the closer had no hand free; when one finds none again, the others will not. */
 static void close_again(struct front *f)
 {
-	for (uint32_t i = 0; f->sessions.n_closing && i < SESSIONS_MAX; i++) {
-		if (f->sessions.list[i].state == SESSION_CLOSING)
-			front_end_session(f, &f->sessions.list[i]);
+	uint32_t before = f->sessions.n_closing + 1;
+
+	for (uint32_t i = 0;
+	     i < SESSIONS_MAX && f->sessions.n_closing && f->sessions.n_closing < before; i++) {
+		if (f->sessions.list[i].state != SESSION_CLOSING)
+			continue;
+		before = f->sessions.n_closing;
+		front_end_session(f, &f->sessions.list[i]);
 	}
 }
 
@@ -225,7 +231,7 @@ static int time_left(const struct front *f)
 	next = earlier(next, f->watch_leases_at_ms);
 	next = earlier(next, f->accept_at_ms);
 	if (f->sessions.n_closing)
-		next = earlier(next, now_ms + PAUSE_MS);
+		next = earlier(next, now_ms + CLOSER_PAUSE_MS);
 	if (!next)
 		return -1;
 	return next > now_ms ? (int)(next - now_ms) : 0;

@@ -66,22 +66,27 @@ static int open_file(const struct layout *l, const char *cgroup, const char *nam
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Goes up from a cgroup to the first that has a limit. */
+/* Whether a cgroup, "" for the root, has a limit; if so it is the one to watch. */
+static bool limit_read(struct memory *m, const struct layout *l, const char *cgroup)
+{
+	_cleanup_fd_ int limit = open_file(l, cgroup, l->limit);
+
+	m->limit = limit < 0 ? 0 : read_number(limit);
+	if (!m->limit || m->limit >= NO_LIMIT)
+		return false;
+	m->current = open_file(l, cgroup, l->current);
+	return m->current >= 0;
+}
+
+/* Goes up from a cgroup to the first that has a limit.  In a container the root has it. */
 static bool limit_find(struct memory *m, const struct layout *l, char cgroup[PATH_LEN])
 {
-	char *slash;
-
-	while ((slash = strrchr(cgroup, '/')) && slash[1]) {
-		_cleanup_fd_ int limit = open_file(l, cgroup, l->limit);
-
-		m->limit = limit < 0 ? 0 : read_number(limit);
-		if (m->limit && m->limit < NO_LIMIT) {
-			m->current = open_file(l, cgroup, l->current);
-			return m->current >= 0;
-		}
-		*slash = '\0';
+	while (cgroup[0] == '/') {
+		if (cgroup[1] && limit_read(m, l, cgroup))
+			return true;
+		*strrchr(cgroup, '/') = '\0';
 	}
-	return false;
+	return limit_read(m, l, "");
 }
 
 void memory_open(struct memory *ret, unsigned percent)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -31,6 +32,21 @@ static void raise_nofile(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/*
+ * What was inherited could keep a signal from us or from the closer, whose timer
+ * needs one; and a log that nobody reads is no reason to die.
+ */
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* A closed one would become the next socket, and the log would go into that. */
 static int fill_stdio(void)
 {
@@ -47,6 +63,7 @@ int sandbox_begin(int n_keep)
 {
 	const struct rlimit none = { 0, 0 };
 
+	reset_signals();
 	if (fill_stdio())
 		return -EBADF;
 	if (close_range(STDERR_FILENO + 1 + (unsigned)n_keep, ~0U, 0))
@@ -57,6 +74,15 @@ int sandbox_begin(int n_keep)
 		return log_error(-errno, "cannot turn off core dumps");
 	raise_nofile();
 	umask(0);
+	return 0;
+}
+
+int sandbox_keep_fd(int fd)
+{
+	const unsigned first = STDERR_FILENO + 1, keep = (unsigned)fd;
+
+	if ((keep > first && close_range(first, keep - 1, 0)) || close_range(keep + 1, ~0U, 0))
+		return log_error(-errno, "cannot close inherited fds");
 	return 0;
 }
 

@@ -23,10 +23,14 @@ enum sandbox_caps {
 
 /*
  * 1. Before anything else.  Should: have stdin, stdout, stderr and at most
- *    n_keep further fds from 3 on; a clean environment; no core dumps.
+ *    n_keep further fds from 3 on; a clean environment; no signal that was
+ *    blocked or ignored before; no core dumps.
  *    Mustn't: read the environment after this.
  */
 int sandbox_begin(int n_keep);
+
+/* First in a child.  Should: have fd, besides stdin, stdout, stderr.  Mustn't: share any other. */
+int sandbox_keep_fd(int fd);
 
 /* Whether this process holds caps; else -EPERM, and a log line names the first missing one. */
 int sandbox_has(enum sandbox_caps caps);

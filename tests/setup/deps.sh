@@ -4,7 +4,7 @@
 # Installs the Debian packages that building and testing need and that are not
 # there yet.  Says what it installs; says nothing and asks no mirror when
 # nothing is missing.  It must never change the configuration of apt, and never
-# install a QEMU (tests/setup/qemu.sh unpacks its own).
+# install a QEMU (tests/setup/qemu.sh unpacks its own), or start a service.
 #
 # usage: tests/setup/deps.sh [build | check | bench | lint | package]...     default: all of them
 set -eu
@@ -69,6 +69,17 @@ as_root() {
 	fi
 }
 
+# Fills a directory that maintainer scripts search first.  By it the services of what is
+# installed (libvirt's are some) are not started, now or at the next boot.
+hold_services() {
+	for command in deb-systemd-invoke invoke-rc.d update-rc.d; do
+		printf '#!/bin/sh\nexit 0\n' >"$1/$command"
+	done
+	# "was-enabled": no.
+	printf '#!/bin/sh\nexit 1\n' >"$1/deb-systemd-helper"
+	chmod -R 755 "$1"
+}
+
 wanted=$(missing "$@")
 [ -n "$wanted" ] || exit 0
 if ! command -v apt-get >/dev/null; then
@@ -76,8 +87,12 @@ if ! command -v apt-get >/dev/null; then
 	exit 1
 fi
 
-echo "deps: installing $wanted"
+echo "deps: installing ${wanted% }; services among them are neither started nor enabled"
+held=$(mktemp -d)
+trap 'rm -rf "$held"' EXIT
+hold_services "$held"
 as_root apt-get -qq update
 # shellcheck disable=SC2086 # a list of words
 as_root env DEBIAN_FRONTEND=noninteractive \
-	apt-get -qq install -y --no-install-recommends $wanted </dev/null
+	apt-get -qq install -y --no-install-recommends \
+	-o DPkg::Path="$held:/usr/sbin:/usr/bin:/sbin:/bin" $wanted </dev/null

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""Fds that were sent and lie unread: the kernel counts them against the broker's uid, not the client's."""
+import resource
+import time
+
+import vectors
+import wire
+from broker import Broker, wait_for
+
+ACQUIRE = vectors.read("request-acquire-no-config")
+UIDS = range(61001, 61013)  # each within its own limits
+
+
+def few_fds():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (110, 110))
+
+
+def asked(broker, uid):
+    with wire.as_user(uid):
+        connection = wire.Connection(broker.socket)
+    connection.send(ACQUIRE)
+    time.sleep(0.03)
+    return connection
+
+
+def test_fault_51_unread_replies_end_nothing(build):
+    """Past RLIMIT_NOFILE neither front nor loader can send an fd: that passes, both live."""
+    allowed = [word for uid in UIDS for word in ("--allow-user", str(uid))]
+    with Broker(build, "--pool", "1", *allowed, preexec_fn=few_fds) as broker:
+        loader = broker.loader
+        connections = [asked(broker, uid) for _ in range(3) for uid in UIDS]
+        wait_for(lambda: "Too many references" in broker.log(), "the limit")
+        for connection in connections:
+            connection.close()
+        assert loader.is_alive()
+        with wire.as_user(UIDS[0]):
+            wait_for(lambda: wire.ask(broker.socket, ACQUIRE).status == wire.OK, "a grant")

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""What is inherited, by the broker or by its children, must not stay with them."""
+import os
+import signal
+
+from broker import Broker
+from test_accounts import OLD_KERNEL
+from test_broker_activation import Activated, directory, listener  # noqa: F401  (fixtures)
+from test_system import LogTo
+
+SIGPIPE_SET = 1 << (signal.SIGPIPE - 1)
+
+
+def child(broker, name):
+    (found,) = [p for p in broker.front.children() if p.status()["Name"] == name]
+    return found
+
+
+def test_the_loader_does_not_share_the_socket_of_the_service(build, directory, listener):  # noqa: F811
+    """Who takes it over is no step nearer to the clients."""
+    with Activated(build, listener) as broker:
+        kinds = {name: child(broker, name).kinds()["socket"] for name in ("rss-loader", "rss-closer")}
+        assert kinds == {"rss-loader": 1, "rss-closer": 1}
+
+
+class LogToNobody(LogTo):
+    """Its log is a pipe that had lost its reader before there was a line."""
+
+    def __init__(self, build):
+        reader, writer = os.pipe()
+        super().__init__(build, writer)
+        os.close(reader)
+        objects = self.dir / "objects"
+        objects.mkdir()
+        (objects / "bad.bpf.o").write_text("what the broker writes a line about, at start")
+        self.command += ["--objects", str(objects)]
+
+
+def test_fault_48_a_log_without_a_reader_from_the_start(build):
+    with LogToNobody(build) as broker:
+        os.close(broker.stderr)
+        for process in (broker.front, broker.loader):
+            assert int(process.status()["SigIgn"], 16) & SIGPIPE_SET
+
+
+def odd_signals():
+    """What a shell's trap, or a parent that waits for signals by itself, leaves behind."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+
+
+def test_fault_48_signals_that_were_blocked_or_ignored(build, interposed):
+    with Broker(build, env=interposed(OLD_KERNEL), preexec_fn=odd_signals) as broker:
+        closer = child(broker, "rss-closer").status()
+        assert int(closer["SigBlk"], 16) == 0  # a blocked timer would end no wait
+        assert not int(closer["SigIgn"], 16) & 1 << (signal.SIGCHLD - 1)
+        assert broker.stop() == 0
