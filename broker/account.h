@@ -14,7 +14,7 @@
 #include "limits.h"
 #include "policy.h"
 
-#define ACCOUNTS_MAX 1024
+#define ACCOUNTS_MAX 2600 /* more than there can be sessions and grants: one may always go */
 
 struct account {
 	bool used;
@@ -38,7 +38,7 @@ struct accounts {
 
 enum account_fault { FAULT_MALFORMED, FAULT_FD, FAULT_TIMEOUT };
 
-/* The account of uid and label, made if need be.  NULL: all are in use. */
+/* The account of uid and label, made if need be.  NULL: each has a session or a grant. */
 struct account *account_get(struct accounts *a, uid_t uid, const char *label, uint64_t now_ms);
 
 /*

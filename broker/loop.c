@@ -27,6 +27,8 @@
 #define CLOSER_PAUSE_MS	 2    /* without free hands of the closer */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
+_Static_assert(ACCOUNTS_MAX > SESSIONS_MAX + GRANTS_MAX, "nobody is without an account");
+
 /* --- sessions ------------------------------------------------------------- */
 
 /* Whose connection it is, and whether it may stay. */

@@ -65,23 +65,44 @@ static void identity(void **state)
 	assert_ptr_not_equal(account_get(&accounts, 1001, "svirt:c1", 0), labelled);
 }
 
-/* An account that is owed nothing makes room; one that has something does not. */
-static void idle_accounts_make_room(void **state)
+/* Fills the table; every account but the two of setup() has a grant.  Returns the last. */
+static struct account *fill_table(void)
 {
-	struct account *last = NULL, *fresh;
+	struct account *last = NULL;
 
-	for (uid_t uid = 2000; uid < 2000 + ACCOUNTS_MAX - 2; uid++) {
+	for (uid_t uid = 5000; uid < 5000 + ACCOUNTS_MAX - 2; uid++) {
 		last = account_get(&accounts, uid, "", 0);
 		assert_non_null(last);
 		account_add_grant(&accounts, last, 0);
 	}
+	return last;
+}
+
+/* An account that has something makes no room; one that had something does, if there is no other.
+ */
+static void accounts_make_room(void **state)
+{
+	struct account *last = fill_table(), *fresh;
+
 	assert_null(account_get(&accounts, 1, "", 0));
 	account_remove_grant(&accounts, last, 0);
-	assert_null(account_get(&accounts, 1, "", 0)); /* its budgets are not full yet */
-	fresh = account_get(&accounts, 1, "", 60000);
+	fresh = account_get(&accounts, 1, "", 0);
 	assert_ptr_equal(fresh, last);
 	assert_int_equal(fresh->uid, 1);
 	assert_int_equal(fresh->n_grants, 0);
+	assert_true(bucket_is_full(&fresh->ended, 0));
+}
+
+/* Of those that may go the one goes that kept least. */
+static void who_kept_most_is_remembered_longest(void **state)
+{
+	struct account *last = fill_table(), *before = last - 1;
+
+	account_add_grant(&accounts, last, 0);
+	account_remove_grant(&accounts, last, 0);
+	account_remove_grant(&accounts, last, 0);
+	account_remove_grant(&accounts, before, 0);
+	assert_ptr_equal(account_get(&accounts, 1, "", 1), before);
 }
 
 static void a_penalty_keeps_an_account(void **state)
@@ -117,6 +138,25 @@ static void connections(void **state)
 		"connections in all: 512 of 512 in use", 0);
 	account_remove_session(&accounts, alice);
 	ALLOWED(account_may_connect(&accounts, alice, 0, &why));
+}
+
+/* An LSM may let a process choose its label: with many it is still one uid. */
+static void connections_of_a_uid(void **state)
+{
+	struct account *mine = alice;
+	char label[16];
+
+	for (unsigned i = 1; i < 256; i++) {
+		snprintf(label, sizeof(label), "c%u", i / 16);
+		mine = account_get(&accounts, 1000, label, 0);
+		ALLOWED(account_may_connect(&accounts, mine, 0, &why));
+		account_add_session(&accounts, mine);
+	}
+	mine = account_get(&accounts, 1000, "c16", 0);
+	REFUSED(account_may_connect(&accounts, mine, 0, &why),
+		"connections of your uid: 256 of 256 in use", 0);
+	ALLOWED(account_may_connect(&accounts, account_get(&accounts, 1001, "", 0), 0, &why));
+	ALLOWED(account_may_connect(&accounts, root, 0, &why));
 }
 
 static void grants(void **state)
@@ -280,9 +320,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(identity, setup),
-		cmocka_unit_test_setup(idle_accounts_make_room, setup),
+		cmocka_unit_test_setup(accounts_make_room, setup),
+		cmocka_unit_test_setup(who_kept_most_is_remembered_longest, setup),
 		cmocka_unit_test_setup(a_penalty_keeps_an_account, setup),
 		cmocka_unit_test_setup(connections, setup),
+		cmocka_unit_test_setup(connections_of_a_uid, setup),
 		cmocka_unit_test_setup(grants, setup),
 		cmocka_unit_test_setup(grants_of_a_uid, setup),
 		cmocka_unit_test_setup(rate, setup),
