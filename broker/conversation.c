@@ -131,10 +131,9 @@ static void conclude(struct front *f, struct session *session, const struct rssb
 		/* After the reply: a fifth of what the client would wait for, seen. */
 		if (o->grant->kind != RSSB_KIND_MANAGED)
 			hold_unmap_steering(&o->grant->hold);
+		front_watch_lease(f, o->grant);
 	}
 	log_decision(f, session, request->op, o);
-	if (o->grant && front_watch_lease(f, o->grant))
-		service_end_grant(&f->service, o->grant); /* or it would never end */
 	outcome_done(o);
 	conclude_session(f, session, o->reply.base.status);
 }

@@ -195,11 +195,23 @@ static void on_time(struct front *f)
 	}
 	if (f->accept_at_ms && f->accept_at_ms <= f->service.now_ms)
 		front_accept(f);
+	if (f->watch_leases_at_ms && f->watch_leases_at_ms <= f->service.now_ms)
+		front_watch_leases(f);
 }
 
-/* Twice as often as the service manager asks for. */
+/* A lost READY=1 would be the end of us, when the service manager has waited long enough. */
+static void tell_ready(struct front *f)
+{
+	bool later = activation_notify(f->manager, "READY=1") == -EAGAIN;
+
+	f->ready_at_ms = later ? f->service.now_ms + PAUSE_MS : 0;
+}
+
+/* And that we live, twice as often as it asks for. */
 static void tell_alive(struct front *f)
 {
+	if (f->ready_at_ms && f->ready_at_ms <= f->service.now_ms)
+		tell_ready(f);
 	if (!f->watchdog_at_ms || f->watchdog_at_ms > f->service.now_ms)
 		return;
 	activation_notify(f->manager, "WATCHDOG=1");
@@ -217,7 +229,9 @@ static int time_left(const struct front *f)
 	uint64_t now_ms = f->service.now_ms;
 	uint64_t next = earlier(f->sessions.next_deadline_ms, f->restock_at_ms);
 
+	next = earlier(next, f->ready_at_ms);
 	next = earlier(next, f->watchdog_at_ms);
+	next = earlier(next, f->watch_leases_at_ms);
 	next = earlier(next, f->accept_at_ms);
 	if (f->sessions.n_closing)
 		next = earlier(next, now_ms + CLOSER_PAUSE_MS);
@@ -267,7 +281,7 @@ static int loop_turn(struct front *f, int timeout_ms)
 	for (int i = 0; i < n && !err; i++)
 		err = on_event(f, &events[i]);
 	on_time(f);
-	return err;
+	return err ? err : f->failure;
 }
 
 int loop_run(struct front *f, const struct activation *manager)
@@ -277,7 +291,7 @@ int loop_run(struct front *f, const struct activation *manager)
 	f->manager = manager;
 	f->watchdog_at_ms = manager->watchdog_ms ? f->service.now_ms : 0;
 	front_accept(f);
-	activation_notify(manager, "READY=1");
+	tell_ready(f);
 	while (!err && !f->stopping) {
 		tell_alive(f);
 		err = loop_turn(f, time_left(f));
@@ -325,7 +339,7 @@ static int loop_fill_pool(struct front *f)
 	for (unsigned i = 0; i < f->service.objects.n; i++)
 		front_restock(f, i);
 	while (!err && !f->stopping && !pool_is_full(&f->service.pool)) {
-		err = loop_turn(f, -1);
+		err = loop_turn(f, time_left(f));
 		if (!err && f->loader_rests)
 			err = -EAGAIN; /* the log says why; a new start is the cure */
 	}

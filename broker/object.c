@@ -64,11 +64,13 @@ static int objects_add_builtin(struct objects *o, const char *name, const unsign
 
 int objects_init(struct objects *ret)
 {
-	int n_cpus = libbpf_num_possible_cpus(), err;
+	int n_cpus, err;
 
 	*ret = (struct objects){ 0 };
+	libbpf_set_print(NULL); /* we say it, in a line of the log */
+	n_cpus = libbpf_num_possible_cpus();
 	if (n_cpus < 0)
-		return n_cpus;
+		return log_error(n_cpus, "cannot count the CPUs");
 	ret->n_cpus = (unsigned)n_cpus;
 	err = objects_add_builtin(ret, "rss", builtin_rss, builtin_rss_end);
 	if (!err)

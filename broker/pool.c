@@ -25,20 +25,22 @@ int pool_take(struct pool *p, unsigned object, struct set *ret)
 	return 0;
 }
 
-void pool_restock(struct pool *p, unsigned object, unsigned n_waiting)
+int pool_restock(struct pool *p, unsigned object, unsigned n_waiting)
 {
 	struct shelf *shelf = &p->shelves[object];
 	unsigned want = shelf->target + n_waiting;
+	int err = 0;
 
 	if (want > POOL_MAX)
 		want = POOL_MAX;
-	/* A full socket is no loss: the next answer comes back here. */
-	while (shelf->n_ready + shelf->n_asked < want &&
-	       !loader_ask(p->loader, p->objects->list[object].number))
-		shelf->n_asked++;
+	while (!err && shelf->n_ready + shelf->n_asked < want) {
+		err = loader_ask(p->loader, p->objects->list[object].number);
+		shelf->n_asked += !err;
+	}
 	/* Clients that waited may have gone, and what was made for them is too much. */
 	while (shelf->n_ready > want)
 		set_done(&shelf->ready[--shelf->n_ready]);
+	return err;
 }
 
 /* The index of the object of that number; n if there is none. */

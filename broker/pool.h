@@ -33,9 +33,11 @@ void pool_init(struct pool *ret, const struct loader *loader, const struct objec
 /* Moves a ready set of an object out.  -EAGAIN: none is ready. */
 int pool_take(struct pool *p, unsigned object, struct set *ret);
 
-/* Asks the loader for what a shelf lacks, n_waiting clients included; drops what it has too much.
+/*
+ * Asks the loader for what a shelf lacks, n_waiting clients included; drops what it has too much.
+ * 0, or -errno: it could not be asked for all of it.
  */
-void pool_restock(struct pool *p, unsigned object, unsigned n_waiting);
+int pool_restock(struct pool *p, unsigned object, unsigned n_waiting);
 
 /*
  * Takes one answer of the loader.  0: *ret_object has a set more, or *ret_err

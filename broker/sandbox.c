@@ -51,8 +51,10 @@ static void reset_signals(void)
 static int fill_stdio(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return -EBADF;
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (errno != EBADF || open("/dev/null", O_RDWR) != fd)
+			return log_error(-errno, "cannot fill a closed fd %d", fd);
 	}
 	return 0;
 }
