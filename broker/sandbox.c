@@ -86,14 +86,24 @@ int sandbox_keep_fd(int fd)
 	return 0;
 }
 
+static int missing(int cap)
+{
+	if (cap == CAP_BPF)
+		log_line(LOG_ERR, "CAP_BPF is missing: start it as root, by its systemd unit, or "
+				  "with that capability ambient");
+	else
+		log_line(LOG_ERR, "CAP_PERFMON is missing: start it with that, too, or with "
+				  "--no-perfmon (packets cost more then)");
+	return -EPERM;
+}
+
 int sandbox_has(enum sandbox_caps caps)
 {
 	if (capng_get_caps_process())
 		return log_error(-EPERM, "cannot read the capabilities of this process");
 	for (const int *cap = caps_of[caps]; *cap >= 0; cap++) {
 		if (!capng_have_capability(CAPNG_EFFECTIVE, *cap))
-			return log_error(-EPERM, "CAP_%s is missing",
-					 *cap == CAP_BPF ? "BPF" : "PERFMON");
+			return missing(*cap);
 	}
 	return 0;
 }
