@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
+#define MANY		  16	/* grants of late: more than one client starts at once */
+#define REFUSAL_REPEAT_MS 10000 /* the same refusal of an account is logged once in this time */
 
 static struct bucket_rule rate_rule(const struct limits *l)
 {
@@ -22,20 +23,21 @@ static bool account_is_idle(const struct account *account, uint64_t now_ms)
 {
 	return !account->n_sessions && !account->n_grants &&
 	       bucket_is_full(&account->rate, now_ms) && bucket_is_full(&account->ended, now_ms) &&
-	       account->penalty_until_ms <= now_ms;
+	       account->penalty_until_ms <= now_ms && log_share_is_idle(&account->log);
 }
 
-/* All that forgetting it would forgive is a penalty, or a few grants a second. */
-static bool account_is_light(const struct account *account, uint64_t now_ms)
+/* Nobody has its address: a session or a grant would. */
+static bool account_may_go(const struct account *account)
 {
-	return !account->n_sessions && !account->n_grants &&
-	       bucket_is_full(&account->ended, now_ms);
+	return !account->n_sessions && !account->n_grants;
 }
 
-/* Of two that may be forgotten the one with less to forgive. */
+/* Of two that may be forgotten the one with less to forgive: sets that were kept, then faults. */
 static bool is_lighter(const struct account *a, const struct account *b)
 {
-	return !b || a->penalty_until_ms < b->penalty_until_ms;
+	if (!b || a->ended.full_at_ms != b->ended.full_at_ms)
+		return !b || a->ended.full_at_ms < b->ended.full_at_ms;
+	return a->penalty_until_ms < b->penalty_until_ms;
 }
 
 /* Who may choose its own label (an LSM may let it) must not write into the log with it. */
@@ -61,11 +63,11 @@ struct account *account_get(struct accounts *a, uid_t uid, const char *label, ui
 			spare = it;
 		if (!it->used)
 			break; /* those behind were never used */
-		if (account_is_light(it, now_ms) && is_lighter(it, light))
+		if (account_may_go(it) && is_lighter(it, light))
 			light = it;
 	}
 	if (!spare)
-		spare = light; /* else a thousand uids of one user's keep all others out */
+		spare = light; /* else many uids of one user's keep all others out */
 	if (!spare)
 		return NULL;
 	*spare = (struct account){ .used = true, .uid = uid };
@@ -92,16 +94,40 @@ static int refuse_wait(struct rssb_refusal *why, const char *what, uint64_t wait
 	return rssb_refuse(why, RSSB_LIMIT, "%s; come back in %u ms", what, why->retry_ms);
 }
 
+struct usage {
+	unsigned sessions, grants;
+};
+
+/* Of all accounts of a uid: one that may choose its label has as many as it likes. */
+static struct usage uid_usage(const struct accounts *a, uid_t uid)
+{
+	struct usage sum = { 0 };
+
+	for (size_t i = 0; i < ACCOUNTS_MAX && a->list[i].used; i++) {
+		if (a->list[i].uid != uid)
+			continue;
+		sum.sessions += a->list[i].n_sessions;
+		sum.grants += a->list[i].n_grants;
+	}
+	return sum;
+}
+
 int account_may_connect(const struct accounts *a, const struct account *account, uint64_t now_ms,
 			struct rssb_refusal *why)
 {
 	const struct limits *l = &a->limits;
+	unsigned of_uid;
 
 	if (a->n_sessions >= l->connections)
 		return refuse_count(why, "connections in all", a->n_sessions, l->connections);
-	if (!is_exempt(account) && account->n_sessions >= l->account_connections)
+	if (is_exempt(account))
+		return 0;
+	if (account->n_sessions >= l->account_connections)
 		return refuse_count(why, "connections of your account", account->n_sessions,
 				    l->account_connections);
+	of_uid = uid_usage(a, account->uid).sessions;
+	if (of_uid >= l->uid_connections)
+		return refuse_count(why, "connections of your uid", of_uid, l->uid_connections);
 	return account_may_request(a, account, now_ms, why);
 }
 
@@ -112,15 +138,6 @@ int account_may_request(const struct accounts *a, const struct account *account,
 		return refuse_wait(why, "your account waits for a fault it made",
 				   account->penalty_until_ms - now_ms);
 	return 0;
-}
-
-static unsigned uid_grants(const struct accounts *a, uid_t uid)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < ACCOUNTS_MAX && a->list[i].used; i++)
-		n += a->list[i].uid == uid ? a->list[i].n_grants : 0;
-	return n;
 }
 
 /* What only time gives back. */
@@ -159,7 +176,7 @@ int account_may_acquire(const struct accounts *a, const struct account *account,
 	if (account->n_grants >= l->account_grants)
 		return refuse_count(why, "live grants of your account", account->n_grants,
 				    l->account_grants);
-	of_uid = uid_grants(a, account->uid);
+	of_uid = uid_usage(a, account->uid).grants;
 	if (of_uid >= l->uid_grants)
 		return refuse_count(why, "live grants of your uid", of_uid, l->uid_grants);
 	return check_buckets(l, account, now_ms, why);
@@ -169,6 +186,16 @@ int account_may_export(const struct accounts *a, const struct account *account, 
 		       struct rssb_refusal *why)
 {
 	return is_exempt(account) ? 0 : check_buckets(&a->limits, account, now_ms, why);
+}
+
+unsigned account_recent(const struct accounts *a, const struct account *account, uint64_t now_ms)
+{
+	return (unsigned)bucket_used(&account->rate, rate_rule(&a->limits), now_ms);
+}
+
+bool account_had_many(const struct accounts *a, const struct account *account, uint64_t now_ms)
+{
+	return account_recent(a, account, now_ms) >= MANY;
 }
 
 void account_add_session(struct accounts *a, struct account *account)
@@ -207,6 +234,26 @@ void account_add_export(struct accounts *a, struct account *account, uint64_t no
 	bucket_take(&account->ended, ended_rule(&a->limits), now_ms);
 }
 
+void account_add_desertion(struct accounts *a, struct account *account, uint64_t now_ms)
+{
+	if (!is_exempt(account))
+		bucket_take(&account->rate, rate_rule(&a->limits), now_ms);
+}
+
+bool account_refusal_is_news(struct account *account, unsigned status, uint64_t now_ms,
+			     unsigned *ret_repeated)
+{
+	struct refusals *refusals = &account->refusals[status];
+
+	if (refusals->logged_ms && now_ms < refusals->logged_ms + REFUSAL_REPEAT_MS) {
+		refusals->n_repeated++;
+		return false;
+	}
+	*ret_repeated = refusals->n_repeated;
+	*refusals = (struct refusals){ .logged_ms = now_ms };
+	return true;
+}
+
 void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,
 		    uint64_t now_ms)
 {
@@ -220,8 +267,9 @@ void account_punish(const struct accounts *a, struct account *account, enum acco
 		return;
 	if (account->penalty_until_ms <= now_ms) {
 		account->penalty_until_ms = now_ms;
-		log_notice("account uid=%u label=%s has to wait %u s for %s", account->uid,
-			   account->shown, seconds[fault], names[fault]);
+		log_line_of(&account->log, LOG_NOTICE,
+			    "account uid=%u label=%s has to wait %u s for %s", account->uid,
+			    account->shown, seconds[fault], names[fault]);
 	}
 	account->penalty_until_ms += seconds[fault] * 1000ull;
 	if (account->penalty_until_ms > most)

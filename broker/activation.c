@@ -75,7 +75,7 @@ void activation_connect(struct activation *a)
 	memcpy(address.sun_path, a->notify, len);
 	if (address.sun_path[0] == '@')
 		address.sun_path[0] = '\0'; /* an abstract name */
-	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0 || connect(sock, (struct sockaddr *)&address,
 				offsetof(struct sockaddr_un, sun_path) + len))
 		log_warning("cannot reach NOTIFY_SOCKET: %s", strerrordesc_np(errno));
@@ -83,8 +83,11 @@ void activation_connect(struct activation *a)
 		a->sock = fd_take(&sock);
 }
 
-void activation_notify(const struct activation *a, const char *state)
+int activation_notify(const struct activation *a, const char *state)
 {
-	if (a->sock >= 0 && packet_send(a->sock, state, strlen(state), NULL, 0))
-		log_warning("cannot tell the service manager %s", state);
+	int err = a->sock < 0 ? 0 : packet_send(a->sock, state, strlen(state), NULL, 0);
+
+	if (err && err != -EAGAIN)
+		log_warning("cannot tell the service manager %s: %s", state, strerrordesc_np(-err));
+	return err;
 }

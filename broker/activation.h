@@ -23,5 +23,5 @@ int activation_take(const struct activation *a, int *ret_sock);
 /* Connects to the service manager, if there is one; before privileges drop. */
 void activation_connect(struct activation *a);
 
-/* Says state, such as "READY=1". */
-void activation_notify(const struct activation *a, const char *state);
+/* Says state, such as "READY=1".  Never waits: -EAGAIN, if the manager has to read others first. */
+int activation_notify(const struct activation *a, const char *state);

@@ -16,8 +16,8 @@ void conversation_busy(struct front *f, struct session *session);
 /* Does what is due when a session's deadline is over. */
 void conversation_overdue(struct front *f, struct session *session);
 
-/* Refuses a connection before it made a request: the reply's op is RSSB_OP_REPLY alone. */
 /* Says whom the policy does not let in, and what to do about it.  -EINVAL. */
 int conversation_deny(const struct session *session, struct rssb_refusal *ret_why);
 
+/* Refuses a connection before it made a request: the reply's op is RSSB_OP_REPLY alone. */
 void conversation_refuse(struct front *f, struct session *session, const struct rssb_refusal *why);

@@ -10,10 +10,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "log.h"
 #include "packet.h"
 
-#define RESTOCK_DELAY_MS 2 /* after a grant */
+#define RESTOCK_DELAY_MS 2   /* after a grant */
+#define RESTOCK_RETRY_MS 100 /* after the loader could not be asked */
 #define DRAINED_MAX	 4
+#define LEASES_DELAY_MS	 1000 /* after one that could not be polled */
 
 int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
 {
@@ -21,6 +24,18 @@ int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
 
 	/* #syscalls:front epoll_ctl */
 	return epoll_ctl(f->epoll, op, fd, &e) ? -errno : 0;
+}
+
+/*
+ * If it fails the front would wait for the wrong things: a new start is the cure.
+ * What is not polled yet (-ENOENT) is a session whose first request is being answered.
+ */
+static void rewatch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
+{
+	int err = front_watch(f, op, fd, events, tag);
+
+	if (err && err != -ENOENT)
+		f->failure = log_error(err, "cannot change what is polled");
 }
 
 /* --- sessions ------------------------------------------------------------- */
@@ -45,15 +60,14 @@ int front_add_session(struct front *f, const struct session *session)
 
 void front_watch_session(struct front *f, const struct session *session, bool requests)
 {
-	front_watch(f, EPOLL_CTL_MOD, session->fd, session_events(requests),
-		    front_session_tag(f, session));
+	rewatch(f, EPOLL_CTL_MOD, session->fd, session_events(requests),
+		front_session_tag(f, session));
 }
 
 void front_accept(struct front *f)
 {
 	if (!f->accepting)
-		front_watch(f, EPOLL_CTL_MOD, f->listener, EPOLLIN,
-			    event_tag(SOURCE_LISTENER, 0, 0));
+		rewatch(f, EPOLL_CTL_MOD, f->listener, EPOLLIN, event_tag(SOURCE_LISTENER, 0, 0));
 	f->accepting = true;
 	f->accept_at_ms = 0;
 }
@@ -61,7 +75,7 @@ void front_accept(struct front *f)
 void front_pause_accepting(struct front *f, uint64_t until_ms)
 {
 	if (f->accepting)
-		front_watch(f, EPOLL_CTL_MOD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0));
+		rewatch(f, EPOLL_CTL_MOD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0));
 	f->accepting = false;
 	f->accept_at_ms = until_ms;
 }
@@ -102,12 +116,15 @@ static bool session_is_drained(const struct session *session)
 
 void front_end_session(struct front *f, struct session *session)
 {
+	/* The loader worked for it; else coming and going would keep it busy for nothing. */
+	if (session->state == SESSION_WAITING)
+		account_add_desertion(&f->service.accounts, session->account, f->service.now_ms);
 	if (!session->guarded || session_is_drained(session)) {
 		close_session(f, session);
 		return;
 	}
 	/* The closer's copy would keep it polled. */
-	front_watch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
+	rewatch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
 	if (closer_take(&f->closer, &session->fd) != -EAGAIN)
 		close_session(f, session);
 	else if (session->state != SESSION_CLOSING)
@@ -122,17 +139,34 @@ uint64_t front_lease_tag(const struct front *f, const struct grant *grant)
 }
 
 /* A pipe's write end reports EPOLLERR when the last reader is gone. */
-void front_watch_lease(struct front *f, const struct grant *grant)
+void front_watch_lease(struct front *f, struct grant *grant)
 {
-	if (grant->hold.lease_write >= 0)
-		front_watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0,
-			    front_lease_tag(f, grant));
+	grant->watched = grant->hold.lease_write < 0 ||
+			 !front_watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0,
+				      front_lease_tag(f, grant));
+	if (!grant->watched)
+		f->watch_leases_at_ms = f->service.now_ms + LEASES_DELAY_MS;
+}
+
+void front_watch_leases(struct front *f)
+{
+	f->watch_leases_at_ms = 0;
+	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
+		struct grant *it = &f->service.grants.list[i];
+
+		if (it->id && !it->watched)
+			front_watch_lease(f, it);
+	}
 }
 
 void front_restock(struct front *f, unsigned object)
 {
-	if (!f->loader_rests)
-		pool_restock(&f->service.pool, object, sessions_waiting(&f->sessions, object));
+	if (f->loader_rests ||
+	    !pool_restock(&f->service.pool, object, sessions_waiting(&f->sessions, object)))
+		return;
+	/* There may be no answer of the loader's on its way that would bring us here again. */
+	if (!f->restock_at_ms)
+		f->restock_at_ms = f->service.now_ms + RESTOCK_RETRY_MS;
 }
 
 /* The loader would take the CPU of the client that was just served: while there is enough

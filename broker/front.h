@@ -7,6 +7,7 @@
 
 #include "activation.h"
 #include "closer.h"
+#include "duty.h"
 #include "loader.h"
 #include "options.h"
 #include "policy.h"
@@ -20,13 +21,17 @@ struct front {
 	struct service service;
 	struct sessions sessions;
 	struct closer closer;
+	struct duty duty;
 	const struct activation *manager; /* the service manager */
-	uint64_t watchdog_at_ms;	  /* when to tell it that we live; 0: never */
-	bool accepting;			  /* the listener is polled */
-	uint64_t accept_at_ms;		  /* when to poll it again; 0: when a session ends */
-	bool stopping;			  /* SIGTERM or SIGINT came */
-	bool loader_rests;		  /* after a failure, until restock_at_ms */
-	uint64_t restock_at_ms;		  /* 0: nothing is put off */
+	uint64_t ready_at_ms;	     /* when to tell it once more that we are ready; 0: it knows */
+	uint64_t watchdog_at_ms;     /* when to tell it that we live; 0: never */
+	bool accepting;		     /* the listener is polled */
+	uint64_t accept_at_ms;	     /* when to poll it again; 0: when a session ends */
+	bool stopping;		     /* SIGTERM or SIGINT came */
+	bool loader_rests;	     /* after a failure, until restock_at_ms */
+	uint64_t restock_at_ms;	     /* 0: nothing is put off */
+	uint64_t watch_leases_at_ms; /* 0: all are polled */
+	int failure;		     /* -errno of what cannot be mended here */
 };
 
 /* Where an event comes from; the tag also tells a late event of a slot's former user apart. */
@@ -54,8 +59,9 @@ int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag);
 void front_accept(struct front *f);
 void front_pause_accepting(struct front *f, uint64_t until_ms);
 
-/* Polls the lease of a new grant. */
-void front_watch_lease(struct front *f, const struct grant *grant);
+/* Polls the lease of a new grant; where that fails, once more later: all that are not polled. */
+void front_watch_lease(struct front *f, struct grant *grant);
+void front_watch_leases(struct front *f);
 
 /* Polls a new session.  0 or -errno. */
 int front_add_session(struct front *f, const struct session *session);

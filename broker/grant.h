@@ -25,6 +25,7 @@ struct grant {
 	uint16_t flags;	 /* enum rssb_acquire_flags */
 	char label[RSSB_LABEL_MAX];
 	struct hold hold;	    /* what the broker keeps of the set */
+	bool watched;		    /* its end will be noticed */
 	uint16_t queues, table_len; /* of the last ACQUIRE or UPDATE; 0: the client configures */
 	uint32_t hash_types;
 	uint32_t next_free;

@@ -14,6 +14,7 @@
 
 const struct limit_row limit_rows[] = {
 	ROW("max-connections", connections, 1, 512, "connections in all"),
+	ROW("max-uid-connections", uid_connections, 1, 512, "connections of one uid"),
 	ROW("max-account-connections", account_connections, 1, 512, "connections"),
 	ROW("max-account-unread", account_unread, 1, 512, "replies that were not read"),
 	ROW("max-grants", grants, 1, GRANTS_MAX, "live grants in all"),

@@ -6,6 +6,7 @@
 
 struct limits {
 	unsigned connections;	      /* in all */
+	unsigned uid_connections;     /* of one uid, of all its labels */
 	unsigned account_connections; /* of one account, as all that follow */
 	unsigned account_unread;      /* connections with a reply that was not read */
 	unsigned grants;	      /* live, in all */
@@ -26,11 +27,12 @@ struct limits {
 
 #define LIMITS_DEFAULT                                                                             \
 	{                                                                                          \
-		.connections = 512, .account_connections = 16, .account_unread = 4,                \
-		.grants = 2048, .uid_grants = 1024, .account_grants = 64, .ended_grants = 1024,    \
-		.ended_refill_s = 60, .rate_burst = 256, .rate = 50, .penalty_malformed_s = 1,     \
-		.penalty_fd_s = 5, .penalty_timeout_s = 10, .penalty_max_s = 600,                  \
-		.first_request_ms = 1000, .read_reply_ms = 5000, .memory_percent = 75,             \
+		.connections = 512, .uid_connections = 256, .account_connections = 16,             \
+		.account_unread = 4, .grants = 2048, .uid_grants = 1024, .account_grants = 64,     \
+		.ended_grants = 1024, .ended_refill_s = 60, .rate_burst = 256, .rate = 50,         \
+		.penalty_malformed_s = 1, .penalty_fd_s = 5, .penalty_timeout_s = 10,              \
+		.penalty_max_s = 600, .first_request_ms = 1000, .read_reply_ms = 5000,             \
+		.memory_percent = 75,                                                              \
 	}
 
 /* One limit as an option: --NAME VALUE, min to max. */

@@ -51,7 +51,10 @@ static int directory_open(const char *path, int *ret)
 		return log_error(-errno, "cannot make %s", dir);
 	*ret = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*ret < 0 || fstat(*ret, &st))
-		return log_error(-errno, "cannot open the socket's directory %s", dir);
+		return log_error(-errno,
+				 "cannot open the socket's directory %s (root makes it: "
+				 "mkdir -m 755)",
+				 dir);
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH))) {
 		log_line(LOG_ERR,
 			 "directory %s has owner %u and mode %04o: it must be root's or our own, "
@@ -68,7 +71,7 @@ static int path_check(const char *path)
 	const size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 
 	if (path[0] != '/') {
-		log_line(LOG_ERR, "socket path '%s' is not absolute", path);
+		log_line(LOG_ERR, "socket path '%s' is not absolute: it begins with /", path);
 		return -EINVAL;
 	}
 	if (strlen(path) > max) {
@@ -80,19 +83,22 @@ static int path_check(const char *path)
 }
 
 /* One broker a socket: the lock outlives any crash, its file stays. */
-static int lock_take(int dir, const char *name, int *ret)
+static int lock_take(int dir, const char *path, int *ret)
 {
 	char lock[128];
 	_cleanup_fd_ int fd = -1;
 
-	snprintf(lock, sizeof(lock), "%s.lock", name);
-	fd = openat(dir, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	fd = openat(dir, strrchr(lock, '/') + 1, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return log_error(-errno, "cannot open the lock file %s", lock);
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK)
 			return log_error(-errno, "cannot lock %s", lock);
-		log_line(LOG_ERR, "another broker holds %s: is it running already?", lock);
+		log_line(LOG_ERR,
+			 "another broker holds %s: it is running already; stop it, or choose "
+			 "another --socket",
+			 lock);
 		return -EADDRINUSE;
 	}
 	*ret = fd_take(&fd);
@@ -137,7 +143,9 @@ static int stale_remove(int dir, const char *name, const struct sockaddr_un *add
 		return -EEXIST;
 	}
 	if (address_is_live(address)) {
-		log_line(LOG_ERR, "somebody else listens on %s: left alone", address->sun_path);
+		log_line(LOG_ERR,
+			 "somebody else listens on %s: left alone; choose another --socket",
+			 address->sun_path);
 		return -EADDRINUSE;
 	}
 	if (unlinkat(dir, name, 0))
@@ -158,7 +166,7 @@ static int socket_bind(int dir, const char *name, const struct sockaddr_un *addr
 	if (o->group != (gid_t)-1 && fchownat(dir, name, (uid_t)-1, o->group, AT_SYMLINK_NOFOLLOW))
 		return log_error(-errno, "cannot give %s to group %u", o->path, o->group);
 	listen_refuse_fds(sock);
-	if (listen(sock, SOMAXCONN))
+	if (listen(sock, LISTEN_BACKLOG))
 		return log_error(-errno, "cannot listen on %s", o->path);
 	*ret = fd_take(&sock);
 	return 0;
@@ -176,7 +184,7 @@ int listen_make(const struct listen_options *o, int *ret_sock, int *ret_lock)
 		return err;
 	name = strrchr(o->path, '/') + 1;
 	address_init(&address, o->path);
-	if ((err = directory_open(o->path, &dir)) || (err = lock_take(dir, name, &lock)) ||
+	if ((err = directory_open(o->path, &dir)) || (err = lock_take(dir, o->path, &lock)) ||
 	    (err = stale_remove(dir, name, &address)) ||
 	    (err = socket_bind(dir, name, &address, o, ret_sock)))
 		return err;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -92,6 +93,8 @@ static int serve(int sock, const struct templates *templates)
 	struct loader_request request;
 	int err = packet_send(sock, &ready, sizeof(ready), NULL, 0);
 
+	if (err && err != -EPIPE) /* from now on the front says that we are gone */
+		log_error(err, "the loader cannot say that it is ready");
 	while (!err) {
 		struct packet p;
 
@@ -151,7 +154,18 @@ int loader_start(struct loader *ret, const struct objects *objects, const struct
 									    : EXIT_FAILURE);
 	}
 	ret->sock = fd_take(&front);
+	ret->pid = pid;
 	return 0;
+}
+
+/* It says itself at what it failed, but not that it was killed. */
+static int loader_ended(const struct loader *l)
+{
+	int status;
+
+	if (waitpid(l->pid, &status, 0) == l->pid && WIFSIGNALED(status))
+		log_line(LOG_ERR, "the loader was killed by signal %d", WTERMSIG(status));
+	return -ECHILD;
 }
 
 int loader_wait_ready(struct loader *l, uint32_t *ret_numbers)
@@ -161,13 +175,17 @@ int loader_wait_ready(struct loader *l, uint32_t *ret_numbers)
 	int err = packet_recv(l->sock, &p);
 
 	packet_done(&p);
+	if (err == -ECONNRESET)
+		return loader_ended(l);
 	if (err)
-		return -ECHILD;
+		return log_error(err, "cannot hear from the loader");
 	memcpy(&ready, p.data, sizeof(ready));
 	if (p.len != sizeof(ready) || ready.object != OBJECT_NONE)
-		return -EBADMSG;
+		return log_error(-EBADMSG, "the loader says what it should not");
 	*ret_numbers = (uint32_t)ready.err;
-	return fcntl(l->sock, F_SETFL, O_NONBLOCK) ? -errno : 0;
+	if (fcntl(l->sock, F_SETFL, O_NONBLOCK))
+		return log_error(-errno, "cannot set up a socket pair");
+	return 0;
 }
 
 int loader_ask(const struct loader *l, unsigned object)

@@ -12,6 +12,7 @@
 /* The front's view; owns sock. */
 struct loader {
 	int sock; /* non-blocking once ready */
+	pid_t pid;
 };
 #define LOADER_INIT                                                                                \
 	{                                                                                          \
@@ -32,7 +33,7 @@ int loader_start(struct loader *ret, const struct objects *objects, const struct
 
 /*
  * Waits until the loader has tried every object; *ret_numbers has a bit for each
- * that can be loaded.  -ECHILD: the loader ended; it logged why.
+ * that can be loaded.  -ECHILD: the loader ended, or was ended; that was logged.
  */
 int loader_wait_ready(struct loader *l, uint32_t *ret_numbers);
 

@@ -27,6 +27,8 @@
 #define CLOSER_PAUSE_MS	 2    /* without free hands of the closer */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
+_Static_assert(ACCOUNTS_MAX > SESSIONS_MAX + GRANTS_MAX, "nobody is without an account");
+
 /* --- sessions ------------------------------------------------------------- */
 
 /* Whose connection it is, and whether it may stay. */
@@ -112,7 +114,8 @@ static void on_session(struct front *f, uint32_t index, uint64_t tag, uint32_t e
 {
 	struct session *session = &f->sessions.list[index];
 
-	if (session->state == SESSION_FREE || front_session_tag(f, session) != tag)
+	if (session->state == SESSION_FREE || session->state == SESSION_CLOSING ||
+	    front_session_tag(f, session) != tag)
 		return;
 	if (events & EPOLLIN)
 		conversation_read(f, session);
@@ -128,15 +131,30 @@ static void on_lease(struct front *f, uint32_t index, uint64_t tag)
 
 	if (!grant->id || front_lease_tag(f, grant) != tag)
 		return;
-	log_info("END uid=%u grant=%llu: its lease was closed", grant->account->uid,
-		 (unsigned long long)grant->id);
+	log_line_of(&grant->account->log, LOG_INFO, "END uid=%u grant=%llu: its lease was closed",
+		    grant->account->uid, (unsigned long long)grant->id);
 	service_end_grant(&f->service, grant);
 }
 
-/* Takes one answer of the loader and serves the one who waits longest. */
+/* The loader made a set, or could not: whose turn it is hears of it. */
+static void serve_waiting(struct front *f, unsigned object, bool failed)
+{
+	const struct accounts *accounts = &f->service.accounts;
+	uint64_t now_ms = f->service.now_ms;
+	struct session *first = session_first_waiting(&f->sessions, object, accounts, now_ms);
+
+	if (!first)
+		return;
+	if (failed)
+		conversation_busy(f, first);
+	else if (pool_has(&f->service.pool, object,
+			  account_had_many(accounts, first->account, now_ms)))
+		conversation_resume(f, first);
+}
+
+/* Takes one answer of the loader. */
 static int on_loader(struct front *f)
 {
-	struct session *first;
 	unsigned object;
 	int failed, err = pool_receive(&f->service.pool, &object, &failed);
 
@@ -152,11 +170,7 @@ static int on_loader(struct front *f)
 		f->loader_rests = true;
 		f->restock_at_ms = f->service.now_ms + RESTOCK_PAUSE_MS;
 	}
-	first = session_first_waiting(&f->sessions, object);
-	if (first && failed)
-		conversation_busy(f, first);
-	else if (first)
-		conversation_resume(f, first);
+	serve_waiting(f, object, failed);
 	front_restock(f, object);
 	return 0;
 }
@@ -192,11 +206,23 @@ static void on_time(struct front *f)
 	}
 	if (f->accept_at_ms && f->accept_at_ms <= f->service.now_ms)
 		front_accept(f);
+	if (f->watch_leases_at_ms && f->watch_leases_at_ms <= f->service.now_ms)
+		front_watch_leases(f);
 }
 
-/* Twice as often as the service manager asks for. */
+/* A lost READY=1 would be the end of us, when the service manager has waited long enough. */
+static void tell_ready(struct front *f)
+{
+	bool later = activation_notify(f->manager, "READY=1") == -EAGAIN;
+
+	f->ready_at_ms = later ? f->service.now_ms + PAUSE_MS : 0;
+}
+
+/* And that we live, twice as often as it asks for. */
 static void tell_alive(struct front *f)
 {
+	if (f->ready_at_ms && f->ready_at_ms <= f->service.now_ms)
+		tell_ready(f);
 	if (!f->watchdog_at_ms || f->watchdog_at_ms > f->service.now_ms)
 		return;
 	activation_notify(f->manager, "WATCHDOG=1");
@@ -214,7 +240,9 @@ static int time_left(const struct front *f)
 	uint64_t now_ms = f->service.now_ms;
 	uint64_t next = earlier(f->sessions.next_deadline_ms, f->restock_at_ms);
 
+	next = earlier(next, f->ready_at_ms);
 	next = earlier(next, f->watchdog_at_ms);
+	next = earlier(next, f->watch_leases_at_ms);
 	next = earlier(next, f->accept_at_ms);
 	if (f->sessions.n_closing)
 		next = earlier(next, now_ms + CLOSER_PAUSE_MS);
@@ -264,7 +292,7 @@ static int loop_turn(struct front *f, int timeout_ms)
 	for (int i = 0; i < n && !err; i++)
 		err = on_event(f, &events[i]);
 	on_time(f);
-	return err;
+	return err ? err : f->failure;
 }
 
 int loop_run(struct front *f, const struct activation *manager)
@@ -274,8 +302,9 @@ int loop_run(struct front *f, const struct activation *manager)
 	f->manager = manager;
 	f->watchdog_at_ms = manager->watchdog_ms ? f->service.now_ms : 0;
 	front_accept(f);
-	activation_notify(manager, "READY=1");
+	tell_ready(f);
 	while (!err && !f->stopping) {
+		duty_rest(&f->duty);
 		tell_alive(f);
 		err = loop_turn(f, time_left(f));
 	}
@@ -322,7 +351,7 @@ static int loop_fill_pool(struct front *f)
 	for (unsigned i = 0; i < f->service.objects.n; i++)
 		front_restock(f, i);
 	while (!err && !f->stopping && !pool_is_full(&f->service.pool)) {
-		err = loop_turn(f, -1);
+		err = loop_turn(f, time_left(f));
 		if (!err && f->loader_rests)
 			err = -EAGAIN; /* the log says why; a new start is the cure */
 	}

@@ -38,8 +38,9 @@ static int identity_choose(const char *user, struct identity *ret)
 	}
 	if (ret->uid == 0 || ret->uid == 65534) {
 		log_line(LOG_ERR,
-			 "--user %s is uid %u: a uid shared with others can kill the broker", user,
-			 ret->uid);
+			 "--user %s is uid %u: a uid shared with others can kill the broker; name "
+			 "a user of its own, such as " BROKER_USER,
+			 user, ret->uid);
 		return -EINVAL;
 	}
 	return 0;
@@ -56,7 +57,8 @@ static struct listen_options socket_options(struct options *o)
 		return listen;
 	}
 	if (policy_allow_group(&o->policy, BROKER_GROUP))
-		log_notice("there is no group " BROKER_GROUP ": only root may make requests");
+		log_notice("there is no group " BROKER_GROUP ": only root may make requests "
+			   "(groupadd --system " BROKER_GROUP " makes it)");
 	else if (geteuid() == 0)
 		listen.group = o->policy.gids[0];
 	return listen;

@@ -64,11 +64,13 @@ static int objects_add_builtin(struct objects *o, const char *name, const unsign
 
 int objects_init(struct objects *ret)
 {
-	int n_cpus = libbpf_num_possible_cpus(), err;
+	int n_cpus, err;
 
 	*ret = (struct objects){ 0 };
+	libbpf_set_print(NULL); /* we say it, in a line of the log */
+	n_cpus = libbpf_num_possible_cpus();
 	if (n_cpus < 0)
-		return n_cpus;
+		return log_error(n_cpus, "cannot count the CPUs");
 	ret->n_cpus = (unsigned)n_cpus;
 	err = objects_add_builtin(ret, "rss", builtin_rss, builtin_rss_end);
 	if (!err)
@@ -133,14 +135,16 @@ static int objects_read_file(struct objects *o, int dir, const char *file, const
 	return err;
 }
 
-static void objects_try_file(struct objects *o, int dir, const char *file)
+/* False if its name is not an object's. */
+static bool objects_try_file(struct objects *o, int dir, const char *file)
 {
 	char name[RSSB_NAME_MAX], why[SHAPE_WHY_MAX];
 
 	if (!name_from_file(name, file))
-		return;
+		return false;
 	if (objects_read_file(o, dir, file, name, why))
 		log_warning("object %s" OBJECT_FILE_SUFFIX " is left out: %s", name, why);
+	return true;
 }
 
 int objects_read(struct objects *o, const char *directory)
@@ -148,7 +152,7 @@ int objects_read(struct objects *o, const char *directory)
 	_cleanup_fd_ int dir = -1;
 	struct dirent **entries;
 	const char *why;
-	int err = object_dir_open(directory, &dir, &why), n;
+	int err = object_dir_open(directory, &dir, &why), n, n_others = 0;
 
 	if (err)
 		return log_error(err, "object directory %s: %s", directory, why);
@@ -157,10 +161,15 @@ int objects_read(struct objects *o, const char *directory)
 	if (n < 0)
 		return log_error(-errno, "cannot read object directory %s", directory);
 	for (int i = 0; i < n; i++) {
-		objects_try_file(o, dir, entries[i]->d_name);
+		n_others += !objects_try_file(o, dir, entries[i]->d_name) &&
+			    entries[i]->d_name[0] != '.';
 		free(entries[i]);
 	}
 	free(entries);
+	if (n_others)
+		log_notice("object directory %s: %d not read, whose names do not end "
+			   "in " OBJECT_FILE_SUFFIX,
+			   directory, n_others);
 	return 0;
 }
 

@@ -123,17 +123,20 @@ static int print_help(struct options *o, const char *value)
 	return 1;
 }
 
+#define TEXT(x)	      #x
+#define TEXT_OF(name) TEXT(name)
+
 static const char *value_error(int err)
 {
 	switch (err) {
 	case -ENOENT:
 		return "no such user or group";
 	case -E2BIG:
-		return "too many";
+		return "one too many: at most " TEXT_OF(POLICY_NAMES_MAX);
 	case -ERANGE:
-		return "out of range";
+		return "not a number from 1 to " TEXT_OF(POOL_MAX);
 	default:
-		return "not understood";
+		return "none of err, warning, notice, info, debug";
 	}
 }
 
@@ -157,6 +160,14 @@ static int apply_limit(struct options *o, const struct limit_row *row, const cha
 		return 0;
 	fprintf(stderr, "rss-broker: --%s %s: not a number from %u to %u; see rss-broker --help\n",
 		row->name, value, row->min, row->max);
+	return -EINVAL;
+}
+
+/* What getopt could not make sense of. */
+static int complain_word(const char *word, int c)
+{
+	fprintf(stderr, "rss-broker: %s: %s; see rss-broker --help\n", word,
+		c == ':' ? "needs a value" : "no such option, or a wrong use of it");
 	return -EINVAL;
 }
 
@@ -198,7 +209,10 @@ int options_parse(struct options *ret, int argc, char **argv)
 	int c, err;
 
 	options_for_getopt(table, sizeof(table) / sizeof(table[0]));
-	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return complain_word(argv[optind - 1], c);
 		err = apply(&o, c, optarg);
 		if (err)
 			return err;

@@ -51,8 +51,10 @@ static void reset_signals(void)
 static int fill_stdio(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return -EBADF;
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (errno != EBADF || open("/dev/null", O_RDWR) != fd)
+			return log_error(-errno, "cannot fill a closed fd %d", fd);
 	}
 	return 0;
 }
@@ -84,14 +86,24 @@ int sandbox_keep_fd(int fd)
 	return 0;
 }
 
+static int missing(int cap)
+{
+	if (cap == CAP_BPF)
+		log_line(LOG_ERR, "CAP_BPF is missing: start it as root, by its systemd unit, or "
+				  "with that capability ambient");
+	else
+		log_line(LOG_ERR, "CAP_PERFMON is missing: start it with that, too, or with "
+				  "--no-perfmon (packets cost more then)");
+	return -EPERM;
+}
+
 int sandbox_has(enum sandbox_caps caps)
 {
 	if (capng_get_caps_process())
 		return log_error(-EPERM, "cannot read the capabilities of this process");
 	for (const int *cap = caps_of[caps]; *cap >= 0; cap++) {
 		if (!capng_have_capability(CAPNG_EFFECTIVE, *cap))
-			return log_error(-EPERM, "CAP_%s is missing",
-					 *cap == CAP_BPF ? "BPF" : "PERFMON");
+			return missing(*cap);
 	}
 	return 0;
 }

@@ -299,16 +299,36 @@ static size_t reply_len(const struct op *op, unsigned status)
 	return op && status == RSSB_OK ? op->reply_len : sizeof(struct rssb_reply);
 }
 
-/* Whether each text in a reply to op ends within its field. */
-static bool reply_texts_end(const union rssb_reply_any *r, const struct op *op)
+/* Ends within its field, and may go to a terminal, and between quotes. */
+static bool name_is_plain(const char name[RSSB_NAME_MAX])
+{
+	for (size_t i = 0; i < RSSB_NAME_MAX; i++) {
+		if (!name[i])
+			return true;
+		if (name[i] < ' ' || name[i] > '~' || name[i] == '"' || name[i] == '\\')
+			return false;
+	}
+	return false;
+}
+
+static bool label_is_plain(const char label[RSSB_LABEL_MAX])
+{
+	char text[RSSB_LABEL_MAX + 1] = "";
+
+	memcpy(text, label, RSSB_LABEL_MAX);
+	return !text[0] || rssb_label_valid(text);
+}
+
+/* Whether each text in a reply to op is one; of a reason only that it ends: it is a sentence. */
+static bool reply_texts_right(const union rssb_reply_any *r, const struct op *op)
 {
 	if (r->base.reason[RSSB_REASON_MAX - 1])
 		return false;
 	if (op == &ops[RSSB_OP_INFO])
-		return !r->info.version[RSSB_NAME_MAX - 1];
+		return name_is_plain(r->info.version);
 	if (op == &ops[RSSB_OP_OBJECT] || op == &ops[RSSB_OP_EXPORT])
-		return !r->object.name[RSSB_NAME_MAX - 1];
-	return true;
+		return name_is_plain(r->object.name);
+	return op != &ops[RSSB_OP_GRANT] || label_is_plain(r->grant.label);
 }
 
 int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
@@ -329,7 +349,7 @@ int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
 	if (!(r.base.header.op & RSSB_OP_REPLY) || r.base.header.length != len ||
 	    len != reply_len(op, r.base.status))
 		return -EBADMSG;
-	if (r.base.n_fds > RSSB_FDS_MAX || !reply_texts_end(&r, op))
+	if (r.base.n_fds > RSSB_FDS_MAX || !reply_texts_right(&r, op))
 		return -EBADMSG;
 	if (op && op->reply_swap)
 		op->reply_swap(&r);

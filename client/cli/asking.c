@@ -3,6 +3,7 @@
 #include "asking.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,9 +27,14 @@ void asking_done(struct asking *a)
 	a->connected = false;
 }
 
-const char *asking_reason(const struct asking *a)
+static const char *last_reason(const struct asking *a)
 {
 	return a->c ? rssb_reason(a->c) : "there is no memory left";
+}
+
+const char *asking_reason(const struct asking *a)
+{
+	return a->reason;
 }
 
 /* Is this how a broker fails that is busy, or being restarted? */
@@ -69,7 +75,7 @@ static bool pause_before_retry(struct asking *a, int r)
 	if (left <= 0)
 		return false;
 	if (!a->told && (a->verbose || isatty(STDERR_FILENO)))
-		cli_fail(a->what, "%s; waiting", asking_reason(a));
+		cli_fail(a->what, "%s; waiting", last_reason(a));
 	a->told = true;
 	if (ms > left)
 		ms = (uint32_t)left;
@@ -107,5 +113,8 @@ int asking_acquire(struct asking *a, const struct rssb_acquire_options *options,
 		if (!pause_before_retry(a, r))
 			break;
 	}
+	if (r)
+		snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a),
+			 a->connected ? "" : cli_connect_cure(r));
 	return r;
 }

@@ -22,6 +22,7 @@ struct asking {
 	bool told;
 	uint32_t pause_ms;
 	int64_t deadline;
+	char reason[400];     /* of the last failure */
 	int64_t absent_until; /* then to be given up, if impatient; 0: it was there */
 };
 

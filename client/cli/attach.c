@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "asking.h"
+#include "codec.h"
 #include "commands.h"
 #include "fd.h"
 #include "steering.h"
@@ -173,6 +174,10 @@ static int attach_options_parse(int argc, char **argv, struct target *t, struct 
 			t->fd_text = optarg;
 			break;
 		case 'l':
+			if (!rssb_label_valid(optarg))
+				return cli_misuse(&attach_usage,
+						  "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -",
+						  optarg);
 			wish->label = optarg;
 			break;
 		case 'm':

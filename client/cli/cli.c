@@ -60,6 +60,12 @@ int cli_fail(const char *what, const char *format, ...)
 	return CLI_FAILED;
 }
 
+int cli_fail_grant(const char *what, const char *grant, int error, const char *reason)
+{
+	return cli_fail(what, "%s: %s%s", grant, reason,
+			error == -ENOENT ? " (rssb status lists yours)" : "");
+}
+
 void cli_tell(bool verbose, const char *what, const char *format, ...)
 {
 	va_list args;
@@ -94,13 +100,30 @@ int cli_parse_seconds(const char *text, double min, double max, int *ret_ms)
 	return 0;
 }
 
+const char *cli_connect_cure(int error)
+{
+	switch (-error) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return "; start one (systemctl start rss-broker.socket), or say by --socket where "
+		       "it is";
+	case EACCES:
+		return "; those of the group rss-broker may (usermod -aG rss-broker USER, then log "
+		       "in again)";
+	case EPROTOTYPE:
+		return "; say by --socket where the broker's is";
+	default:
+		return "";
+	}
+}
+
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret)
 {
 	struct rssb *c = NULL;
 	int r = rssb_connect(&c, cli->socket);
 
 	if (r) {
-		cli_fail(what, "%s", c ? rssb_reason(c) : strerror(-r));
+		cli_fail(what, "%s%s", c ? rssb_reason(c) : strerror(-r), cli_connect_cure(r));
 		rssb_close(c);
 		return CLI_FAILED;
 	}

@@ -117,7 +117,7 @@ static int parse_options(int argc, char **argv, struct request *ret)
 		ret->path = optarg;
 	}
 	if (argc - optind != 1)
-		return cli_misuse(&usage, "which one QEMU?");
+		return cli_misuse(&usage, "which QEMU? the path of its binary");
 	if (!ret->path)
 		return cli_misuse(&usage, "where to? -o FILE");
 	ret->qemu = argv[optind];

@@ -23,20 +23,21 @@ static const struct cli_usage usage = {
 int cmd_release(struct cli *cli, int argc, char **argv)
 {
 	struct rssb *c = NULL;
-	int opt, status = CLI_OK;
+	int opt, r, status = CLI_OK;
 	struct grant_name grant;
 
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1)
 		return cli_usage_status(opt);
 	if (argc - optind != 1)
-		return cli_misuse(&usage, "which one GRANT?");
+		return cli_misuse(&usage, "which GRANT? an id or a label; rssb status lists yours");
 	if (grant_name_parse(&grant, argv[optind]))
 		return cli_misuse(&usage, "%s: neither a grant's id nor a label", argv[optind]);
 
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
-	if (rssb_release(c, grant.id, grant.label))
-		status = cli_fail(usage.name, "%s: %s", argv[optind], rssb_reason(c));
+	r = rssb_release(c, grant.id, grant.label);
+	if (r)
+		status = cli_fail_grant(usage.name, argv[optind], r, rssb_reason(c));
 	rssb_close(c);
 	return status;
 }

@@ -77,7 +77,8 @@ static int refused_queue(const struct why *why, int error, const struct link *li
 	char owner[64], self[64];
 
 	if (error == -EPERM && link->owner != LINK_NOBODY && link->owner != geteuid())
-		return fail(why, error, "belongs to %s, not to %s",
+		return fail(why, error,
+			    "belongs to %s, not to %s (ip tuntap add ... user USER says whose)",
 			    user_name(link->owner, owner, sizeof(owner)),
 			    user_name(geteuid(), self, sizeof(self)));
 	if (error == -EPERM && link->group != LINK_NOBODY)
@@ -126,7 +127,9 @@ static int open_queue(const struct why *why, int *ret_fd)
 
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return fail(why, -errno, "cannot open /dev/net/tun: %m");
+		return fail(why, -errno, "cannot open /dev/net/tun: %m (%s)",
+			    errno == ENOENT ? "modprobe tun; a container has to be given it"
+					    : "udev's mode for it is 0666; rssb doctor says more");
 	r = attach_queue(why, fd, ifname, &link);
 	if (!r)
 		*ret_fd = fd_take(&fd);

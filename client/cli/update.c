@@ -28,12 +28,13 @@ static int update(struct cli *cli, const struct grant_name *grant, const struct 
 {
 	struct rssb_steering view = steering_view(steering);
 	struct rssb *c = NULL;
-	int status = cli_connect(cli, usage.name, &c);
+	int r, status = cli_connect(cli, usage.name, &c);
 
 	if (status)
 		return status;
-	if (rssb_update(c, grant->id, grant->label, &view))
-		status = cli_fail(usage.name, "%s: %s", text, rssb_reason(c));
+	r = rssb_update(c, grant->id, grant->label, &view);
+	if (r)
+		status = cli_fail_grant(usage.name, text, r, rssb_reason(c));
 	rssb_close(c);
 	return status;
 }

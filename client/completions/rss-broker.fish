@@ -14,6 +14,7 @@ complete -c rss-broker -l version -d 'Print the version'
 complete -c rss-broker -l help -d 'Print the options'
 
 complete -c rss-broker -l max-connections -x -d 'Connections in all'
+complete -c rss-broker -l max-uid-connections -x -d 'Connections of one uid'
 complete -c rss-broker -l max-account-connections -x -d 'Connections of an account'
 complete -c rss-broker -l max-account-unread -x -d 'Unread replies of an account'
 complete -c rss-broker -l max-grants -x -d 'Live grants in all'

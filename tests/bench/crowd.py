@@ -5,6 +5,7 @@ from series import Row, Series, rounds
 
 ROUNDS = 7
 ROUND_S = 0.5
+SECONDS_MAX = 90
 CLIENTS = (1, 8, 64)
 POOL = 64
 
@@ -33,7 +34,7 @@ def measure(report, asking, qemu_object):
         things[f"broker, {crowd(n)}"] = lambda paced=paced: asking.ask("broker", *paced)
     for n in CLIENTS:
         things[f"sustained, {crowd(n)}"] = lambda n=n: sustained(asking, n)
-    return rounds(ROUNDS, things, report.progress)
+    return rounds(ROUNDS, things, report.progress, SECONDS_MAX)
 
 
 def warm_rows(found, n):

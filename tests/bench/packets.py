@@ -79,7 +79,7 @@ def share_rows(found):
     empty = found.mean("empty")
     sender = own_share(found.mean("rss"), empty, "own share, rss")
     qemu = own_share(found.mean("QEMU"), empty, "own share, QEMU's")
-    rows = [Row(sender, qemu, inverse=True)]
+    rows = [Row(sender, qemu, inverse=True, at_least=4), Row(qemu)]
     counted = found.by_statistics
     empty = counted["empty"]
     qemu = own_share(counted["QEMU"], empty, "QEMU's")
@@ -95,7 +95,11 @@ def spread_rows(found):
     rows = []
     for flows in (64, SUMMARY_FLOWS):
         automq = Series("automq", "", found.spread("automq", flows))
-        rows.append(Row(Series(f"{flows} flows, rss", "", found.spread("rss", flows)), automq))
+        rows += [
+            Row(Series(f"{flows} flows, {name}", "", found.spread(name, flows)), automq)
+            for name in ("rss", "QEMU")
+        ]
+        rows.append(Row(Series(f"{flows} flows, automq", "", automq.values)))
     return rows
 
 

@@ -129,6 +129,7 @@ def memory(section):
 PLOTS = {
     "acquire": ("acquire", "ACQUIRE, warm pool", distribution),
     "packets-4096": ("packets", "4,096 flows into a tap", lambda s: packets(s, 4096)),
+    "packets-1": ("packets", "A single flow into a tap", lambda s: packets(s, 1)),
     "packets-64": ("packets", "64 flows into a tap", lambda s: packets(s, 64)),
     "share": ("share", "Steering alone", share),
     "vmstart": ("vmstart", "A VM's start", start),

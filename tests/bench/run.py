@@ -24,29 +24,32 @@ import memory  # noqa: E402
 import packets  # noqa: E402
 import plots  # noqa: E402
 import vmstart  # noqa: E402
+from bench_world import BenchWorld, end_well  # noqa: E402
 from report import Report  # noqa: E402
-from world import Broker, World  # noqa: E402
+from world import Broker  # noqa: E402
 
 
 def bench_requests(report, args):
-    with World() as world:
+    with BenchWorld() as world:
         broker = Broker(world, args.build, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
 
 
 def bench_crowd(report, args):
-    with World() as world:
+    with BenchWorld() as world:
         broker = Broker(world, args.build, "--pool", crowd.POOL, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         crowd.section(report, asking, args.qemu_object)
 
 
 def bench_memory(report, args):
-    with World() as world:
+    with BenchWorld() as world, BenchWorld() as another:
         broker = Broker(world, args.build, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
-        memory.section(report, asking, broker)
+        memory.section(
+            report, asking, broker, lambda: Broker(another, args.build, *acquire.UNLIMITED)
+        )
 
 
 def objects(args):
@@ -56,17 +59,17 @@ def objects(args):
 
 
 def bench_packets(report, args):
-    with World() as world:
+    with BenchWorld() as world:
         packets.section(report, world, args.build, objects(args))
 
 
 def bench_steering(report, args):
-    with World() as world:
+    with BenchWorld() as world:
         alone.section(report, world, args.build, objects(args))
 
 
 def bench_vmstart(report, args):
-    with World() as world:
+    with BenchWorld() as world:
         vmstart.section(report, world, args.build, args.qemu, Broker(world, args.build))
 
 
@@ -95,6 +98,7 @@ def main():
     if unknown:
         parser.error(f"no such section: {', '.join(unknown)}")
 
+    end_well()
     report = Report(host.describe(" ".join(["make bench", *args.sections])))
     for name, bench in SECTIONS.items():
         if not args.sections or name in args.sections:

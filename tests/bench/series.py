@@ -7,6 +7,9 @@ and only ratios within a round are believed.
 """
 import dataclasses
 import statistics
+import time
+
+ROUNDS_MIN = 3  # however long they take
 
 
 @dataclasses.dataclass
@@ -86,10 +89,16 @@ class Row:
         return peer / this if self.inverse else this / peer
 
 
-def rounds(count, things, progress):
-    """Calls every thing once a round; returns {name: [what it returned, ...]}."""
+def rounds(count, things, progress, seconds_max):
+    """Calls every thing once a round; returns {name: [what it returned, ...]}.
+
+    On a machine with much else to do fewer rounds must do.
+    """
     found = {name: [] for name in things}
+    until = time.monotonic() + seconds_max
     for number in range(1, count + 1):
+        if number > ROUNDS_MIN and time.monotonic() > until:
+            break
         for name, thing in things.items():
             progress(f"round {number} of {count}: {name}")
             found[name].append(thing())

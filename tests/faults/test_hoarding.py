@@ -10,7 +10,7 @@ from test_accounts import LABELS
 
 INFO = vectors.read("request-info")
 EXPORT = vectors.read("request-export-abi")
-STRANGER, OTHER = 61700, 61001
+STRANGER, OTHER, GROUP = 61700, 61001, 61800
 
 
 def connect(broker, uid):
@@ -71,6 +71,17 @@ def test_fault_17_a_thousand_uids_with_penalties_keep_nobody_out(build):
     with Broker(build, "--penalty-malformed=600") as broker:
         for i in range(1100):
             assert ask(broker, b"x", 70000 + i).status == wire.MALFORMED
+        assert ask(broker, INFO).status == wire.OK
+
+
+def test_fault_21_a_thousand_uids_that_kept_a_set_keep_nobody_out(build):
+    """Each is owed a refill of its second budget: that is no reason to have no place for others."""
+    with Broker(build, "--allow-group", str(GROUP)) as broker:
+        for uid in range(70000, 72700):
+            with wire.as_user(uid, GROUP):
+                reply = wire.ask(broker.socket, EXPORT)
+            assert reply.status == wire.OK, reply.reason
+            reply.close()
         assert ask(broker, INFO).status == wire.OK
 
 

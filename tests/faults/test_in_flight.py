@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fds that were sent and lie unread: the kernel counts them against the broker's uid, not the client's."""
+"""Fds that lie unread: the kernel counts them against the broker's uid, not the client's."""
 import resource
 import time
 
@@ -7,7 +7,7 @@ import vectors
 import wire
 from broker import Broker, wait_for
 
-ACQUIRE = vectors.read("request-acquire-no-config")
+ACQUIRE, EXPORT = vectors.read("request-acquire-no-config"), vectors.read("request-export-abi")
 UIDS = range(61001, 61013)  # each within its own limits
 
 
@@ -15,10 +15,10 @@ def few_fds():
     resource.setrlimit(resource.RLIMIT_NOFILE, (110, 110))
 
 
-def asked(broker, uid):
+def asked(broker, uid, message=ACQUIRE):
     with wire.as_user(uid):
         connection = wire.Connection(broker.socket)
-    connection.send(ACQUIRE)
+    connection.send(message)
     time.sleep(0.03)
     return connection
 
@@ -30,6 +30,9 @@ def test_fault_51_unread_replies_end_nothing(build):
         loader = broker.loader
         connections = [asked(broker, uid) for _ in range(3) for uid in UIDS]
         wait_for(lambda: "Too many references" in broker.log(), "the limit")
+        connections += [asked(broker, uid, EXPORT) for uid in UIDS]  # one fd each, past the limit
+        told = wire.ask(broker.socket, EXPORT)  # whatever it is that has fds
+        assert (told.status, told.n_fds) == (wire.BUSY, 0) and "unread" in told.reason
         for connection in connections:
             connection.close()
         assert loader.is_alive()

@@ -107,7 +107,7 @@ NOT_OURS = {
     "tun": ("tuntap add dev if0 mode tun multi_queue user nobody", "if0: is a tun"),
     "another's": (
         "tuntap add dev if0 mode tap multi_queue user daemon",
-        "if0: belongs to daemon (1), not to nobody (65534)",
+        "if0: belongs to daemon (1), not to nobody (65534) (ip tuntap add",
     ),
     "another group's": (
         "tuntap add dev if0 mode tap multi_queue group daemon",

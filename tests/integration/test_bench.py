@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The bench's own arithmetic and tools: a wrong ruler measures nothing."""
 import json
+import signal
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,17 +13,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "bench"))
 
 import acquire  # noqa: E402  (found by the path above)
+import bench_world  # noqa: E402
 import page  # noqa: E402
 from report import Report, number  # noqa: E402
 from series import Row, Series, merged, percentile, rounds  # noqa: E402
-from world import Broker, World  # noqa: E402
+from world import Broker, World, wait_for  # noqa: E402
 
 
 def test_rounds_take_turns():
     calls = []
     things = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
-    rounds(3, things, lambda _: None)
-    assert calls == ["a", "b"] * 3
+    rounds(4, things, lambda _: None, seconds_max=60)
+    assert calls == ["a", "b"] * 4
+
+
+def test_rounds_end_in_time_but_there_are_some():
+    assert rounds(9, {"a": lambda: 1}, lambda _: None, seconds_max=0) == {"a": [1, 1, 1]}
 
 
 def test_percentiles():
@@ -83,3 +91,41 @@ def test_load_says_what_libbpf_took(asking, build):
     found = asking.load(build / "bpf" / "rss.bpf.o")
     assert len(found["ns"]) == 1 and found["ns"][0] > 10000
     assert found["verified_insns"] >= 500
+
+
+A_BENCH = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = ["tests/bench", "tests/lib"]
+from bench_world import BenchWorld, end_well
+from world import Broker
+end_well()
+with BenchWorld() as world:
+    Broker(world, Path(sys.argv[1]).absolute())
+    world.start(["sleep", "1000"])
+    print("up", flush=True)
+    time.sleep(1000)
+"""
+
+
+def left_of(pid):
+    """Directories and processes of a bench's world."""
+    directories = list(Path(tempfile.gettempdir()).glob(f"{bench_world.PREFIX}{pid}.*"))
+    return directories, [p for d in directories for p in bench_world.processes_of(d)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_killed_bench_leaves_nothing(build, number):
+    bench = subprocess.Popen(
+        ["/usr/bin/python3", "-B", "-c", A_BENCH, build], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert bench.stdout.readline() == b"up\n"
+    (directory,), processes = left_of(bench.pid)
+    assert processes
+    bench.send_signal(number)
+    bench.wait(20)
+    bench.stdout.close()
+    if number == signal.SIGKILL:
+        bench_world.remove_forsaken()  # as the next one does
+    assert not directory.exists()
+    wait_for(lambda: not list(bench_world.processes_of(directory)), "the broker's end")

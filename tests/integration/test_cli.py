@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pty
+import socket
 import subprocess
 
 import pytest
@@ -54,14 +55,15 @@ USAGE = [
     (["info", "--frobnicate"], "info: --frobnicate: no such option"),
     (["info", "--json=yes"], "info: --json=yes: no such option, or a wrong use of it"),
     (["info", "now"], "info: now: one word too many"),
-    (["release"], "release: which one GRANT?"),
-    (["release", "1", "2"], "release: which one GRANT?"),
+    (["attach", "t", "equal 2", "--label", "a b"], "--label a b: must be 1-16 of A-Z a-z"),
+    (["release"], "release: which GRANT? an id or a label"),
+    (["release", "1", "2"], "release: which GRANT? an id or a label"),
     (["release", "0"], "release: 0: neither a grant's id nor a label"),
     (["release", "a b"], "release: a b: neither a grant's id nor a label"),
     (["update", "web"], "update: needs GRANT, and STEERING"),
     (["update", "web", "equal"], "update: equal: needs a value"),
     (["update", "web", "hkey x"], "update: hkey: byte 1 of 40 is not two hex digits"),
-    (["top"], "top: which one GRANT?"),
+    (["top"], "top: which GRANT? an id or a label"),
     (["top", "--interval", "0", "web"], "top: --interval: 0: seconds, from 0.1 to 86400"),
     (["top", "--interval", "nan", "web"], "top: --interval: nan: seconds"),
     (["top", "--count", "0", "web"], "top: --count: 0: a number from 1 on"),
@@ -84,9 +86,28 @@ def test_no_broker(build, tmp_path):
     for command in ("info", "export", "release 1", "update 1 table=0", "top 1"):
         words = [word.replace("=", " ") for word in command.split()]
         done = local(build, "--socket", tmp_path / "none", *words)
-        refused(done, f"no broker: {tmp_path}/none does not exist", 1)
+        refused(done, f"no broker: {tmp_path}/none does not exist; start one (systemctl start ", 1)
     done = local(build, "info", env={**os.environ, "RSSB_SOCKET": str(tmp_path)})
-    refused(done, f"no broker listens on {tmp_path}", 1)
+    refused(done, f"no broker listens on {tmp_path}; start one (", 1)
+
+
+def test_a_socket_that_is_not_the_brokers(build, tmp_path):
+    path = tmp_path / "sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        done = local(build, "--socket", path, "info")
+    refused(done, f"{path} is another service's socket; say by --socket where the broker's is", 1)
+
+
+def test_a_socket_that_is_not_for_everybody(world, build):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+        other.bind(str(world.dir / "roots"))
+        other.listen()
+        os.chmod(world.dir / "roots", 0o600)
+        done = world.run([world.inside(build) / "rssb", "--socket", world.dir / "roots", "info"],
+                         unprivileged=True, check=False)  # fmt: skip
+    refused(done, "/roots is not for this user; those of the group rss-broker may (usermod ", 1)
 
 
 def test_output_that_cannot_be_written_is_said(build):
@@ -188,5 +209,5 @@ def test_export_spares_the_terminal(world, broker, build):
 
 
 def test_release_of_what_is_not_there(rssb):
-    refused(rssb("release", "12345678"), "12345678: no such grant", 1)
-    refused(rssb("release", "web"), "web: no such grant", 1)
+    refused(rssb("release", "12345678"), "12345678: no such grant, or not yours (rssb status ", 1)
+    refused(rssb("release", "web"), "web: no such grant, or not yours (rssb status ", 1)

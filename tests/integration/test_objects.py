@@ -58,6 +58,7 @@ def test_a_file_is_one_more_object(build, store, elf):
     put(store, "notes.txt", b"not one of them")
     with Broker(build, "--objects", store) as broker:
         assert list(objects(broker)) == ["rss", "rss-stats", "qemu-10.0"]
+        assert f"object directory {store}: 1 not read, whose names do not end in" in broker.log()
         object_id = objects(broker)["qemu-10.0"]
         assert object_id == hashlib.sha256(elf).digest()
         with acquire(broker, object_id) as reply:

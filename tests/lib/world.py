@@ -61,9 +61,9 @@ def wait_for(condition, what, timeout_s=10.0):
 class World:
     """Use it with `with`; what was started in it ends with it."""
 
-    def __init__(self):
+    def __init__(self, prefix="rssb-test."):
         self.processes = []
-        self.dir = Path(tempfile.mkdtemp(prefix="rssb-test."))
+        self.dir = Path(tempfile.mkdtemp(prefix=prefix))
         self.tree = self.dir / "tree"
         self._holder = None
 

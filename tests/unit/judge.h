@@ -120,6 +120,34 @@ static inline bool judge_request(const uint8_t *b, size_t len)
 	}
 }
 
+/* A reply's text: ended by its field or a NUL, and before that of these bytes alone. */
+static inline bool judge_text(const uint8_t *b, size_t at, size_t size, bool label)
+{
+	static const char no_label[] = " !\"#$%&'()*+,/:;<=>?@[\\]^`{|}~";
+	const char *bad = label ? no_label : "\"\\";
+	size_t n = strnlen((const char *)b + at, size);
+
+	for (size_t i = at; i < at + n; i++)
+		if (b[i] < 0x20 || b[i] > 0x7e || strchr(bad, b[i]))
+			return false;
+	return label || n < size;
+}
+
+static inline bool judge_texts(const uint8_t *b, uint64_t op)
+{
+	switch (op) {
+	case 1:
+		return judge_text(b, 192, 32, false);
+	case 2:
+	case 5:
+		return judge_text(b, 224, 32, false);
+	case 9:
+		return judge_text(b, 232, 16, true);
+	default:
+		return true;
+	}
+}
+
 /* Whether these bytes are a reply that a client must be able to read. */
 static inline bool judge_reply(const uint8_t *b, size_t len)
 {
@@ -132,6 +160,5 @@ static inline bool judge_reply(const uint8_t *b, size_t len)
 	op = judge_int(b, 6, 2) & 0x7fff;
 	known = op >= 1 && op <= 9 && judge_int(b, 16, 2) == 0;
 	return (b[7] & 0x80) && len == (known ? lengths[op] : 192) && judge_int(b, 18, 2) <= 5 &&
-	       !b[191] && !(known && op == 1 && b[223]) &&
-	       !(known && (op == 2 || op == 5) && b[255]);
+	       !b[191] && (!known || judge_texts(b, op));
 }

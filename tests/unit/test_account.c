@@ -65,23 +65,44 @@ static void identity(void **state)
 	assert_ptr_not_equal(account_get(&accounts, 1001, "svirt:c1", 0), labelled);
 }
 
-/* An account that is owed nothing makes room; one that has something does not. */
-static void idle_accounts_make_room(void **state)
+/* Fills the table; every account but the two of setup() has a grant.  Returns the last. */
+static struct account *fill_table(void)
 {
-	struct account *last = NULL, *fresh;
+	struct account *last = NULL;
 
-	for (uid_t uid = 2000; uid < 2000 + ACCOUNTS_MAX - 2; uid++) {
+	for (uid_t uid = 5000; uid < 5000 + ACCOUNTS_MAX - 2; uid++) {
 		last = account_get(&accounts, uid, "", 0);
 		assert_non_null(last);
 		account_add_grant(&accounts, last, 0);
 	}
+	return last;
+}
+
+/* An account that has something makes no room; one that had something does, if there is no other.
+ */
+static void accounts_make_room(void **state)
+{
+	struct account *last = fill_table(), *fresh;
+
 	assert_null(account_get(&accounts, 1, "", 0));
 	account_remove_grant(&accounts, last, 0);
-	assert_null(account_get(&accounts, 1, "", 0)); /* its budgets are not full yet */
-	fresh = account_get(&accounts, 1, "", 60000);
+	fresh = account_get(&accounts, 1, "", 0);
 	assert_ptr_equal(fresh, last);
 	assert_int_equal(fresh->uid, 1);
 	assert_int_equal(fresh->n_grants, 0);
+	assert_true(bucket_is_full(&fresh->ended, 0));
+}
+
+/* Of those that may go the one goes that kept least. */
+static void who_kept_most_is_remembered_longest(void **state)
+{
+	struct account *last = fill_table(), *before = last - 1;
+
+	account_add_grant(&accounts, last, 0);
+	account_remove_grant(&accounts, last, 0);
+	account_remove_grant(&accounts, last, 0);
+	account_remove_grant(&accounts, before, 0);
+	assert_ptr_equal(account_get(&accounts, 1, "", 1), before);
 }
 
 static void a_penalty_keeps_an_account(void **state)
@@ -117,6 +138,25 @@ static void connections(void **state)
 		"connections in all: 512 of 512 in use", 0);
 	account_remove_session(&accounts, alice);
 	ALLOWED(account_may_connect(&accounts, alice, 0, &why));
+}
+
+/* An LSM may let a process choose its label: with many it is still one uid. */
+static void connections_of_a_uid(void **state)
+{
+	struct account *mine = alice;
+	char label[16];
+
+	for (unsigned i = 1; i < 256; i++) {
+		snprintf(label, sizeof(label), "c%u", i / 16);
+		mine = account_get(&accounts, 1000, label, 0);
+		ALLOWED(account_may_connect(&accounts, mine, 0, &why));
+		account_add_session(&accounts, mine);
+	}
+	mine = account_get(&accounts, 1000, "c16", 0);
+	REFUSED(account_may_connect(&accounts, mine, 0, &why),
+		"connections of your uid: 256 of 256 in use", 0);
+	ALLOWED(account_may_connect(&accounts, account_get(&accounts, 1001, "", 0), 0, &why));
+	ALLOWED(account_may_connect(&accounts, root, 0, &why));
 }
 
 static void grants(void **state)
@@ -246,6 +286,37 @@ static void penalties_add_up(void **state)
 	ALLOWED(account_may_request(&accounts, other, 0, &why));
 }
 
+/* Each kind once in a while, however they take turns. */
+static void refusals_are_news_once(void **state)
+{
+	unsigned repeated = 99, n_news = 0;
+
+	assert_true(account_refusal_is_news(alice, RSSB_LIMIT, 5, &repeated));
+	assert_int_equal(repeated, 0);
+	for (uint64_t ms = 6; ms < 10005; ms++)
+		n_news += account_refusal_is_news(alice, ms % 2 ? RSSB_LIMIT : RSSB_NO_GRANT, ms,
+						  &repeated);
+	assert_int_equal(n_news, 1); /* the first of the other kind */
+	assert_true(account_refusal_is_news(alice, RSSB_LIMIT, 10005, &repeated));
+	assert_int_equal(repeated, 4999);
+	assert_true(account_refusal_is_news(root, RSSB_LIMIT, 10006, &repeated));
+	assert_int_equal(repeated, 0);
+}
+
+/* Who goes while a set is made for it has used up a grant of its rate. */
+static void a_desertion_has_a_price(void **state)
+{
+	for (unsigned i = 0; i < defaults.rate_burst; i++) {
+		ALLOWED(account_may_acquire(&accounts, alice, 0, &why));
+		assert_int_equal(account_had_many(&accounts, alice, 0), i >= 16);
+		account_add_desertion(&accounts, alice, 0);
+	}
+	REFUSED(account_may_acquire(&accounts, alice, 0, &why), "grants a second", 20);
+	assert_int_equal(account_recent(&accounts, alice, 0), defaults.rate_burst);
+	account_add_desertion(&accounts, root, 0);
+	assert_int_equal(account_recent(&accounts, root, 0), 0);
+}
+
 /* --- limits as options ------------------------------------------------------------------ */
 
 static void limits_have_ranges(void **state)
@@ -280,15 +351,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(identity, setup),
-		cmocka_unit_test_setup(idle_accounts_make_room, setup),
+		cmocka_unit_test_setup(accounts_make_room, setup),
+		cmocka_unit_test_setup(who_kept_most_is_remembered_longest, setup),
 		cmocka_unit_test_setup(a_penalty_keeps_an_account, setup),
 		cmocka_unit_test_setup(connections, setup),
+		cmocka_unit_test_setup(connections_of_a_uid, setup),
 		cmocka_unit_test_setup(grants, setup),
 		cmocka_unit_test_setup(grants_of_a_uid, setup),
 		cmocka_unit_test_setup(rate, setup),
 		cmocka_unit_test_setup(ended_grants, setup),
 		cmocka_unit_test_setup(penalties, setup),
 		cmocka_unit_test_setup(penalties_add_up, setup),
+		cmocka_unit_test_setup(refusals_are_news_once, setup),
+		cmocka_unit_test_setup(a_desertion_has_a_price, setup),
 		cmocka_unit_test(limits_have_ranges),
 	};
 

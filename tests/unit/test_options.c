@@ -79,15 +79,22 @@ static const struct {
 	char *words[4];
 	const char *said;
 } bad[] = {
-	{ { "--pool", "0" }, "rss-broker: --pool 0: out of range; see rss-broker --help\n" },
-	{ { "--pool", "65" }, "rss-broker: --pool 65: out of range; see rss-broker --help\n" },
-	{ { "--pool", "" }, "rss-broker: --pool : out of range; see rss-broker --help\n" },
-	{ { "--pool", "-1" }, "rss-broker: --pool -1: out of range; see rss-broker --help\n" },
-	{ { "--pool", "8x" }, "rss-broker: --pool 8x: out of range; see rss-broker --help\n" },
+	{ { "--pool", "0" },
+	  "rss-broker: --pool 0: not a number from 1 to 64; see rss-broker --help\n" },
+	{ { "--pool", "65" },
+	  "rss-broker: --pool 65: not a number from 1 to 64; see rss-broker --help\n" },
+	{ { "--pool", "" },
+	  "rss-broker: --pool : not a number from 1 to 64; see rss-broker --help\n" },
+	{ { "--pool", "-1" },
+	  "rss-broker: --pool -1: not a number from 1 to 64; see rss-broker --help\n" },
+	{ { "--pool", "8x" },
+	  "rss-broker: --pool 8x: not a number from 1 to 64; see rss-broker --help\n" },
 	{ { "--pool", "18446744073709551617" },
-	  "rss-broker: --pool 18446744073709551617: out of range; see rss-broker --help\n" },
+	  "rss-broker: --pool 18446744073709551617: not a number from 1 to 64; see rss-broker "
+	  "--help\n" },
 	{ { "--log-level", "loud" },
-	  "rss-broker: --log-level loud: not understood; see rss-broker --help\n" },
+	  "rss-broker: --log-level loud: none of err, warning, notice, info, debug; see rss-broker "
+	  "--help\n" },
 	{ { "--allow-user", "no-such-user" },
 	  "rss-broker: --allow-user no-such-user: no such user or group; see rss-broker --help\n" },
 	{ { "--allow-user", "4294967295" },
@@ -115,7 +122,6 @@ static void bad_values(void **state)
 	}
 }
 
-/* getopt says these itself, after argv[0]. */
 static void bad_options(void **state)
 {
 	static char *const words[] = { "--nope", "--socket", "-x", "--no-perfmon=1", "--allow=1" };
@@ -123,10 +129,13 @@ static void bad_options(void **state)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		struct capture said;
 		struct options o;
+		char want[128];
 
 		assert_int_equal(PARSE(&o, &said, STDERR_FILENO, words[i]), -EINVAL);
-		assert_memory_equal(said.text, "rss-broker: ", 12);
-		assert_ptr_equal(strchr(said.text, '\n'), said.text + strlen(said.text) - 1);
+		snprintf(want, sizeof(want), "rss-broker: %s: %s; see rss-broker --help\n",
+			 words[i],
+			 i == 1 ? "needs a value" : "no such option, or a wrong use of it");
+		assert_string_equal(said.text, want);
 	}
 }
 
@@ -144,8 +153,9 @@ static void too_many_names(void **state)
 	assert_int_equal(o.policy.n_uids, POLICY_NAMES_MAX);
 	words[2 * (size_t)POLICY_NAMES_MAX] = "--allow-user=8";
 	assert_int_equal(parse(&o, &said, STDERR_FILENO, words), -EINVAL);
-	assert_string_equal(said.text,
-			    "rss-broker: --allow-user 8: too many; see rss-broker --help\n");
+	assert_string_equal(
+		said.text,
+		"rss-broker: --allow-user 8: one too many: at most 64; see rss-broker --help\n");
 }
 
 static void version(void **state)

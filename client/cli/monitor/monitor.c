@@ -78,7 +78,7 @@ static int socket_open(struct monitor *m, const char *path)
 	if (!r)
 		return 0;
 	why = reason(r);
-	return fail(m, r, mem_format("%s: %s", path, why));
+	return fail(m, r, mem_format("QEMU's monitor %s: %s", path, why));
 }
 
 static int socket_execute(struct monitor *m, const char *command, struct json_object *arguments,

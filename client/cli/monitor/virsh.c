@@ -142,10 +142,11 @@ static char *complaint(const char *text)
 
 static char *explain(int r, const struct child *child)
 {
-	char *text = child->err.text && r != -ETIMEDOUT ? complaint(child->err.text) : NULL;
+	_cleanup_free_ char *text = child->err.text && r != -ETIMEDOUT ? complaint(child->err.text)
+								       : NULL;
 
 	if (text)
-		return text;
+		return mem_format("virsh: %s", text);
 	switch (r) {
 	case -ENOENT:
 		return mem_format("virsh is not installed");

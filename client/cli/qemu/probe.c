@@ -186,7 +186,7 @@ static const char *reason(int r)
 	case -ETIMEDOUT:
 		return "it does not answer over QMP";
 	case -ECONNRESET:
-		return "it ended without an answer";
+		return "it ended without an answer (is it a qemu-system-*?)";
 	case -EPROTO:
 		return "what it says is not QMP";
 	case -EREMOTEIO:

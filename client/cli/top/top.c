@@ -153,7 +153,7 @@ static int parse_words(struct top *top, int argc, char **argv)
 			return cli_usage_status(opt);
 	}
 	if (argc - optind != 1)
-		return cli_misuse(&usage, "which one GRANT?");
+		return cli_misuse(&usage, "which GRANT? an id or a label; rssb status lists yours");
 	top->name = argv[optind];
 	if (grant_name_parse(&top->grant, top->name))
 		return cli_misuse(&usage, "%s: neither a grant's id nor a label", top->name);
@@ -180,7 +180,7 @@ int cmd_top(struct cli *cli, int argc, char **argv)
 		r = watch(&top);
 		terminal_close(&top.terminal);
 		if (r)
-			status = cli_fail(usage.name, "%s: %s", top.name, rssb_reason(top.c));
+			status = cli_fail_grant(usage.name, top.name, r, rssb_reason(top.c));
 	}
 	rssb_close(top.c);
 	return status;

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: MIT
+"""Sweeps: each system call of start-up, and of a request of each kind, fails once, or is the last.
+
+Demanded: the broker never hangs, and never dies of a signal that it was not sent.  It serves, or it
+says why not and ends with status 1, so that its supervisor starts it again.  A request may fail,
+the next one works.  Afterwards there are as many fds, mappings and BPF programs as before.
+`make soak` tries every call, `make check` one of some.
+"""
+import contextlib
+import errno
+import os
+import signal
+import struct
+import subprocess
+
+import bpf_fd
+import pytest
+import wire
+from broker import CLIENT, Broker, wait_for
+from injected import FRONT, KILL, LOADER, Fault, Injected
+from request_kinds import KINDS, ask, prepared
+from sweep import ACQUIRE, FLOWS, MAC, Served, faults, samples, start_under, steers, sweep
+
+PROCESSES = {"front": FRONT, "loader": LOADER}
+EVERY_AT_START, EVERY_OF_BPF, EVERY_IN_A_REQUEST = 23, 9, 11
+
+BPF_ERRORS = [errno.EPERM, errno.ENOMEM, errno.EINVAL, errno.EBUSY, errno.E2BIG, errno.EAGAIN,
+              errno.ENOSYS]  # fmt: skip
+
+
+def name(error):
+    return errno.errorcode.get(error, "SIGKILL")
+
+
+@pytest.fixture(autouse=True)
+def plain_build(build):
+    if "san" in build.parts:
+        pytest.skip("the sanitizers make calls of their own; the plain build is swept")
+
+
+# --- at start ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def start_calls(build):
+    """How many calls front and loader make until they serve."""
+    with Injected(build) as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        return {process: broker.calls(process) for process in PROCESSES.values()}
+
+
+def sweep_start(build, start_calls, process, error):
+    calls = samples(start_calls[process], EVERY_AT_START)
+    assert start_calls[process] > 200
+    found = sweep(lambda fault: start_under(build, fault), faults(process, error, calls))
+    assert found["dies" if (error, process) == (KILL, FRONT) else "refuses"] > 2
+
+
+both = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
+
+
+@both
+def test_fault_38_killed_at_start(build, start_calls, process):
+    sweep_start(build, start_calls, process, KILL)
+
+
+@both
+def test_fault_40_not_permitted_at_start(build, start_calls, process):
+    sweep_start(build, start_calls, process, errno.EPERM)
+
+
+@both
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE], ids=name)
+def test_fault_46_no_fd_at_start(build, start_calls, process, error):
+    sweep_start(build, start_calls, process, error)
+
+
+@both
+def test_fault_47_no_memory_of_the_kernel_at_start(build, start_calls, process):
+    sweep_start(build, start_calls, process, errno.ENOMEM)
+
+
+@both
+def test_fault_48_interrupted_at_start(build, start_calls, process):
+    sweep_start(build, start_calls, process, errno.EINTR)
+
+
+@pytest.mark.parametrize("error", BPF_ERRORS, ids=name)
+def test_fault_39_bpf_fails_at_start(build, error):
+    """libbpf's probes may fail; of what has to be loaded the first is needed, others are left out."""
+    n_calls = 80
+    calls = samples(n_calls, EVERY_OF_BPF)
+    found = sweep(lambda fault: start_under(build, fault), faults(LOADER, error, calls, "bpf"))
+    assert found["refuses"] and found["serves"]
+
+
+# --- in a request -------------------------------------------------------------------------------
+
+
+def request(kind):
+    """Prepares one request of a kind; gives what asks it."""
+
+    @contextlib.contextmanager
+    def prepare(broker):
+        with prepared(broker, kind) as message:
+            wait_for(broker.is_at_rest, "a full pool")
+            yield lambda: ask(broker, kind, message)
+
+    return prepare
+
+
+def count_calls(served, kind, process, only=""):
+    """How many calls one clean request makes, until all is at rest."""
+    far = 1 << 20
+    broker = served.get()
+    with request(kind)(broker) as ask_it:
+        broker.arm(Fault(process, errno.EINTR, far, only))
+        assert ask_it()
+    assert served.settles() == "as before"
+    return far - broker.control.countdown
+
+
+def sweep_requests(build, process, error, kinds=KINDS, only="", every=EVERY_IN_A_REQUEST):
+    with Served(build, *LENIENT) as served:
+        found = {}
+        for kind in kinds:
+            calls = samples(count_calls(served, kind, process, only), every)
+            found[kind] = sweep(lambda f, k=kind: served.ask_under(f, request(k)),
+                                faults(process, error, calls, only), workers=1)  # fmt: skip
+        return sum(found.values(), type(next(iter(found.values())))())
+
+
+LENIENT = ("--penalty-malformed", "0")
+# Of the others' requests the loader learns nothing.
+LOADED = ["handoff", "program-only", "managed", "counting", "update", "stats", "release"]
+
+
+def kinds_of(process):
+    return LOADED if process == LOADER else KINDS
+
+
+@both
+def test_fault_38_killed_in_a_request(build, process):
+    assert sweep_requests(build, process, KILL, kinds_of(process))["ends"] > 4
+
+
+@both
+def test_fault_40_not_permitted_in_a_request(build, process):
+    assert sweep_requests(build, process, errno.EPERM, kinds_of(process))["answered"] > 2
+
+
+@both
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE], ids=name)
+def test_fault_46_no_fd_in_a_request(build, process, error):
+    assert sweep_requests(build, process, error, kinds_of(process))["answered"] > 2
+
+
+@both
+def test_fault_47_no_memory_of_the_kernel_in_a_request(build, process):
+    assert sweep_requests(build, process, errno.ENOMEM, kinds_of(process))["answered"] > 2
+
+
+@both
+def test_fault_48_interrupted_in_a_request(build, process):
+    assert sweep_requests(build, process, errno.EINTR, kinds_of(process))["answered"] > 2
+
+
+@pytest.mark.parametrize("error", BPF_ERRORS, ids=name)
+def test_fault_39_bpf_fails_in_a_request(build, error):
+    """The client has its set already; the next one is made a second later."""
+    found = sweep_requests(build, LOADER, error, ["handoff", "counting"], "bpf", every=3)
+    assert found["answered"] > 2 and not found["ends"]
+
+
+# --- what clients hold ----------------------------------------------------------------------------
+
+HELD = 100
+
+
+def hold(broker):
+    """Grants of a hundred sets, each asked for on a connection that stays."""
+    with wire.Connection(broker.socket) as connection:
+        grants = []
+        while len(grants) < HELD:
+            reply = connection.ask(ACQUIRE)
+            assert reply.status in (wire.OK, wire.BUSY)
+            grants += [reply] if reply.status == wire.OK else []
+        return grants
+
+
+def judge_held(grants):
+    """Each steers, follows a change of its maps, and steers by that."""
+    for grant in grants:
+        prog, table = grant.fds[wire.PROG], grant.fds[wire.TABLE]
+        assert steers(prog)
+        for i in range(128):
+            bpf_fd.update(table, i, struct.pack("<H", 3))
+        assert bpf_fd.test_run(prog, FLOWS[0].frame(b"", MAC)) == 3
+
+
+def was_killed(broker):
+    """By the fault, maybe a moment after the client has gone; else nothing was in its way."""
+    try:
+        return broker.process.wait(0.5) == 137
+    except subprocess.TimeoutExpired:
+        assert not broker.hit
+        return False
+
+
+def killed_while_held(build, fault, kind):
+    broker = Injected(build)
+    grants = []
+    try:
+        broker.start().wait_ready()
+        grants = hold(broker)
+        with contextlib.suppress(ConnectionError, wire.Closed), request(kind)(broker) as ask_it:
+            broker.arm(fault)
+            ask_it()
+        died = was_killed(broker)
+        judge_held(grants)
+        return "dies" if died else "is not met"
+    finally:
+        for grant in grants:
+            grant.close()
+        broker.clean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fault_38_what_a_hundred_clients_hold_steers_on(build, kind):
+    with Served(build, *LENIENT) as served:
+        calls = samples(count_calls(served, kind, FRONT), 17)
+    found = sweep(lambda fault: killed_while_held(build, fault, kind), faults(FRONT, KILL, calls))
+    assert found["dies"]
+
+
+# --- limits and signals ---------------------------------------------------------------------------
+
+
+def test_fault_46_sixteen_fds(build):
+    """Not enough even for the pool: it says so and ends."""
+    broker = Broker(build, prefix=["prlimit", "--nofile=16"])
+    with contextlib.ExitStack() as stack:
+        stack.callback(broker.clean)
+        status, log = broker.fails()
+    assert status == 1
+    assert log.count("<3>") >= 1 and "ready: " not in log
+
+
+@pytest.mark.parametrize("n", range(17, 90, 8))
+def test_fault_46_few_fds(build, n):
+    """With any number it refuses to start or serves."""
+    broker = Broker(build, prefix=["prlimit", f"--nofile={n}"])
+    with contextlib.ExitStack() as stack:
+        stack.callback(broker.clean)
+        broker.start()
+        wait_for(lambda: broker.process.poll() is not None or "ready: " in broker.log(), "an end")
+        if broker.process.poll() is None:
+            with wire.as_user(CLIENT), wire.ask(broker.socket, ACQUIRE) as reply:
+                assert reply.status == wire.OK
+        else:
+            assert broker.process.returncode == 1 and "<3>" in broker.log()
+
+
+def test_fault_48_sigpipe(build):
+    """Clients go before they are answered, and so does the log's reader: nobody dies of that."""
+    with Broker(build) as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        for _ in range(20):
+            with wire.Connection(broker.socket) as client:
+                client.send(ACQUIRE)
+        os.kill(broker.process.pid, signal.SIGCONT)
+        os.kill(broker.process.pid, signal.SIGPIPE)
+        os.kill(broker.loader.pid, signal.SIGPIPE)
+        with wire.ask(broker.socket, ACQUIRE) as reply:
+            assert reply.status == wire.OK and steers(reply.fds[wire.PROG])
+        wait_for(broker.is_at_rest, "a full pool")

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * librssb against a broker that means harm: what it says goes to a terminal, or
+ * decides how long a caller asks.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "client/rssb.h"
+#include "fake_broker.h"
+
+#define ESCAPE "\033]0;owned\a"
+
+static const char *text; /* what the broker says, where it may choose */
+
+static void say_text(struct answer *a)
+{
+	switch (a->reply.base.header.op & ~RSSB_OP_REPLY) {
+	case RSSB_OP_INFO:
+		memcpy(a->reply.info.version, text, strlen(text));
+		break;
+	case RSSB_OP_OBJECT:
+	case RSSB_OP_EXPORT:
+		memcpy(a->reply.object.name, text, strlen(text));
+		break;
+	case RSSB_OP_GRANT:
+		a->reply.grant.id = FAKE_GRANT_ID;
+		memcpy(a->reply.grant.label, text, strnlen(text, RSSB_LABEL_MAX));
+		break;
+	}
+}
+
+/* What each call that returns a text says to this one. */
+static void ask_all(const char *said, int want_name, int want_label)
+{
+	struct rssb_grant_info grant;
+	struct rssb_object object;
+	struct rssb_info info;
+	int got[4], fd = -1;
+
+	text = said;
+	for (size_t i = 0; i < 4; i++) {
+		struct fake_broker b = { .spoil = say_text };
+		struct rssb *c;
+
+		fake_broker_start(&b);
+		assert_int_equal(rssb_connect(&c, b.path), 0);
+		got[i] = i == 0	  ? rssb_info(c, &info)
+			 : i == 1 ? rssb_object(c, 0, &object)
+			 : i == 2 ? rssb_export(c, NULL, &fd, &object)
+				  : rssb_next_grant(c, 0, &grant);
+		fd_closep(&fd);
+		rssb_close(c);
+		fake_broker_stop(&b);
+		assert_int_equal(got[i], i < 3 ? want_name : want_label);
+	}
+}
+
+static void texts(void **state)
+{
+	ask_all("qemu-10.0_plain.text", 0, 0);
+	ask_all("two words", 0, -EPROTO);
+	ask_all(ESCAPE, -EPROTO, -EPROTO);
+	ask_all("two\nlines", -EPROTO, -EPROTO);
+	ask_all("\"} 1\\", -EPROTO, -EPROTO);
+	ask_all("\xc2\x9b"
+		"2J",
+		-EPROTO, -EPROTO); /* a terminal's CSI, in UTF-8 */
+	ask_all("it has as many bytes as the field", -EPROTO, -EPROTO);
+}
+
+static void same_grant_again(struct answer *a)
+{
+	a->reply.grant.id = FAKE_GRANT_ID;
+}
+
+static void a_walk_ends(void **state)
+{
+	struct fake_broker b = { .spoil = same_grant_again };
+	struct rssb_grant_info grant;
+	struct rssb *c;
+
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(rssb_next_grant(c, 0, &grant), 0);
+	assert_int_equal(rssb_next_grant(c, grant.id, &grant), -EPROTO);
+	assert_string_equal(rssb_reason(c), "the broker names a grant once more");
+	rssb_close(c);
+	fake_broker_stop(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(texts),
+		cmocka_unit_test(a_walk_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
