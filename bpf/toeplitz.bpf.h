@@ -42,7 +42,7 @@ static __always_inline __u64 toeplitz_merge(__u64 a, __u64 b, int shift, __u64 l
 	return a ^ b ^ swap ^ swap << shift;
 }
 
-#define TOEPLITZ_BITS	 7		       /* of the hash */
+#define TOEPLITZ_BITS	 7		      /* of the hash */
 #define TOEPLITZ_CHUNK	 (65 - TOEPLITZ_BITS) /* bits of input that a word of key serves */
 #define TOEPLITZ_IN_MASK (-1ull << (64 - TOEPLITZ_CHUNK))
 #define TOEPLITZ_FIRST	 (32 - TOEPLITZ_BITS) /* bit of the key that the first bit of input meets */
@@ -102,7 +102,8 @@ static __always_inline __u32 toeplitz_ipv6(const struct rss_key *key, const __be
 #pragma unroll
 	for (int i = 0; i < 5; i++) {
 		const int late = i * (64 - TOEPLITZ_CHUNK), at = TOEPLITZ_FIRST - late;
-		__u64 next_in = i < 4 ? bpf_be64_to_cpu(addresses[i]) : (__u64)bpf_ntohl(ports) << 32;
+		__u64 next_in = i < 4 ? bpf_be64_to_cpu(addresses[i])
+				      : (__u64)bpf_ntohl(ports) << 32;
 		__u64 next_q = i < 4 ? toeplitz_key_word(key, i + 1) : 0;
 
 		toeplitz_add(sums,
