@@ -58,10 +58,13 @@ CFLAGS ?= -O2 -g
 HARDENING := -fstack-protector-strong -fstack-clash-protection \
 	$(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
 	$(if $(SAN)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# GCC 15 and later zero the named member of a union alone, unless told; a message is all of it.
+WHOLE_UNIONS := $(shell echo | $(CC) -fzero-init-padding-bits=unions -x c -c - -o /dev/null \
+	2>/dev/null && echo -fzero-init-padding-bits=unions)
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter \
 	-Wno-missing-field-initializers \
-	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -I. -Iproto -Iclient \
+	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. -Iproto -Iclient \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
 	$(CPPFLAGS) $(CFLAGS)
