@@ -321,4 +321,6 @@ deb:
 clean:
 	rm -rf build
 
--include $(shell find $(B) -path $(B)/qemu -prune -o -name '*.d' -type f -print 2>/dev/null)
+# Not those of what is unpacked there.
+UNPACKED := apt chroot deb guest qemu qmp_client
+-include $(shell find $(B) $(UNPACKED:%=-path $(B)/% -prune -o) -name '*.d' -type f -print 2>/dev/null)
