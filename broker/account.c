@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
+#define MANY		  16	/* grants of late: more than one client starts at once */
+#define REFUSAL_REPEAT_MS 10000 /* the same refusal of an account is logged once in this time */
 
 static struct bucket_rule rate_rule(const struct limits *l)
 {
@@ -22,7 +23,7 @@ static bool account_is_idle(const struct account *account, uint64_t now_ms)
 {
 	return !account->n_sessions && !account->n_grants &&
 	       bucket_is_full(&account->rate, now_ms) && bucket_is_full(&account->ended, now_ms) &&
-	       account->penalty_until_ms <= now_ms;
+	       account->penalty_until_ms <= now_ms && log_share_is_idle(&account->log);
 }
 
 /* Nobody has its address: a session or a grant would. */
@@ -187,6 +188,16 @@ int account_may_export(const struct accounts *a, const struct account *account, 
 	return is_exempt(account) ? 0 : check_buckets(&a->limits, account, now_ms, why);
 }
 
+unsigned account_recent(const struct accounts *a, const struct account *account, uint64_t now_ms)
+{
+	return (unsigned)bucket_used(&account->rate, rate_rule(&a->limits), now_ms);
+}
+
+bool account_had_many(const struct accounts *a, const struct account *account, uint64_t now_ms)
+{
+	return account_recent(a, account, now_ms) >= MANY;
+}
+
 void account_add_session(struct accounts *a, struct account *account)
 {
 	a->n_sessions++;
@@ -223,6 +234,26 @@ void account_add_export(struct accounts *a, struct account *account, uint64_t no
 	bucket_take(&account->ended, ended_rule(&a->limits), now_ms);
 }
 
+void account_add_desertion(struct accounts *a, struct account *account, uint64_t now_ms)
+{
+	if (!is_exempt(account))
+		bucket_take(&account->rate, rate_rule(&a->limits), now_ms);
+}
+
+bool account_refusal_is_news(struct account *account, unsigned status, uint64_t now_ms,
+			     unsigned *ret_repeated)
+{
+	struct refusals *refusals = &account->refusals[status];
+
+	if (refusals->logged_ms && now_ms < refusals->logged_ms + REFUSAL_REPEAT_MS) {
+		refusals->n_repeated++;
+		return false;
+	}
+	*ret_repeated = refusals->n_repeated;
+	*refusals = (struct refusals){ .logged_ms = now_ms };
+	return true;
+}
+
 void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,
 		    uint64_t now_ms)
 {
@@ -236,8 +267,9 @@ void account_punish(const struct accounts *a, struct account *account, enum acco
 		return;
 	if (account->penalty_until_ms <= now_ms) {
 		account->penalty_until_ms = now_ms;
-		log_notice("account uid=%u label=%s has to wait %u s for %s", account->uid,
-			   account->shown, seconds[fault], names[fault]);
+		log_line_of(&account->log, LOG_NOTICE,
+			    "account uid=%u label=%s has to wait %u s for %s", account->uid,
+			    account->shown, seconds[fault], names[fault]);
 	}
 	account->penalty_until_ms += seconds[fault] * 1000ull;
 	if (account->penalty_until_ms > most)

@@ -12,9 +12,16 @@
 #include "bucket.h"
 #include "codec.h"
 #include "limits.h"
+#include "log.h"
 #include "policy.h"
 
 #define ACCOUNTS_MAX 2600 /* more than there can be sessions and grants: one may always go */
+
+/* Refusals of one kind, which are logged now and then. */
+struct refusals {
+	uint64_t logged_ms; /* 0: never */
+	unsigned n_repeated;
+};
 
 struct account {
 	bool used;
@@ -25,9 +32,8 @@ struct account {
 	struct bucket rate;  /* of ACQUIREs */
 	struct bucket ended; /* grants that ended, not forgotten yet */
 	uint64_t penalty_until_ms;
-	unsigned last_refusal; /* enum rssb_status that was last logged */
-	unsigned n_repeated;   /* how often it came since, without a log line */
-	uint64_t refusal_logged_ms;
+	struct log_share log;
+	struct refusals refusals[RSSB_COUNTERS]; /* by enum rssb_status */
 };
 
 struct accounts {
@@ -61,12 +67,26 @@ int account_may_acquire(const struct accounts *a, const struct account *account,
 int account_may_export(const struct accounts *a, const struct account *account, uint64_t now_ms,
 		       struct rssb_refusal *why);
 
-/* Charges and discharges. */
+/* How many grants of late count against its rate: who had fewer is served first. */
+unsigned account_recent(const struct accounts *a, const struct account *account, uint64_t now_ms);
+
+/* Whether these are so many that it leaves what is scarce to others. */
+bool account_had_many(const struct accounts *a, const struct account *account, uint64_t now_ms);
+
+/* Charges and discharges.  A desertion: it went while a set was made for it. */
 void account_add_session(struct accounts *a, struct account *account);
 void account_remove_session(struct accounts *a, struct account *account);
 void account_add_grant(struct accounts *a, struct account *account, uint64_t now_ms);
 void account_remove_grant(struct accounts *a, struct account *account, uint64_t now_ms);
 void account_add_export(struct accounts *a, struct account *account, uint64_t now_ms);
+void account_add_desertion(struct accounts *a, struct account *account, uint64_t now_ms);
+
+/*
+ * Whether a refusal is worth a line: the first of its kind, or the first for a
+ * while.  Then *ret_repeated is how many came since the last line.
+ */
+bool account_refusal_is_news(struct account *account, unsigned status, uint64_t now_ms,
+			     unsigned *ret_repeated);
 
 /* Lets an account wait for what it did. */
 void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,

@@ -15,46 +15,48 @@
 #include "log.h"
 #include "packet.h"
 
-#define WAIT_MS		  1000	/* for a set of an empty pool */
-#define REFUSAL_REPEAT_MS 10000 /* the same refusal of an account is logged once in this time */
+#define WAIT_MS 1000 /* for a set of an empty pool */
 
 /* --- what the log says -------------------------------------------------------- */
 
-/* Whether this refusal is news; else it is counted. */
-static bool refusal_is_news(struct account *account, unsigned status, uint64_t now_ms)
+/* Whom a line is about.  Never bytes of the client's. */
+static const char *who(char ret[PEER_LABEL_MAX + 64], const struct session *session, unsigned op)
 {
-	if (account->last_refusal == status &&
-	    now_ms < account->refusal_logged_ms + REFUSAL_REPEAT_MS) {
-		account->n_repeated++;
-		return false;
-	}
-	account->last_refusal = status;
-	account->refusal_logged_ms = now_ms;
-	return true;
+	snprintf(ret, PEER_LABEL_MAX + 64, "%s uid=%u label=%s pid=%d",
+		 op ? rssb_op_name(op) : "CONNECT", session->account->uid, session->account->shown,
+		 session->peer.pid);
+	return ret;
 }
 
-/* Never the key, never bytes of the client's but a grant's label, which was checked. */
+/* Never the key; of the client's bytes a grant's label alone, which was checked. */
+static void log_grant(const struct session *session, unsigned op, const struct outcome *o)
+{
+	char whom[PEER_LABEL_MAX + 64], id[2 * RSSB_OBJECT_ID_LEN + 1];
+
+	rssb_object_id_format(id, o->reply.acquire.object_id);
+	log_line_of(&session->account->log, LOG_INFO,
+		    "%s grant=%llu name=%.16s object=%.12s result=ok", who(whom, session, op),
+		    (unsigned long long)o->grant->id, o->grant->label[0] ? o->grant->label : "-",
+		    id);
+}
+
+/* Most of a flood ends here, without a line. */
 static void log_decision(struct front *f, const struct session *session, unsigned op,
 			 const struct outcome *o)
 {
 	struct account *account = session->account;
-	unsigned status = o->reply.base.status;
-	char who[PEER_LABEL_MAX + 64], id[2 * RSSB_OBJECT_ID_LEN + 1];
+	unsigned status = o->reply.base.status, repeated;
+	char whom[PEER_LABEL_MAX + 64];
 
-	snprintf(who, sizeof(who), "%s uid=%u label=%s pid=%d", op ? rssb_op_name(op) : "CONNECT",
-		 account->uid, account->shown, session->peer.pid);
-	if (o->grant) {
-		rssb_object_id_format(id, o->reply.acquire.object_id);
-		log_info("%s grant=%llu name=%.16s object=%.12s result=ok", who,
-			 (unsigned long long)o->grant->id,
-			 o->grant->label[0] ? o->grant->label : "-", id);
-	} else if (status == RSSB_OK) {
-		log_debug("%s result=ok", who);
-	} else if (refusal_is_news(account, status, f->service.now_ms)) {
-		log_info("%s result=%s reason=\"%s\" repeated=%u", who, rssb_status_name(status),
-			 o->reply.base.reason, account->n_repeated);
-		account->n_repeated = 0;
-	}
+	if (o->grant)
+		log_grant(session, op, o);
+	else if (status == RSSB_OK && log_shows(LOG_DEBUG))
+		log_line_of(&account->log, LOG_DEBUG, "%s result=ok", who(whom, session, op));
+	else if (status != RSSB_OK &&
+		 account_refusal_is_news(account, status, f->service.now_ms, &repeated))
+		log_line_of(&account->log, LOG_INFO, "%s result=%s reason=\"%s\" repeated=%u",
+			    who(whom, session, op), rssb_status_name(status), o->reply.base.reason,
+			    repeated);
 }
 
 /* --- replies --------------------------------------------------------------------- */

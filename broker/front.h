@@ -7,6 +7,7 @@
 
 #include "activation.h"
 #include "closer.h"
+#include "duty.h"
 #include "loader.h"
 #include "options.h"
 #include "policy.h"
@@ -20,6 +21,7 @@ struct front {
 	struct service service;
 	struct sessions sessions;
 	struct closer closer;
+	struct duty duty;
 	const struct activation *manager; /* the service manager */
 	uint64_t ready_at_ms;	     /* when to tell it once more that we are ready; 0: it knows */
 	uint64_t watchdog_at_ms;     /* when to tell it that we live; 0: never */

@@ -166,7 +166,7 @@ static int socket_bind(int dir, const char *name, const struct sockaddr_un *addr
 	if (o->group != (gid_t)-1 && fchownat(dir, name, (uid_t)-1, o->group, AT_SYMLINK_NOFOLLOW))
 		return log_error(-errno, "cannot give %s to group %u", o->path, o->group);
 	listen_refuse_fds(sock);
-	if (listen(sock, SOMAXCONN))
+	if (listen(sock, LISTEN_BACKLOG))
 		return log_error(-errno, "cannot listen on %s", o->path);
 	*ret = fd_take(&sock);
 	return 0;

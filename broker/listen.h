@@ -5,6 +5,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/*
+ * Connections that wait to be accepted.  Whoever connects while somebody floods
+ * waits behind all of them, so they are few; a connect() that blocks waits for room.
+ */
+#define LISTEN_BACKLOG 256
+
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif

@@ -12,13 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bucket.h"
 #include "clock.h"
 
 #define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
 
 /* A flood of requests must not fill the disk; errors and warnings are few by themselves. */
 static const struct bucket_rule flood_rule = { .burst = 1000, .token_ms = 10 };
+
+/* One account: all that a burst of its grants and their ends make, then a fifth of the log. */
+static const struct bucket_rule share_rule = { .burst = 512, .token_ms = 50 };
 
 static struct {
 	int level;
@@ -38,6 +40,11 @@ static const struct {
 void log_set_level(int level)
 {
 	sink.level = level;
+}
+
+bool log_shows(int level)
+{
+	return level <= sink.level;
 }
 
 int log_level_parse(const char *name)
@@ -94,13 +101,28 @@ static void log_text(int level, const char *text)
 		sink.dropped++;
 }
 
-static bool log_floods(void)
+/* Whether there is a token, which then is taken. */
+static bool token_take(struct bucket *b, struct bucket_rule rule)
 {
 	uint64_t now_ms = clock_ms();
 
-	if (bucket_wait_ms(&sink.lines, flood_rule, now_ms))
+	if (bucket_wait_ms(b, rule, now_ms))
+		return false;
+	bucket_take(b, rule, now_ms);
+	return true;
+}
+
+/* Whether there is room for a line of that level. */
+static bool sink_take(int level)
+{
+	return level < LOG_NOTICE || token_take(&sink.lines, flood_rule);
+}
+
+static bool share_take(struct log_share *share, int level)
+{
+	if (level < LOG_NOTICE || token_take(&share->lines, share_rule))
 		return true;
-	bucket_take(&sink.lines, flood_rule, now_ms);
+	share->left_out++;
 	return false;
 }
 
@@ -109,9 +131,9 @@ void log_line(int level, const char *format, ...)
 	char text[LINE_MAX_LEN];
 	va_list args;
 
-	if (level > sink.level)
+	if (!log_shows(level))
 		return;
-	if (level >= LOG_NOTICE && log_floods()) {
+	if (!sink_take(level)) {
 		sink.dropped++;
 		return;
 	}
@@ -119,6 +141,33 @@ void log_line(int level, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	log_text(level, text);
+}
+
+void log_line_of(struct log_share *share, int level, const char *format, ...)
+{
+	char text[LINE_MAX_LEN];
+	va_list args;
+	size_t n;
+
+	if (!log_shows(level) || !share_take(share, level))
+		return;
+	if (!sink_take(level)) {
+		sink.dropped++;
+		return;
+	}
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	n = strlen(text);
+	if (share->left_out)
+		snprintf(text + n, sizeof(text) - n, " left_out=%lu", share->left_out);
+	share->left_out = 0;
+	log_text(level, text);
+}
+
+bool log_share_is_idle(const struct log_share *share)
+{
+	return !share->left_out && bucket_is_full(&share->lines, clock_ms());
 }
 
 int log_error(int err, const char *format, ...)

@@ -9,8 +9,19 @@
 #include <stdbool.h>
 #include <syslog.h>
 
+#include "bucket.h"
+
+/* Somebody's part of the log.  All zero: none of it is used. */
+struct log_share {
+	struct bucket lines; /* at LOG_NOTICE and below */
+	unsigned long left_out;
+};
+
 /* Lines above this LOG_* level are left out.  Names: err, warning, notice, info, debug. */
 void log_set_level(int level);
+
+/* Whether lines of a level are shown at all. */
+bool log_shows(int level);
 
 /* The LOG_* level of a name, or -EINVAL. */
 int log_level_parse(const char *name);
@@ -20,6 +31,16 @@ void log_open(void);
 
 /* Writes one line; format has no newline. */
 void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * log_line() about somebody.  Whoever has used up its share loses lines, so that
+ * those of the others stay; its next one says how many.
+ */
+void log_line_of(struct log_share *share, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Whether nothing of a share is used, nor left out. */
+bool log_share_is_idle(const struct log_share *share);
 
 /* log_line() at LOG_ERR with ": <text of -err>" behind.  Returns err, for `return log_error(...)`.
  */

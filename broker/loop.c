@@ -131,15 +131,30 @@ static void on_lease(struct front *f, uint32_t index, uint64_t tag)
 
 	if (!grant->id || front_lease_tag(f, grant) != tag)
 		return;
-	log_info("END uid=%u grant=%llu: its lease was closed", grant->account->uid,
-		 (unsigned long long)grant->id);
+	log_line_of(&grant->account->log, LOG_INFO, "END uid=%u grant=%llu: its lease was closed",
+		    grant->account->uid, (unsigned long long)grant->id);
 	service_end_grant(&f->service, grant);
 }
 
-/* Takes one answer of the loader and serves the one who waits longest. */
+/* The loader made a set, or could not: whose turn it is hears of it. */
+static void serve_waiting(struct front *f, unsigned object, bool failed)
+{
+	const struct accounts *accounts = &f->service.accounts;
+	uint64_t now_ms = f->service.now_ms;
+	struct session *first = session_first_waiting(&f->sessions, object, accounts, now_ms);
+
+	if (!first)
+		return;
+	if (failed)
+		conversation_busy(f, first);
+	else if (pool_has(&f->service.pool, object,
+			  account_had_many(accounts, first->account, now_ms)))
+		conversation_resume(f, first);
+}
+
+/* Takes one answer of the loader. */
 static int on_loader(struct front *f)
 {
-	struct session *first;
 	unsigned object;
 	int failed, err = pool_receive(&f->service.pool, &object, &failed);
 
@@ -155,11 +170,7 @@ static int on_loader(struct front *f)
 		f->loader_rests = true;
 		f->restock_at_ms = f->service.now_ms + RESTOCK_PAUSE_MS;
 	}
-	first = session_first_waiting(&f->sessions, object);
-	if (first && failed)
-		conversation_busy(f, first);
-	else if (first)
-		conversation_resume(f, first);
+	serve_waiting(f, object, failed);
 	front_restock(f, object);
 	return 0;
 }
@@ -267,8 +278,7 @@ static int on_event(struct front *f, const struct epoll_event *e)
 	return 0;
 }
 
-/* One turn: waits, then serves what is there. */
-static int loop_turn(struct front *f, int timeout_ms)
+int loop_turn(struct front *f, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
 	int err = 0, n;
@@ -293,6 +303,7 @@ int loop_run(struct front *f, const struct activation *manager)
 	front_accept(f);
 	tell_ready(f);
 	while (!err && !f->stopping) {
+		duty_rest(&f->duty);
 		tell_alive(f);
 		err = loop_turn(f, time_left(f));
 	}

@@ -154,7 +154,8 @@ static int perform_acquire(struct service *s, struct account *account,
 		return memory_tight(s, ret);
 
 	ret->object = (unsigned)object;
-	if (pool_take(&s->pool, ret->object, &ret->set))
+	if (pool_take(&s->pool, ret->object, account_had_many(&s->accounts, account, s->now_ms),
+		      &ret->set))
 		return -EAGAIN;
 	set_divide(&ret->set, acquire);
 	ret->grant = grant_new(&s->grants, account, acquire, &ret->set.hold);

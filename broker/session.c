@@ -141,16 +141,24 @@ static bool session_waits_for(const struct session *session, unsigned object)
 	return session->state == SESSION_WAITING && session->object == object;
 }
 
-struct session *session_first_waiting(struct sessions *s, unsigned object)
+struct session *session_first_waiting(struct sessions *s, unsigned object,
+				      const struct accounts *accounts, uint64_t now_ms)
 {
 	struct session *first = NULL;
+	unsigned fewest = 0;
 
 	for (uint32_t i = 0; s->n_waiting && i < SESSIONS_MAX; i++) {
 		struct session *it = &s->list[i];
+		unsigned recent;
 
-		if (session_waits_for(it, object) &&
-		    (!first || it->deadline_ms < first->deadline_ms))
-			first = it;
+		if (!session_waits_for(it, object))
+			continue;
+		recent = account_recent(accounts, it->account, now_ms);
+		if (first && (recent > fewest ||
+			      (recent == fewest && it->deadline_ms >= first->deadline_ms)))
+			continue;
+		first = it;
+		fewest = recent;
 	}
 	return first;
 }

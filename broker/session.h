@@ -86,8 +86,12 @@ unsigned sessions_unread(const struct sessions *s, const struct account *account
 /* Closes the connection and frees the slot. */
 void session_end(struct sessions *s, struct session *session);
 
-/* The session that waits longest for an object, or NULL. */
-struct session *session_first_waiting(struct sessions *s, unsigned object);
+/*
+ * Of the sessions that wait for an object the one whose account had fewest grants
+ * of late, and of those the one that waits longest; or NULL.
+ */
+struct session *session_first_waiting(struct sessions *s, unsigned object,
+				      const struct accounts *accounts, uint64_t now_ms);
 
 /* How many wait for an object. */
 unsigned sessions_waiting(const struct sessions *s, unsigned object);

@@ -61,8 +61,10 @@ class Connection:
 
     def __init__(self, path, timeout_s=10):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.settimeout(timeout_s)
+        # A blocking connect() waits for room in the backlog, a timeout of Python's does not.
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", timeout_s, 0))
         self.sock.connect(str(path))
+        self.sock.settimeout(timeout_s)
 
     def send(self, message, fds=()):
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []

@@ -35,7 +35,8 @@ format() {
 
 shell_files() {
 	git ls-files -- '*.sh' .ci/run tests/guest/init client/libexec 'client/completions/*.bash' \
-		'docs/packaging/debian/*.postinst' 'docs/packaging/debian/*.prerm' 'docs/packaging/debian/*.postrm'
+		'docs/packaging/debian/*.postinst' 'docs/packaging/debian/*.prerm' \
+		'docs/packaging/debian/*.postrm'
 }
 
 shell() {

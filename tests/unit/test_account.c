@@ -286,6 +286,37 @@ static void penalties_add_up(void **state)
 	ALLOWED(account_may_request(&accounts, other, 0, &why));
 }
 
+/* Each kind once in a while, however they take turns. */
+static void refusals_are_news_once(void **state)
+{
+	unsigned repeated = 99, n_news = 0;
+
+	assert_true(account_refusal_is_news(alice, RSSB_LIMIT, 5, &repeated));
+	assert_int_equal(repeated, 0);
+	for (uint64_t ms = 6; ms < 10005; ms++)
+		n_news += account_refusal_is_news(alice, ms % 2 ? RSSB_LIMIT : RSSB_NO_GRANT, ms,
+						  &repeated);
+	assert_int_equal(n_news, 1); /* the first of the other kind */
+	assert_true(account_refusal_is_news(alice, RSSB_LIMIT, 10005, &repeated));
+	assert_int_equal(repeated, 4999);
+	assert_true(account_refusal_is_news(root, RSSB_LIMIT, 10006, &repeated));
+	assert_int_equal(repeated, 0);
+}
+
+/* Who goes while a set is made for it has used up a grant of its rate. */
+static void a_desertion_has_a_price(void **state)
+{
+	for (unsigned i = 0; i < defaults.rate_burst; i++) {
+		ALLOWED(account_may_acquire(&accounts, alice, 0, &why));
+		assert_int_equal(account_had_many(&accounts, alice, 0), i >= 16);
+		account_add_desertion(&accounts, alice, 0);
+	}
+	REFUSED(account_may_acquire(&accounts, alice, 0, &why), "grants a second", 20);
+	assert_int_equal(account_recent(&accounts, alice, 0), defaults.rate_burst);
+	account_add_desertion(&accounts, root, 0);
+	assert_int_equal(account_recent(&accounts, root, 0), 0);
+}
+
 /* --- limits as options ------------------------------------------------------------------ */
 
 static void limits_have_ranges(void **state)
@@ -331,6 +362,8 @@ int main(void)
 		cmocka_unit_test_setup(ended_grants, setup),
 		cmocka_unit_test_setup(penalties, setup),
 		cmocka_unit_test_setup(penalties_add_up, setup),
+		cmocka_unit_test_setup(refusals_are_news_once, setup),
+		cmocka_unit_test_setup(a_desertion_has_a_price, setup),
 		cmocka_unit_test(limits_have_ranges),
 	};
 

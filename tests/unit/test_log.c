@@ -130,6 +130,40 @@ static void flood(void **state)
 	assert_non_null(strstr(said.text, " log lines were dropped\n<3>rss-broker: y: "));
 }
 
+static unsigned count(const char *text, const char *line)
+{
+	unsigned n = 0;
+
+	for (const char *c = text; (c = strstr(c, line)); c++)
+		n++;
+	return n;
+}
+
+/* One takes all that it can: there is room for the others, and it is told how much was lost. */
+static void a_share(void **state)
+{
+	static struct capture said;
+	struct log_share loud = { 0 }, quiet = { 0 };
+	unsigned n;
+	char want[80];
+
+	assert_true(log_share_is_idle(&loud));
+	capture_begin(&said, STDERR_FILENO);
+	for (unsigned i = 0; i < 1000; i++)
+		log_line_of(&loud, LOG_INFO, "loud");
+	log_line_of(&quiet, LOG_INFO, "quiet");
+	log_line_of(&loud, LOG_WARNING, "what is wrong");
+	log_line_of(&loud, LOG_WARNING, "once more");
+	capture_end(&said);
+	n = count(said.text, "loud\n");
+	assert_in_range(n, 20, 600);
+	assert_non_null(strstr(said.text, "rss-broker: quiet\n"));
+	snprintf(want, sizeof(want), "what is wrong left_out=%u\n<4>rss-broker: once more\n",
+		 1000 - n);
+	assert_non_null(strstr(said.text, want));
+	assert_false(log_share_is_idle(&loud));
+}
+
 static void closed_stderr(void **state)
 {
 	int saved = dup(STDERR_FILENO);
@@ -144,9 +178,10 @@ static void closed_stderr(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines),     cmocka_unit_test(level),
-		cmocka_unit_test(long_line), cmocka_unit_test(full_pipe),
-		cmocka_unit_test(flood),     cmocka_unit_test(closed_stderr),
+		cmocka_unit_test(lines),	 cmocka_unit_test(level),
+		cmocka_unit_test(long_line),	 cmocka_unit_test(full_pipe),
+		cmocka_unit_test(a_share),	 cmocka_unit_test(flood),
+		cmocka_unit_test(closed_stderr),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "broker/clock.h"
 #include "fake_set.h"
 #include "open_fds.h"
 
@@ -34,7 +35,7 @@ static void empty(unsigned object)
 {
 	struct set set;
 
-	while (!pool_take(&pool, object, &set))
+	while (!pool_take(&pool, object, false, &set))
 		set_done(&set);
 }
 
@@ -58,12 +59,28 @@ static void receive(unsigned want_object, int want_err)
 	assert_int_equal(err, want_err);
 }
 
+/* Plays the loader until it owes nothing more. */
+static void serve(unsigned object, unsigned n_waiting, unsigned n)
+{
+	pool_restock(&pool, object, n_waiting);
+	while (n--) {
+		fake_loader_serve(peer, object, objects.list[object].counts);
+		receive(object, 0);
+		pool_restock(&pool, object, n_waiting);
+	}
+}
+
 static void fill(unsigned object, unsigned n)
 {
-	pool_restock(&pool, object, 0);
-	fake_loader_serve(peer, object, objects.list[object].counts);
-	while (n--)
-		receive(object, 0);
+	serve(object, 0, n);
+}
+
+/* What the loader is asked for next; -1: nothing. */
+static int asked(void)
+{
+	uint32_t object;
+
+	return recv(peer, &object, sizeof(object), 0) == sizeof(object) ? (int)object : -1;
 }
 
 static void asks_for_its_target(void **state)
@@ -72,12 +89,93 @@ static void asks_for_its_target(void **state)
 	assert_int_equal(fake_loader_asked(peer, 0), 4);
 	pool_restock(&pool, 0, 0); /* they are on their way */
 	assert_int_equal(fake_loader_asked(peer, 0), 0);
-	pool_restock(&pool, 1, 0); /* of another object, one */
-	assert_int_equal(fake_loader_asked(peer, 1), 1);
-	pool_restock(&pool, 0, 3); /* three clients wait */
-	assert_int_equal(fake_loader_asked(peer, 0), 3);
+	pool_restock(&pool, 0, 1000); /* so many may be in its queue */
+	assert_int_equal(fake_loader_asked(peer, 0), 0);
+}
+
+static void asks_for_those_who_wait(void **state)
+{
+	serve(0, 3, 7);
+	assert_int_equal(asked(), -1);
+	assert_int_equal(pool.shelves[0].n_ready, 7);
+}
+
+static void never_more_than_it_has_room_for(void **state)
+{
+	serve(0, 1000, POOL_MAX);
+	assert_int_equal(asked(), -1);
+}
+
+/* The loader answers for that object, after that time. */
+static void answer_after(unsigned object, unsigned ms, unsigned n_waiting)
+{
+	usleep(ms * 1000);
+	fake_loader_send(peer, object, 0, objects.list[object].counts ? 5 : 4);
+	receive(object, 0);
+	pool_restock(&pool, object, n_waiting);
+}
+
+/* The second object is slow, and many wait for it: the first has its turn in between. */
+static void a_slow_object_keeps_nobody_waiting(void **state)
+{
+	uint64_t begin_ns;
+	unsigned slow_ms;
+
+	fill(0, 4);
+	pool_restock(&pool, 1, 9);
+	assert_int_equal(asked(), 1);
+	assert_int_equal(asked(), -1); /* one at a time */
+	empty(0);
+	pool_restock(&pool, 0, 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(asked(), 0);
 	pool_restock(&pool, 0, 1000);
-	assert_int_equal(fake_loader_asked(peer, 0), POOL_MAX - 7);
+	begin_ns = clock_ns();
+	answer_after(1, 30, 9); /* the others may have as much before its next turn */
+	slow_ms = (unsigned)((clock_ns() - begin_ns) / 1000000);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(asked(), 0);
+		assert_int_equal(asked(), -1);
+		answer_after(0, 0, 1000);
+	}
+	assert_int_equal(asked(), 0);
+	answer_after(0, slow_ms + 10, 1000);
+	assert_int_equal(asked(), 1);
+}
+
+/* An object that nobody wanted for a while has not saved up the loader's time. */
+static void nobody_saves_up_time(void **state)
+{
+	serve(0, 1000, POOL_MAX);
+	empty(0);
+	pool_restock(&pool, 0, 1000);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(asked(), 0);
+	answer_after(0, 100, 1000);
+	assert_int_equal(asked(), 0);
+	pool_restock(&pool, 1, 9);
+	answer_after(0, 0, 1000);
+	assert_int_equal(asked(), 1);
+	answer_after(1, 30, 9);
+	assert_int_equal(asked(), 0);
+}
+
+/* Who has had many leaves the last few, where there are some to leave. */
+static void the_last_few_are_for_others(void **state)
+{
+	struct set set;
+
+	pool_init(&pool, &loader, &objects, 8);
+	fill(0, 8);
+	fill(1, 1);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(pool_take(&pool, 0, true, &set), 0);
+		set_done(&set);
+	}
+	assert_false(pool_has(&pool, 0, true));
+	assert_int_equal(pool_take(&pool, 0, true, &set), -EAGAIN);
+	assert_true(pool_has(&pool, 0, false));
+	assert_true(pool_has(&pool, 1, true)); /* of one there is nothing to leave */
 }
 
 static void is_full_when_every_shelf_is(void **state)
@@ -97,7 +195,7 @@ static void is_low_below_half(void **state)
 	fill(0, 4);
 	for (unsigned left = 4; left; left--) {
 		assert_int_equal(pool_is_low(&pool, 0), left < 2);
-		assert_int_equal(pool_take(&pool, 0, &set), 0);
+		assert_int_equal(pool_take(&pool, 0, false, &set), 0);
 		set_done(&set);
 	}
 	assert_true(pool_is_low(&pool, 0));
@@ -110,12 +208,12 @@ static void each_set_once(void **state)
 
 	fill(0, 4);
 	for (unsigned i = 0; i < 4; i++) {
-		assert_int_equal(pool_take(&pool, 0, &sets[i]), 0);
+		assert_int_equal(pool_take(&pool, 0, false, &sets[i]), 0);
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(sets[i].fds.prog, sets[j].fds.prog);
 	}
-	assert_int_equal(pool_take(&pool, 0, &none), -EAGAIN);
-	assert_int_equal(pool_take(&pool, 1, &none), -EAGAIN);
+	assert_int_equal(pool_take(&pool, 0, false, &none), -EAGAIN);
+	assert_int_equal(pool_take(&pool, 1, false, &none), -EAGAIN);
 	for (unsigned i = 0; i < 4; i++)
 		set_done(&sets[i]);
 }
@@ -123,10 +221,7 @@ static void each_set_once(void **state)
 /* Those who waited have gone: what was made for them goes, too. */
 static void sheds_what_is_too_much(void **state)
 {
-	pool_restock(&pool, 0, 5);
-	fake_loader_serve(peer, 0, false);
-	for (unsigned i = 0; i < 9; i++)
-		receive(0, 0);
+	serve(0, 5, 9);
 	assert_int_equal(open_fds(), fds_before + 2 + 9 * 6);
 	pool_restock(&pool, 0, 5);
 	assert_int_equal(open_fds(), fds_before + 2 + 9 * 6);
@@ -182,10 +277,10 @@ static void insane_answers(void **state)
 		print_message("%s\n", insane[i].what);
 		pool_init(&pool, &loader, &objects, 4);
 		if (insane[i].asked) {
+			pool_restock(&pool, 1, 0); /* one, and three of the other */
 			pool_restock(&pool, 0, 0);
-			fake_loader_asked(peer, 0);
-			pool_restock(&pool, 1, 0);
-			fake_loader_asked(peer, 1);
+			while (asked() >= 0)
+				;
 		}
 		fake_loader_send(peer, insane[i].object, insane[i].err, insane[i].n_fds);
 		assert_int_equal(pool_receive(&pool, &object, &err), -EBADMSG);
@@ -232,6 +327,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(asks_for_its_target, setup, teardown),
+		cmocka_unit_test_setup_teardown(asks_for_those_who_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(never_more_than_it_has_room_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_object_keeps_nobody_waiting, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(nobody_saves_up_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_last_few_are_for_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_full_when_every_shelf_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_low_below_half, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_set_once, setup, teardown),

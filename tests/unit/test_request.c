@@ -43,9 +43,11 @@ static void stock(unsigned object, unsigned n)
 
 	service.pool.shelves[object].target = n;
 	pool_restock(&service.pool, object, 0);
-	fake_loader_serve(peer, object, objects.list[object].counts);
-	while (!pool_receive(&service.pool, &got, &err))
+	while (fake_loader_serve(peer, object, objects.list[object].counts),
+	       !pool_receive(&service.pool, &got, &err)) {
 		assert_int_equal(err, 0);
+		pool_restock(&service.pool, object, 0);
+	}
 }
 
 static int setup(void **state)
@@ -68,7 +70,7 @@ static int teardown(void **state)
 	struct set set;
 
 	for (unsigned object = 0; object < 2; object++) {
-		while (!pool_take(&service.pool, object, &set))
+		while (!pool_take(&service.pool, object, false, &set))
 			set_done(&set);
 	}
 	for (size_t i = 0; i < GRANTS_MAX; i++) {

@@ -15,7 +15,11 @@
 #include "proto/fd.h"
 #include "proto/packet.h"
 
+#define NOW_MS 1000000
+
 static struct sessions sessions;
+static struct accounts accounts = { .limits = LIMITS_DEFAULT };
+static struct account somebody;
 static unsigned fds_before;
 
 static int setup(void **state)
@@ -101,7 +105,13 @@ static struct session *waiting(unsigned object, uint64_t deadline_ms)
 
 	memset(request.acquire.steering.key, 0xaa, sizeof(request.acquire.steering.key));
 	session_wait(&sessions, s, &request, object, deadline_ms);
+	s->account = &somebody;
 	return s;
+}
+
+static struct session *first_waiting(unsigned object)
+{
+	return session_first_waiting(&sessions, object, &accounts, NOW_MS);
 }
 
 static void the_longest_waiting_first(void **state)
@@ -113,17 +123,33 @@ static void the_longest_waiting_first(void **state)
 	assert_int_equal(sessions_waiting(&sessions, 0), 3);
 	assert_int_equal(sessions_waiting(&sessions, 1), 1);
 	assert_int_equal(sessions_waiting(&sessions, 2), 0);
-	assert_null(session_first_waiting(&sessions, 2));
-	assert_ptr_equal(session_first_waiting(&sessions, 1), other);
-	assert_ptr_equal(session_first_waiting(&sessions, 0), first);
+	assert_null(first_waiting(2));
+	assert_ptr_equal(first_waiting(1), other);
+	assert_ptr_equal(first_waiting(0), first);
 	assert_int_equal(first->request.header.tag, 10);
 	session_resume(&sessions, first);
-	assert_ptr_equal(session_first_waiting(&sessions, 0), second);
+	assert_ptr_equal(first_waiting(0), second);
 	session_end(&sessions, second); /* gone while it waited */
-	assert_ptr_equal(session_first_waiting(&sessions, 0), third);
+	assert_ptr_equal(first_waiting(0), third);
 	session_end(&sessions, third);
-	assert_null(session_first_waiting(&sessions, 0));
+	assert_null(first_waiting(0));
 	assert_int_equal(sessions_waiting(&sessions, 0), 0);
+}
+
+/* However long it waits: who had many sets already comes after who had few. */
+static void the_modest_before_the_greedy(void **state)
+{
+	struct session *greedy = waiting(0, 10), *modest = waiting(0, 20), *later = waiting(0, 30);
+	struct account many = { .rate.full_at_ms = NOW_MS + 1000 };
+	struct account few = { .rate.full_at_ms = NOW_MS + 100 };
+
+	greedy->account = &many;
+	modest->account = later->account = &few;
+	assert_ptr_equal(first_waiting(0), modest);
+	session_resume(&sessions, modest);
+	assert_ptr_equal(first_waiting(0), later);
+	session_resume(&sessions, later);
+	assert_ptr_equal(first_waiting(0), greedy);
 }
 
 /* The request holds a key: nothing of it stays. */
@@ -209,6 +235,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slots_are_used_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_table_fills_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_longest_waiting_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_modest_before_the_greedy, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_request_is_wiped, setup, teardown),
 		cmocka_unit_test_setup_teardown(deadlines, setup, teardown),
 		cmocka_unit_test_setup_teardown(replies_are_read, setup, teardown),
