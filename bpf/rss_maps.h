@@ -79,7 +79,7 @@ _Static_assert(sizeof(struct rss_key) == RSS_KEY_LEN, "QEMU's key is 40 bytes");
 
 /*
  * The fourth map of the object rss-stats: an mmapable array with one struct
- * rss_stats a possible CPU, indexed by the CPU's number.  Only that CPU's
+ * rss_stats for each number that a CPU may have, gaps included.  Only that CPU's
  * program writes it; a reader adds them up.  The loader sets max_entries.
  */
 #define RSS_MAP_STATS_NAME "rss_stats"
