@@ -20,6 +20,7 @@ import acquire  # noqa: E402  (found by the path above)
 import alone  # noqa: E402
 import crowd  # noqa: E402
 import host  # noqa: E402
+import isolation  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
 import plots  # noqa: E402
@@ -52,6 +53,13 @@ def bench_memory(report, args):
         )
 
 
+def bench_isolation(report, args):
+    isolation.allow_many_fds()
+    with BenchWorld() as world:
+        broker = Broker(world, args.build, *isolation.users())
+        isolation.section(report, world, args.build, broker)
+
+
 def objects(args):
     """Every steering object that there is, ours first."""
     ours = {path.name.removesuffix(".bpf.o"): path for path in args.build.glob("bpf/*.bpf.o")}
@@ -77,6 +85,7 @@ SECTIONS = {
     "requests": bench_requests,
     "crowd": bench_crowd,
     "memory": bench_memory,
+    "isolation": bench_isolation,
     "steering": bench_steering,
     "packets": bench_packets,
     "vmstart": bench_vmstart,

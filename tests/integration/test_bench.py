@@ -66,6 +66,19 @@ def test_page_has_the_report(tmp_path, capsys):
     assert report.missed == 1 and "MISSED" in capsys.readouterr().out
 
 
+def test_page_has_tables_of_their_own_columns(tmp_path, capsys):
+    report = Report({key: 0 for key in page.MACHINE})
+    rows = [{"what": "a", "n": 1234, "ms": 1.25, "left out": 1, "reached": False}]
+    report.table("some", "Some", {"what": "what it is", "n": "n", "ms": "p50, ms"}, rows)
+    report.write(tmp_path / "bench.json")
+    document = json.loads((tmp_path / "bench.json").read_text())
+    shown = page.render("<!-- bench some -->\nold\n<!-- end -->\n", document)
+    assert shown.splitlines()[1:-1] == [
+        "| what it is | n | p50, ms |", "|---|--:|--:|", "| a | 1,234 | 1.25 |",
+    ]  # fmt: skip
+    assert report.missed == 1 and "1,234" in capsys.readouterr().out
+
+
 def test_numbers():
     assert [number(n) for n in (0.0416, 1.5, 23.46, 234.5, 2345.6)] == [
         "0.04", "1.50", "23.5", "234", "2,346",
