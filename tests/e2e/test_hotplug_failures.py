@@ -120,7 +120,7 @@ def test_no_monitor(vm, hotplug, tap, world):
     gone = type("Gone", (), {"monitor": vm_dir / "nope"})
     done = hotplug(gone, *made(tap))
     assert done.returncode == 1
-    assert f"{vm_dir}/nope: No such file or directory" in done.stderr
+    assert f"monitor {vm_dir}/nope: No such file or directory (QEMU makes it " in done.stderr
 
 
 def test_no_broker(vm, hotplug, tap, world):

@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/cli/asking.h"
 #include "client/cli/commands.h"
@@ -301,6 +302,22 @@ static void undo(struct plug *p)
 				     p->o->netdev));
 }
 
+/* CLI_FAILED with p->why. */
+static int reach(struct plug *p)
+{
+	_cleanup_free_ char *why = NULL;
+
+	p->monitor = monitor_open(p->o->qmp, p->o->domain, &why);
+	if (p->monitor)
+		return CLI_OK;
+	if (p->o->qmp && access(p->o->qmp, F_OK))
+		p->why = mem_format("%s (QEMU makes it with -qmp unix:%s,server=on,wait=off)", why,
+				    p->o->qmp);
+	else
+		p->why = mem_format("%s", why);
+	return CLI_FAILED;
+}
+
 static int plug(struct plug *p)
 {
 	static int (*const steps[])(struct plug * p) = {
@@ -309,8 +326,7 @@ static int plug(struct plug *p)
 	};
 	int r = CLI_OK;
 
-	p->monitor = monitor_open(p->o->qmp, p->o->domain, &p->why);
-	if (!p->monitor)
+	if (reach(p))
 		return CLI_FAILED;
 	for (size_t i = 0; !r && i < sizeof(steps) / sizeof(steps[0]); i++)
 		r = steps[i](p);

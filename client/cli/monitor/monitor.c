@@ -46,13 +46,6 @@ static char *reason(int r)
 	}
 }
 
-static const char *cure(int r)
-{
-	if (r == -ENOENT || r == -ECONNREFUSED)
-		return " (QEMU makes it with -qmp unix:PATH,server=on,wait=off)";
-	return r == -EACCES ? " (it belongs to who runs QEMU)" : "";
-}
-
 static int socket_connect(int *ret, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -85,7 +78,7 @@ static int socket_open(struct monitor *m, const char *path)
 	if (!r)
 		return 0;
 	why = reason(r);
-	return fail(m, r, mem_format("QEMU's monitor %s: %s%s", path, why, cure(r)));
+	return fail(m, r, mem_format("QEMU's monitor %s: %s", path, why));
 }
 
 static int socket_execute(struct monitor *m, const char *command, struct json_object *arguments,
