@@ -27,6 +27,9 @@
 #define PARSE_EXTENSIONS_MAX 11 /* IPv6 extension headers */
 #define PARSE_OPTIONS_MAX    8	/* of a destination options header; RFC 8504, 5.3 */
 
+/* Steps between two looks at whether there is more to do: a branch costs the verifier more. */
+#define PARSE_STRIDE 4
+
 #define PARSE_TCP_LEN 20
 #define PARSE_UDP_LEN 8
 
@@ -111,7 +114,7 @@ struct parse_walk {
 	__u64 any;	/* 1: there was one at all */
 	__u64 fragment; /* 1: a fragment header was among them */
 	__u64 routing;	/* a type 2 routing header, to be obeyed */
-	__u64 last;	/* destination options header with room for a home address */
+	__u64 last;	/* destination options header with room for a home address; its end << 32 */
 	__u64 earlier;	/* the one before it */
 };
 
@@ -198,7 +201,7 @@ static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32
 	w->next = ext->next;
 	if (kind == IPPROTO_DSTOPTS && ext->length >= 2) {
 		w->earlier = w->last;
-		w->last = off;
+		w->last = (__u64)(off + (ext->length + 1) * 8) << 32 | off;
 	}
 	if (kind == IPPROTO_ROUTING && (ext->word & PARSE_ROUTING_2_MASK) == PARSE_ROUTING_2)
 		w->routing = off;
@@ -232,7 +235,7 @@ __noinline int parse_extension(struct __sk_buff *skb, struct parse_walk *w)
 	return 1;
 }
 
-/* Walks over one option; 0: there is none, or it is the Home Address. */
+/* Walks over one option; 0: there is none, or none after it. */
 __noinline int parse_option(struct __sk_buff *skb, struct parse_options *o)
 {
 	struct {
@@ -246,24 +249,23 @@ __noinline int parse_option(struct __sk_buff *skb, struct parse_options *o)
 	if (option.type == PARSE_HOME_ADDRESS) {
 		if (o->off + sizeof(option) + 16 <= o->end)
 			o->home = o->off + sizeof(option);
-		return 0; /* the first one counts */
+		o->end = 0; /* the first one counts */
+		return 0;
 	}
 	o->off += option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length;
 	return 1;
 }
 
-/* Reads the Home Address option, if the destination options header at off has one. */
-static __always_inline bool parse_home(struct __sk_buff *skb, __u32 off, union parse_frame *f)
+/* Reads the Home Address option, if there is a destination options header and it has one. */
+static __always_inline bool parse_home(struct __sk_buff *skb, __u64 header, union parse_frame *f)
 {
-	struct parse_options o = { .off = off + 2 };
-	__u8 length;
+	struct parse_options o = { .off = (__u32)header + 2, .end = header >> 32 };
 
-	if (!off || !parse_read(skb, off + 1, &length, sizeof(length)))
+	if (!header)
 		return false;
-	o.end = off + (length + 1) * 8;
 #pragma unroll
-	for (int i = 0; i < PARSE_OPTIONS_MAX; i++)
-		if (!parse_option(skb, &o))
+	for (int i = 1; i <= PARSE_OPTIONS_MAX; i++)
+		if (!parse_option(skb, &o) && i % PARSE_STRIDE == 0)
 			break;
 	return o.home && parse_read(skb, o.home, &f->v6.ip.addresses[0], 16);
 }
@@ -289,8 +291,8 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
 	w.off = off + sizeof(f->v6.ip);
 	w.next = f->v6.ip.next;
 #pragma unroll
-	for (int i = 0; i < PARSE_EXTENSIONS_MAX; i++)
-		if (!parse_extension(skb, &w))
+	for (int i = 1; i <= PARSE_EXTENSIONS_MAX; i++)
+		if (!parse_extension(skb, &w) && i % PARSE_STRIDE == 0)
 			break;
 	protocol = w.next & (w.fragment - 1); /* none in a fragment */
 	/* One header follows on the other: where the last one is whole, all are. */
