@@ -127,7 +127,9 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 	$(CC) $(ALL_CFLAGS) -I$(B)/bpf -c $< -o $@
 
 $(B)/libproto.a: $(PROTO_OBJS)
-$(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
+# The program's own: neither tests nor fuzzers start by it, nor allocate by it.
+BROKER_MAIN := $(B)/broker/main.o $(B)/broker/allocate.o
+$(B)/libbroker.a: $(filter-out $(BROKER_MAIN),$(BROKER_OBJS))
 $(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(SHAPE_OBJS)
 $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
@@ -135,7 +137,7 @@ $(B)/librssb.a: $(B)/librssb.o
 	rm -f $@
 	$(AR) qcs $@ $^
 
-$(B)/rss-broker: $(B)/broker/main.o $(B)/libbroker.a $(B)/libproto.a
+$(B)/rss-broker: $(BROKER_MAIN) $(B)/libbroker.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
 
 # The static library is one object: what is internal clashes with nobody's names.
