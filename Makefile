@@ -5,6 +5,8 @@
 #   make check-abi  librssb is what programs were built against (UPDATE=1: record it)
 #   make demo       the main job, shown (installs what it needs)
 #   make bench      how fast it is, beside its peers (installs what it needs)
+#   make fuzz       libFuzzer on all that reads others' bytes (FUZZ=name, FUZZ_SECONDS=300 each)
+#   make coverage   what the unit tests and fuzz corpora run; fails unless all of the request parser
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
 #   make deb        Debian packages, into build/deb (installs what it needs)
 #   make check-unit the unit tests that need neither root nor a QEMU
@@ -46,7 +48,7 @@ SCDOC ?= scdoc
 # WERROR=1 (CI and make lint) turns every warning into an error.
 WERROR ?= $(if $(CI),1)
 
-B := build$(if $(SAN),/san)
+B := build$(if $(FUZZING),/fuzz,$(if $(SAN),/san))
 
 BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
 CLI_PKGS := json-c libelf libmd
@@ -58,13 +60,16 @@ CFLAGS ?= -O2 -g
 HARDENING := -fstack-protector-strong -fstack-clash-protection \
 	$(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
 	$(if $(SAN)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# GCC 15 and later zero the named member of a union alone, unless told; a message is all of it.
+WHOLE_UNIONS := $(shell echo | $(CC) -fzero-init-padding-bits=unions -x c -c - -o /dev/null \
+	2>/dev/null && echo -fzero-init-padding-bits=unions)
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter \
 	-Wno-missing-field-initializers \
-	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden -I. -Iproto -Iclient \
+	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. -Iproto -Iclient \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
-	$(CPPFLAGS) $(CFLAGS)
+	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(LDFLAGS)
 
@@ -77,11 +82,12 @@ SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check check-unit check-abi deb demo bench lint format deps install clean \
-	test-programs FORCE
+.PHONY: all check check-unit check-abi deb demo bench fuzz coverage lint format deps install clean \
+	test-programs fuzz-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
@@ -170,7 +176,7 @@ $(B)/man/%: docs/man/%.scd Makefile
 
 # --- tests ----------------------------------------------------------------
 
-test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
+test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(FUZZERS)
 
 # One program a file; the archives give each what it uses and no more.
 $(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/flags
@@ -188,6 +194,20 @@ $(B)/tests/bpf/%: tests/bpf/%.c $(B)/libsteering.a $(B)/flags
 $(B)/tests/bench/steering: tests/bench/steering.c $(B)/libsteering.a $(B)/flags
 	@mkdir -p $(@D)
 	$(STEERING_LINK)
+
+# A harness replays what it is given; FUZZING=1 (make fuzz): libFuzzer searches with it.
+comma := ,
+wrap = $(patsubst %,-Wl$(comma)--wrap=%,$(1))
+$(B)/tests/fuzz/conversation: FUZZ_WRAP = \
+	$(call wrap,clock_gettime accept4 getsockopt setsockopt write)
+$(B)/tests/fuzz/qmp: FUZZ_WRAP = $(call wrap,qmp_source_get)
+$(B)/libreplay.a: $(if $(FUZZING),,$(B)/tests/fuzz/lib/replay.o)
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/libreplay.a \
+		$(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) $(FUZZ_WRAP) -o $@ $< \
+		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS)) $(if $(FUZZING),-fsanitize=fuzzer)
+fuzz-programs: $(FUZZERS) $(BPF_OBJS)
 
 # For builders of packages, who are nobody and have no network: some need root, one a QEMU.
 ROOTLESS_TESTS := $(filter-out %/test_policy %/test_verify %/test_shape,$(UNIT_TESTS))
@@ -213,6 +233,12 @@ bench: deps
 	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 	tests/setup/qemu.sh 10.0
 	/usr/bin/python3 -B tests/bench/run.py --build $(B) $(BENCH_ARGS)
+
+# FUZZ: names of harnesses, all by default.  ADOPT=1: what was found goes, minimised, into the tree.
+FUZZ_SECONDS ?= 300
+fuzz: deps
+	+$(MAKE) -s CC=$(CLANG) SAN=1 FUZZING=1 fuzz-programs
+	/usr/bin/python3 -B tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(if $(ADOPT),--adopt) $(FUZZ)
 
 # --- the rest ---------------------------------------------------------------
 
@@ -300,4 +326,6 @@ deb:
 clean:
 	rm -rf build
 
--include $(shell find $(B) -path $(B)/qemu -prune -o -name '*.d' -type f -print 2>/dev/null)
+# Not those of what is unpacked there.
+UNPACKED := apt chroot deb guest qemu qmp_client
+-include $(shell find $(B) $(UNPACKED:%=-path $(B)/% -prune -o) -name '*.d' -type f -print 2>/dev/null)

@@ -5,6 +5,11 @@
  *
  * Called for what the fast paths of rss.bpf.c leave over.  It reads no map, and
  * every loop has a constant bound.
+ *
+ * Written for the verifier, which follows both ways of each branch until it meets an
+ * equal state, and does so for each set that the broker makes: the step of a loop is a
+ * global function, verified once instead of for each step, and a choice between numbers
+ * is arithmetic.
  */
 #pragma once
 
@@ -22,6 +27,9 @@
 #define PARSE_EXTENSIONS_MAX 11 /* IPv6 extension headers */
 #define PARSE_OPTIONS_MAX    8	/* of a destination options header; RFC 8504, 5.3 */
 
+/* Steps between two looks at whether there is more to do: a branch costs the verifier more. */
+#define PARSE_STRIDE 4
+
 #define PARSE_TCP_LEN 20
 #define PARSE_UDP_LEN 8
 
@@ -30,7 +38,7 @@
 #define PARSE_PAD1	      0x00		/* an option of one byte */
 #define PARSE_HOME_ADDRESS    0xc9
 
-/* Why a packet is not hashed; a packet that is has an RSS_HASH_ type, above 0. */
+/* Why a packet is not hashed; one that is has the number of a bit in RSS_HASH_ALL. */
 enum parse_miss {
 	PARSE_NO_TYPE = -1 - RSS_FALLBACK_NO_TYPE,
 	PARSE_TRUNCATED = -1 - RSS_FALLBACK_TRUNCATED,
@@ -38,35 +46,49 @@ enum parse_miss {
 };
 
 /*
- * The input of the hash: an IPv6 packet's addresses and ports; an IPv4 one's fit in
- * the first two words.  All of whole words, to be one state to the verifier.
+ * The headers of a packet, from so far into the MAC header on that addresses and
+ * ports are 8-byte aligned and in 16 bytes of their own: the kernel copies in such
+ * pieces, and a load from two of them waits until both have reached the cache.
  */
-struct parse_input {
-	__be64 addresses[4];
-	__u64 ports; /* a __be32 */
-	__u16 unused;
-	volatile __s16 type; /* an RSS_HASH_ type or an enum parse_miss; see parse_walk */
+union parse_frame {
+	struct {
+		__u8 mac[2];
+		__be16 proto;
+		struct parse_ipv4 {
+			__u8 ihl;
+			__u8 tos;
+			__be16 length;
+			__be16 id;
+			__be16 fragment;
+			__u8 ttl;
+			__u8 protocol;
+			__be16 checksum;
+			__be32 src;
+			__be32 dst;
+		} ip;
+		__be32 ports;
+		__be32 udp;
+	} v4;
+	struct {
+		__u8 mac[6];
+		__be16 proto;
+		struct parse_ipv6 {
+			__u8 version[6];
+			__u8 next;
+			__u8 hops;
+			__be64 addresses[4]; /* source and destination */
+		} ip;
+		__be32 ports;
+		__be32 udp;
+	} v6;
 };
 
-struct parse_ipv4 {
-	__u8 ihl;
-	__u8 tos;
-	__be16 length;
-	__be16 id;
-	__be16 fragment;
-	__u8 ttl;
-	__u8 protocol;
-	__be16 checksum;
-	__be32 src;
-	__be32 dst;
-};
+#define PARSE_V4_START (ETH_HLEN - 4)
+#define PARSE_V6_START (ETH_HLEN - 8)
 
-struct parse_ipv6 {
-	__u8 version[6];
-	__u8 next;
-	__u8 hops;
-	__be64 addresses[4]; /* source and destination */
-};
+_Static_assert(__builtin_offsetof(union parse_frame, v4.ip.src) == 16, "aligned");
+_Static_assert(__builtin_offsetof(union parse_frame, v6.ip.addresses) == 16, "aligned");
+_Static_assert(__builtin_offsetof(union parse_frame, v4.ports) == 24, "one hash reads both");
 
 /* The first bytes of every extension header. */
 union parse_extension {
@@ -82,46 +104,42 @@ union parse_extension {
 #define PARSE_ROUTING_2_MASK bpf_htonl(0x00ffffff)
 
 /*
- * A walk over the extension headers: where it is and what it found, as offsets, 0
- * for none.
- *
- * The verifier would follow each value that it knows on a way of its own.  What
- * is stored in the midst of a stack slot it forgets, and so verifies a step of
- * the walk once: hence the sizes, the order and `volatile`.
+ * A walk over the extension headers: where it is and what it found, as offsets, 0 for none.
+ * Of 64 bits: with CAP_BPF alone older verifiers (seen: 5.10, 6.1) take a second write of a
+ * shorter number to the stack for an attack on what was spilled there.
  */
 struct parse_walk {
-	__u16 slot1;
-	volatile __u16 routing; /* a type 2 routing header, to be obeyed */
-	volatile __u16 last;	/* destination options header with room for a home address */
-	volatile __u16 earlier; /* the one before it */
-	__u16 slot2;
-	volatile __u16 off; /* of what follows the headers so far */
-	volatile __u8 next; /* and its protocol */
-	volatile __u8 fragment;
-	volatile __u8 protocol; /* the upper layer's; none in a fragment */
-} __attribute__((aligned(8)));
+	__u64 off;	/* of what follows the headers so far */
+	__u64 next;	/* and its protocol */
+	__u64 any;	/* 1: there was one at all */
+	__u64 fragment; /* 1: a fragment header was among them */
+	__u64 routing;	/* a type 2 routing header, to be obeyed */
+	__u64 last;	/* destination options header with room for a home address; its end << 32 */
+	__u64 earlier;	/* the one before it */
+};
 
-/* A walk over the options of a header. */
+/* A walk over the options of one header and then of an earlier one; likewise. */
 struct parse_options {
-	__u16 slot;
-	volatile __u16 off;
-	volatile __u16 end;
-} __attribute__((aligned(8)));
+	__u64 off;
+	__u64 end;
+	__u64 left;    /* options of this header to look at */
+	__u64 earlier; /* the other header; 0: none */
+	__u64 home;    /* where a home address is; 0: none so far */
+};
 
 /* Keeps clang from using what it knows of a value and the verifier does not. */
 #define forget(value) asm volatile("" : "+r"(value))
 
-/* Makes clang lay a struct out as it is declared. */
-#define parse_pin(struct_ptr) asm volatile("" : : "r"(struct_ptr) : "memory")
-
-/* A zero that the verifier takes for any number: a protocol is of 16 bits. */
-static __always_inline __u32 parse_zero(struct __sk_buff *skb)
+/* 1 if two numbers below 2^31 are equal, else 0; clang would branch. */
+static __always_inline __u32 parse_equal(__u32 a, __u32 b)
 {
-	forget(skb); /* another zero for each call */
-	return skb->protocol >> 16;
+	__u32 difference = a ^ b;
+
+	forget(difference);
+	return (difference - 1) >> 31;
 }
 
-/* Reads at an offset from skb->data, in linear and paged data. */
+/* Reads at an offset from skb->data, in linear and paged data; zeros if it fails. */
 static __always_inline bool parse_read(struct __sk_buff *skb, __u32 off, void *to, __u32 len)
 {
 	return !bpf_skb_load_bytes(skb, off, to, len);
@@ -134,80 +152,51 @@ static __always_inline bool parse_has(struct __sk_buff *skb, __u32 end)
 	return parse_read(skb, end - 1, &last, 1);
 }
 
-/* Reads the ports of a whole TCP or UDP header; false if it is cut short. */
-static __always_inline bool parse_ports(struct __sk_buff *skb, __u32 off, __u8 protocol,
-					__be32 *ret_ports)
+/*
+ * Each of the three families of types (IPv4, IPv6, IPv6 with extension headers) has a bit
+ * for IP, TCP and UDP.  Those that a packet can be hashed as; what is above IP's counts first.
+ */
+static __always_inline __u32 parse_types(__u32 protocol)
 {
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
-		return true;
-	return parse_has(skb, off + (protocol == IPPROTO_TCP ? PARSE_TCP_LEN : PARSE_UDP_LEN)) &&
-	       parse_read(skb, off, ret_ports, sizeof(*ret_ports));
+	return 1 | parse_equal(protocol, IPPROTO_TCP) << 1 |
+	       parse_equal(protocol, IPPROTO_UDP) << 2;
 }
 
-/* The type to hash a packet as; tcp, udp, ip: the types that would do. */
-static __always_inline int parse_type(__u32 types, __u8 protocol, __u32 tcp, __u32 udp, __u32 ip)
+/* How much there has to be of the header of a packet of these types. */
+static __always_inline __u32 parse_ports_len(__u32 types)
 {
-	__u32 ports = protocol == IPPROTO_TCP ? tcp : protocol == IPPROTO_UDP ? udp : 0;
+	_Static_assert(10 * 2 == PARSE_TCP_LEN && 2 * 4 == PARSE_UDP_LEN, "by its type's bit");
 
-	if (types & ports)
-		return ports;
-	return types & ip ? ip : PARSE_NO_TYPE;
+	return (types & 2) * 10 + (types & 4) * 2;
 }
 
 static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 types,
-				      struct parse_input *in)
+				      union parse_frame *f)
 {
-	struct parse_ipv4 ip;
-	__be32 ports = 0;
-	__u8 protocol;
-	int type;
+	const struct parse_ipv4 *ip = &f->v4.ip;
+	__u32 protocol, header, can;
+	int beyond; /* the first 20 bytes there have to be so many */
 
-	if (!parse_read(skb, off, &ip, sizeof(ip)))
+	if (!parse_read(skb, off, &f->v4.ip, sizeof(*ip)))
 		return PARSE_TRUNCATED;
-	protocol = ip.fragment & PARSE_IPV4_FRAGMENT ? 0 : ip.protocol;
-	off += (ip.ihl & 15) * 4;
-	if ((ip.ihl & 15) > 5 && !parse_has(skb, off))
+	header = (ip->ihl & 15) * 4;
+	protocol = ip->protocol & -parse_equal(ip->fragment & PARSE_IPV4_FRAGMENT, 0);
+	can = parse_types(protocol);
+	beyond = header + parse_ports_len(can) - (int)sizeof(*ip);
+	if (beyond > 0 && !parse_has(skb, off + sizeof(*ip) + beyond))
 		return PARSE_TRUNCATED;
-	if (!parse_ports(skb, off, protocol, &ports))
-		return PARSE_TRUNCATED;
-
-	type = parse_type(types, protocol, RSS_HASH_TCPV4, RSS_HASH_UDPV4, RSS_HASH_IPV4);
-	if (type == RSS_HASH_IPV4)
-		ports = 0;
-	__builtin_memcpy(&in->addresses[0], &ip.src, 8);
-	in->addresses[1] = bpf_cpu_to_be64((__u64)bpf_ntohl(ports) << 32);
-	in->addresses[2] = 0;
-	in->addresses[3] = 0;
-	in->ports = 0;
-	return type;
-}
-
-static __always_inline void walk_begin(struct parse_walk *w, struct __sk_buff *skb, __u32 off,
-				       __u8 next)
-{
-	__u32 zero = parse_zero(skb);
-
-	parse_pin(w);
-	w->routing = zero;
-	w->last = zero;
-	w->earlier = zero;
-	w->fragment = zero;
-	w->off = off;
-	w->next = next;
+	can &= types;
+	if (!can)
+		return PARSE_NO_TYPE;
+	if (can > 1)
+		parse_read(skb, off + header, &f->v4.ports, sizeof(f->v4.ports));
+	return can >> 1;
 }
 
 #define PARSE_KIND(next) (1ull << (next))
 #define PARSE_KINDS                                                                                \
 	(PARSE_KIND(IPPROTO_HOPOPTS) | PARSE_KIND(IPPROTO_ROUTING) |                               \
 	 PARSE_KIND(IPPROTO_FRAGMENT) | PARSE_KIND(IPPROTO_DSTOPTS) | PARSE_KIND(IPPROTO_AH))
-
-static __always_inline bool is_extension(__u32 next)
-{
-	__u64 kinds = PARSE_KINDS;
-
-	forget(kinds);
-	return next < 64 && kinds >> next & 1;
-}
 
 /* Notes what the extension header of this kind at off is; returns its length. */
 static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32 off,
@@ -216,7 +205,7 @@ static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32
 	w->next = ext->next;
 	if (kind == IPPROTO_DSTOPTS && ext->length >= 2) {
 		w->earlier = w->last;
-		w->last = off;
+		w->last = (__u64)(off + (ext->length + 1) * 8) << 32 | off;
 	}
 	if (kind == IPPROTO_ROUTING && (ext->word & PARSE_ROUTING_2_MASK) == PARSE_ROUTING_2)
 		w->routing = off;
@@ -232,102 +221,111 @@ static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32
 	return (ext->length + 1) * 8;
 }
 
-/* Walks the extension headers; false if one is cut short. */
-static __always_inline bool parse_extensions(struct __sk_buff *skb, struct parse_walk *w)
+/* Walks over one extension header; 0: there is none.  One cut short reads as zeros. */
+__noinline int parse_extension(struct __sk_buff *skb, struct parse_walk *w)
 {
 	union parse_extension ext;
+	__u32 kind, off;
 
-#pragma unroll
-	for (int i = 0; i < PARSE_EXTENSIONS_MAX; i++) {
-		__u32 kind = w->next, off = w->off;
-
-		if (!is_extension(kind))
-			break;
-		parse_read(skb, off, &ext, sizeof(ext)); /* zeros if it fails */
-		w->off = off + walk_header(w, kind, off, &ext);
-	}
-	w->protocol = w->fragment ? IPPROTO_NONE : w->next;
-	/* One header follows on the other: where the last one is whole, all are. */
-	return parse_has(skb, w->off);
+	if (!w)
+		return 0;
+	kind = w->next;
+	off = w->off;
+	if (kind >= 64 || !(PARSE_KINDS >> kind & 1))
+		return 0;
+	parse_read(skb, off, &ext, sizeof(ext));
+	w->off = off + walk_header(w, kind, off, &ext);
+	w->any = 1;
+	return 1;
 }
 
-/* Reads an option, and its address if it is the Home Address; false: no more. */
-static __always_inline bool parse_option(struct __sk_buff *skb, struct parse_options *o,
-					 struct parse_input *in)
+static __always_inline void options_begin(struct parse_options *o, __u64 header)
+{
+	o->off = (__u32)header + 2;
+	o->end = header >> 32;
+	o->left = PARSE_OPTIONS_MAX;
+}
+
+/* Walks over one option, of the earlier header if this one has no more; 0: the walk is over. */
+__noinline int parse_option(struct __sk_buff *skb, struct parse_options *o)
 {
 	struct {
 		__u8 type;
 		__u8 length;
 	} option;
-	int not_pad1;
 
-	if (o->off >= o->end)
-		return false;
-	parse_read(skb, o->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
-	if (option.type == PARSE_HOME_ADDRESS) {
-		if (o->off + sizeof(option) + 16 <= o->end)
-			parse_read(skb, o->off + sizeof(option), &in->addresses[0], 16);
-		return false; /* the first one counts */
+	if (!o)
+		return 0;
+	if (o->off >= o->end || !o->left) {
+		if (!o->earlier)
+			return 0;
+		options_begin(o, o->earlier);
+		o->earlier = 0;
 	}
-	not_pad1 = -((option.type + 255) >> 8); /* all ones, or zero; no branch */
-	o->off += 1 + (not_pad1 & (1 + option.length));
-	return true;
+	parse_read(skb, o->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
+	if (option.type != PARSE_HOME_ADDRESS) {
+		o->off += option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length;
+		o->left--;
+		return 1;
+	}
+	o->left = 0; /* the first one counts */
+	if (o->off + sizeof(option) + 16 > o->end)
+		return 1;
+	o->home = o->off + sizeof(option);
+	o->earlier = 0;
+	return 0;
 }
 
-/* Reads the Home Address option, if the destination options header at off has one. */
-static __always_inline void parse_home(struct __sk_buff *skb, __u32 off, struct parse_input *in)
+/* Reads the Home Address option, if a destination options header has one: the last counts. */
+static __always_inline void parse_home(struct __sk_buff *skb, const struct parse_walk *w,
+				       union parse_frame *f)
 {
-	struct parse_options o;
-	bool more = off;
-	__u8 length;
+	struct parse_options o = { .earlier = w->earlier };
 
-	if (!off || !parse_read(skb, off + 1, &length, sizeof(length)))
+	if (!w->last)
 		return;
-	parse_pin(&o);
-	o.off = off + 2;
-	o.end = off + (length + 1) * 8;
+	options_begin(&o, w->last);
 #pragma unroll
-	for (int i = 0; i < PARSE_OPTIONS_MAX; i++)
-		more = more && parse_option(skb, &o, in);
-}
-
-/* Puts in place of the addresses what the extension headers say. */
-static __always_inline void parse_addresses(struct __sk_buff *skb, const struct parse_walk *w,
-					    struct parse_input *in)
-{
-	parse_home(skb, w->earlier, in);
-	parse_home(skb, w->last, in);
-	if (w->routing)
-		parse_read(skb, w->routing + 8, &in->addresses[2], 16);
+	for (int i = 1; i <= 2 * PARSE_OPTIONS_MAX; i++)
+		if (!parse_option(skb, &o) && i % PARSE_STRIDE == 0)
+			break;
+	if (o.home)
+		parse_read(skb, o.home, &f->v6.ip.addresses[0], 16);
 }
 
 static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 types,
-				      struct parse_input *in)
+				      union parse_frame *f)
 {
-	struct parse_ipv6 ip;
-	struct parse_walk w;
-	__be32 ports = 0;
-	int type = PARSE_NO_TYPE;
+	struct parse_walk w = { 0 };
+	__u32 protocol, family, can, number = 6; /* of IP_EX */
 
-	if (!parse_read(skb, off, &ip, sizeof(ip)))
+	if (!parse_read(skb, off, &f->v6.ip, sizeof(f->v6.ip)))
 		return PARSE_TRUNCATED;
-	walk_begin(&w, skb, off + sizeof(ip), ip.next);
-	if (!parse_extensions(skb, &w))
+	w.off = off + sizeof(f->v6.ip);
+	w.next = f->v6.ip.next;
+#pragma unroll
+	for (int i = 1; i <= PARSE_EXTENSIONS_MAX; i++)
+		if (!parse_extension(skb, &w) && i % PARSE_STRIDE == 0)
+			break;
+	protocol = w.next & (w.fragment - 1); /* none in a fragment */
+	family = parse_types(protocol);
+	/* One header follows on the other: where the last one is whole, all are. */
+	if (!parse_has(skb, w.off + parse_ports_len(family)))
 		return PARSE_TRUNCATED;
-	__builtin_memcpy(in->addresses, ip.addresses, sizeof(ip.addresses));
-	parse_addresses(skb, &w, in);
-	if (!parse_ports(skb, w.off, w.protocol, &ports))
-		return PARSE_TRUNCATED;
-
-	if (is_extension(ip.next))
-		type = parse_type(types, w.protocol, RSS_HASH_TCP_EX, RSS_HASH_UDP_EX,
-				  RSS_HASH_IP_EX);
-	if (type < 0) {
-		type = parse_type(types, w.protocol, RSS_HASH_TCPV6, RSS_HASH_UDPV6, RSS_HASH_IPV6);
-		__builtin_memcpy(in->addresses, ip.addresses, sizeof(ip.addresses));
+	can = family & types / RSS_HASH_IP_EX & -w.any;
+	if (can) {
+		parse_home(skb, &w, f);
+		if (w.routing)
+			parse_read(skb, w.routing + 8, &f->v6.ip.addresses[2], 16);
+	} else {
+		can = family & types / RSS_HASH_IPV6;
+		number = 3;
+		if (!can)
+			return PARSE_NO_TYPE;
 	}
-	in->ports = type == RSS_HASH_IPV6 || type == RSS_HASH_IP_EX ? 0 : ports;
-	return type;
+	if (can > 1)
+		parse_read(skb, w.off, &f->v6.ports, sizeof(f->v6.ports));
+	return number + (can >> 1);
 }
 
 /*
@@ -337,50 +335,35 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
  */
 static __always_inline __u32 parse_start(struct __sk_buff *skb)
 {
-	return skb->ifindex == 1 ? 0 : ETH_HLEN;
+	return (parse_equal(skb->ifindex, 1) - 1) & ETH_HLEN;
 }
 
-/* The type to hash any packet as, and in *in the bytes; or a miss. */
-static __always_inline int parse_packet(struct __sk_buff *skb, __u32 types, struct parse_input *in)
+/*
+ * The number of the type to hash any packet as, or a miss.  What is hashed is then in *f, all
+ * zeros before, where IPv6 has its addresses and ports; IPv4's fit in the first two words.
+ */
+__noinline int parse(struct __sk_buff *skb, __u32 types, union parse_frame *f)
 {
 	__u32 off = parse_start(skb);
 	__be16 proto;
 
+	if (!f) /* never, but the verifier has to be told */
+		return PARSE_NOT_IP;
 	if (bpf_skb_load_bytes_relative(skb, ETH_HLEN - 2, &proto, sizeof(proto),
 					BPF_HDR_START_MAC))
 		return PARSE_TRUNCATED;
+#pragma unroll
 	for (int i = 0; i < PARSE_VLANS_MAX; i++) {
-		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
+		if (!(parse_equal(proto, bpf_htons(ETH_P_8021Q)) |
+		      parse_equal(proto, bpf_htons(ETH_P_8021AD))))
 			break;
 		if (!parse_read(skb, off + 2, &proto, sizeof(proto)))
 			return PARSE_TRUNCATED;
 		off += 4;
 	}
 	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(skb, off, types, in);
+		return parse_ipv4(skb, off, types, f);
 	if (proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(skb, off, types, in);
+		return parse_ipv6(skb, off, types, f);
 	return PARSE_NOT_IP;
-}
-
-/*
- * A function of its own costs 25 KiB a set: the kernel keeps its code twice.  But
- * what the verifier knows of the type ends there, and the counters need that.
- */
-#ifdef RSS_STATS
-#define PARSE_INLINE __noinline
-#else
-#define PARSE_INLINE __always_inline
-#endif
-
-/* Whether a packet is hashed, and in *in the bytes and the type. */
-static PARSE_INLINE bool parse(struct __sk_buff *skb, __u32 types, struct parse_input *in)
-{
-	int type;
-
-	/* A processor may speculate past a miss: then too there has to be something. */
-	__builtin_memset(in, 0, sizeof(*in));
-	type = parse_packet(skb, types, in);
-	in->type = type;
-	return type > 0;
 }

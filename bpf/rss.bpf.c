@@ -58,52 +58,51 @@ struct {
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
+#ifdef RSS_STATS
 /*
- * The headers of a packet, from so far into the MAC header on that addresses and
- * ports are 8-byte aligned and in 16 bytes of their own: the kernel copies in such
- * pieces, and a load from two of them waits until both have reached the cache.
- */
-union frame {
-	struct {
-		__u8 mac[2];
-		__be16 proto;
-		struct parse_ipv4 ip;
-		__be32 ports;
-		__be32 tcp[4];
-	} v4;
-	struct {
-		__u8 mac[6];
-		__be16 proto;
-		__u8 version[6];
-		__u8 next;
-		__u8 hops;
-		__be64 addresses[4];
-		__be32 ports;
-		__be32 tcp[4];
-	} v6;
-	struct {
-		__u8 headers[16];
-		struct parse_input in; /* addresses where v6 has them */
-	} any;
-};
-
-#define FRAME_V4_START (ETH_HLEN - 4)
-#define FRAME_V6_START (ETH_HLEN - 8)
-
-_Static_assert(__builtin_offsetof(union frame, v4.ip.src) == 16, "aligned");
-_Static_assert(__builtin_offsetof(union frame, v6.addresses) == 16, "aligned");
-_Static_assert(__builtin_offsetof(union frame, any.in) == 16, "one hash reads both");
-
-/*
- * How a packet was steered, for the counters alone.  Of 64 bits: with CAP_BPF alone
- * older verifiers (seen: 5.10, 6.1) take a second write of a shorter number to the
- * stack for an attack on what was spilled there.
+ * How a packet was steered, for the counters.  To index with CAP_BPF alone a number must be
+ * unknown to the verifier on every way that leads there, and one that it knows, of a range,
+ * it would follow on a way of its own: what is stored in the midst of a stack slot it forgets.
  */
 struct verdict {
-	__u64 entry;	/* of the table; RSS_TABLE_MAX: none */
-	__u64 type;	/* with an entry: the number of the bit in RSS_HASH_ALL */
-	__u64 fallback; /* without: enum rss_fallback */
+	__u16 slot;
+	volatile __u16 entry; /* of the table; RSS_TABLE_MAX: none */
+	volatile __u16 outcome;
+	__u16 unused;
+} __attribute__((aligned(8)));
+
+static __always_inline void verdict_fallback(struct verdict *v, __u32 reason)
+{
+	asm volatile("" : : "r"(v) : "memory"); /* or clang lays it out as it likes */
+	v->entry = RSS_TABLE_MAX;
+	v->outcome = RSS_STATS_TYPES + reason;
+}
+
+static __always_inline void verdict_type(struct verdict *v, __u32 type)
+{
+	v->outcome = type;
+}
+
+static __always_inline void verdict_entry(struct verdict *v, __u32 entry)
+{
+	v->entry = entry;
+}
+#else
+struct verdict {
 };
+
+static __always_inline void verdict_fallback(struct verdict *v, __u32 reason)
+{
+}
+
+static __always_inline void verdict_type(struct verdict *v, __u32 type)
+{
+}
+
+static __always_inline void verdict_entry(struct verdict *v, __u32 entry)
+{
+}
+#endif
 
 /* The configuration, read once. */
 struct steering {
@@ -116,54 +115,53 @@ struct steering {
 static __always_inline bool steering_read(struct steering *ret, const __u64 *config)
 {
 	__u64 word = *(const volatile __u64 *)config;
-	__u32 len;
+	__u32 len, off;
 
 	ret->default_queue = *(const volatile __u16 *)(config + 1);
-	ret->types = RSS_CONFIG_HASH_TYPES(word);
+	ret->types = RSS_CONFIG_HASH_TYPES(word) & RSS_HASH_ALL;
 	len = RSS_CONFIG_TABLE_LEN(word);
 	ret->mask = len - 1;
 	forget(ret->mask); /* or clang counts bits */
-	return RSS_CONFIG_REDIRECT(word) && ret->mask < RSS_TABLE_MAX && !(len & ret->mask);
+	off = parse_equal(RSS_CONFIG_REDIRECT(word), 0);
+	return !(off | ret->mask / RSS_TABLE_MAX | (len & ret->mask));
+}
+
+/* Reads a frame from `start` on, whose network header is of net_len bytes, and 8 bytes more. */
+static __always_inline bool frame_read(struct __sk_buff *skb, union parse_frame *f, __u32 start,
+				       __u32 net_len)
+{
+	return !bpf_skb_load_bytes_relative(
+		skb, start, f, ETH_HLEN - start + net_len + PARSE_UDP_LEN, BPF_HDR_START_MAC);
 }
 
 /*
- * Reads a frame from `start` on, whose network header is of net_len bytes, with as much
- * of the transport header as ports need: a TCP header, a UDP header (of TCP too, if that
- * is cut short) or nothing.  Returns how many bytes of it.
+ * Whether it is TCP or UDP, and its header whole.  skb->len may or may not count the MAC
+ * header: a TCP segment so short that it depends on that is left to parse().
  */
-static __always_inline __u32 frame_read(struct __sk_buff *skb, union frame *f, __u32 start,
-					__u32 net_len)
+static __always_inline bool has_ports(struct __sk_buff *skb, __u8 protocol, __u32 net_len)
 {
-	__u32 len = ETH_HLEN - start + net_len;
-
-	/* skb->len may or may not count the MAC header: less than this is surely too short. */
-	if (skb->len >= net_len + PARSE_TCP_LEN &&
-	    !bpf_skb_load_bytes_relative(skb, start, f, len + PARSE_TCP_LEN, BPF_HDR_START_MAC))
-		return PARSE_TCP_LEN;
-	if (!bpf_skb_load_bytes_relative(skb, start, f, len + PARSE_UDP_LEN, BPF_HDR_START_MAC))
-		return PARSE_UDP_LEN;
-	return 0;
+	return protocol == IPPROTO_UDP ||
+	       (protocol == IPPROTO_TCP && skb->len >= ETH_HLEN + net_len + PARSE_TCP_LEN);
 }
 
-static __always_inline bool has_ports(__u8 protocol, __u32 len)
+static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union parse_frame *f)
 {
-	return (protocol == IPPROTO_TCP && len == PARSE_TCP_LEN) ||
-	       (protocol == IPPROTO_UDP && len);
+	const struct parse_ipv4 *ip = &f->v4.ip;
+	__u32 other;
+
+	if (!frame_read(skb, f, PARSE_V4_START, sizeof(*ip)))
+		return false;
+	other = (f->v4.proto ^ bpf_htons(ETH_P_IP)) | ((ip->ihl & 15) ^ 5) |
+		(ip->fragment & PARSE_IPV4_FRAGMENT);
+	forget(other);
+	return !other && has_ports(skb, ip->protocol, sizeof(*ip));
 }
 
-static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union frame *f)
+static __always_inline bool frame_is_ipv6(struct __sk_buff *skb, union parse_frame *f)
 {
-	__u32 len = frame_read(skb, f, FRAME_V4_START, sizeof(f->v4.ip));
-
-	return f->v4.proto == bpf_htons(ETH_P_IP) && (f->v4.ip.ihl & 15) == 5 &&
-	       !(f->v4.ip.fragment & PARSE_IPV4_FRAGMENT) && has_ports(f->v4.ip.protocol, len);
-}
-
-static __always_inline bool frame_is_ipv6(struct __sk_buff *skb, union frame *f)
-{
-	__u32 len = frame_read(skb, f, FRAME_V6_START, sizeof(struct parse_ipv6));
-
-	return f->v6.proto == bpf_htons(ETH_P_IPV6) && has_ports(f->v6.next, len);
+	return frame_read(skb, f, PARSE_V6_START, sizeof(f->v6.ip)) &&
+	       f->v6.proto == bpf_htons(ETH_P_IPV6) &&
+	       has_ports(skb, f->v6.ip.next, sizeof(f->v6.ip));
 }
 
 /* All ones if a TCP or UDP packet's own type is enabled, tcp being TCP's; no branch. */
@@ -185,47 +183,46 @@ static __always_inline __u32 frame_type(__u8 protocol, __u32 own, __u32 ip)
 	return ip + (own & (1 + (protocol >> 4)));
 }
 
-/* The number of the one bit of an RSS_HASH_ type: how many there are below it. */
-static __always_inline __u32 type_number(__u32 type)
+/* A byte of a frame once more: the verifier knows what the one compared was, on each way. */
+static __always_inline __u8 frame_byte(const __u8 *byte)
 {
-	__u32 n = type - 1;
-
-	n -= n >> 1 & 0x55;
-	n = (n & 0x33) + (n >> 2 & 0x33);
-	return (n + (n >> 4)) & 15;
+	return *(const volatile __u8 *)byte;
 }
 
 /* The low bits of the packet's hash, or an enum parse_miss. */
 static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
-				       const struct rss_key *key, __u64 *ret_type)
+				       const struct rss_key *key, struct verdict *v)
 {
 	__u32 proto = skb->protocol; /* the sender's word for it; the frame decides */
-	union frame f;
+	union parse_frame f;
+	__u8 protocol;
 	__be32 ports;
 	__u32 own;
+	int type;
 
-	if (proto == bpf_htons(ETH_P_IP) && frame_is_ipv4(skb, &f)) {
-		own = ports_mask(types, f.v4.ip.protocol, RSS_HASH_TCPV4);
-		if (!(own | (types & RSS_HASH_IPV4)))
-			return PARSE_NO_TYPE;
-		*ret_type = frame_type(f.v4.ip.protocol, own, 0);
-		return toeplitz_ipv4(key, *(__be64 *)&f.v4.ip.src, f.v4.ports & own) & 127;
-	}
 	if (proto == bpf_htons(ETH_P_IPV6) && frame_is_ipv6(skb, &f)) {
-		own = ports_mask(types, f.v6.next, RSS_HASH_TCPV6);
+		protocol = frame_byte(&f.v6.ip.next);
+		own = ports_mask(types, protocol, RSS_HASH_TCPV6);
 		if (!(own | (types & RSS_HASH_IPV6)))
 			return PARSE_NO_TYPE;
-		*ret_type = frame_type(f.v6.next, own, 3);
+		verdict_type(v, frame_type(protocol, own, 3));
 		ports = f.v6.ports & own;
-	} else {
-		if (!parse(skb, types, &f.any.in))
-			return f.any.in.type;
-		if (f.any.in.type > (int)RSS_HASH_ALL)
+	} else if (proto == bpf_htons(ETH_P_IP) && frame_is_ipv4(skb, &f)) {
+		protocol = frame_byte(&f.v4.ip.protocol);
+		own = ports_mask(types, protocol, RSS_HASH_TCPV4);
+		if (!(own | (types & RSS_HASH_IPV4)))
 			return PARSE_NO_TYPE;
-		*ret_type = type_number(f.any.in.type);
-		ports = f.any.in.ports;
+		verdict_type(v, frame_type(protocol, own, 0));
+		return toeplitz_ipv4(key, *(__be64 *)&f.v4.ip.src, f.v4.ports & own) & 127;
+	} else {
+		__builtin_memset(&f, 0, sizeof(f));
+		type = parse(skb, types, &f);
+		if (type < 0)
+			return type;
+		verdict_type(v, type);
+		ports = f.v6.ports;
 	}
-	return toeplitz_ipv6(key, f.any.in.addresses, ports) & 127;
+	return toeplitz_ipv6(key, f.v6.ip.addresses, ports) & 127;
 }
 
 static __always_inline __u32 steer(struct __sk_buff *skb, const __u64 *config, struct verdict *v)
@@ -236,26 +233,25 @@ static __always_inline __u32 steer(struct __sk_buff *skb, const __u64 *config, s
 	__u32 index = 0;
 	int hash;
 
-	v->entry = RSS_TABLE_MAX;
-	v->type = 0;
-	v->fallback = RSS_FALLBACK_BAD_CONFIG;
+	verdict_fallback(v, RSS_FALLBACK_BAD_CONFIG);
 	if (!steering_read(&s, config))
 		return s.default_queue;
 	key = bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, &index);
 	if (!key)
 		return s.default_queue;
-	hash = packet_hash(skb, s.types, key, &v->type);
+	hash = packet_hash(skb, s.types, key, v);
 	if (hash < 0) {
-		v->fallback = -1 - hash;
+		verdict_fallback(v, -1 - hash);
 		return s.default_queue;
 	}
-	v->entry = index = hash & s.mask;
+	index = hash & s.mask;
+	verdict_entry(v, index);
 	queue = bpf_map_lookup_elem(&tap_rss_map_indirection_table, &index);
 	return queue ? *queue : s.default_queue;
 }
 
 #ifdef RSS_STATS
-/* The queue to count for: the last, for any above. */
+/* The queue to count for: the last, for any above; no branch. */
 static __always_inline __u32 count_queue(__u32 queue)
 {
 	__u32 above = queue / RSS_STATS_QUEUES;
@@ -272,37 +268,19 @@ static __always_inline void count_one(struct rss_count *count, __u32 bytes)
 	count->bytes += bytes;
 }
 
-/*
- * Nobody else writes this CPU's counters: a tap runs its program with softirqs off.
- *
- * To index with CAP_BPF alone a number must be unknown to the verifier on every
- * way that leads here: so it is told that each is, by adding a zero it cannot see.
- */
+/* Nobody else writes this CPU's counters: a tap runs its program with softirqs off. */
 static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct rss_stats *stats = bpf_map_lookup_elem(&rss_stats, &cpu);
-	__u64 entry = v->entry, type = v->type, fallback = v->fallback;
+	__u32 bytes = skb->len, entry = v->entry;
 
-	/* Or clang has 32 bits of them on the stack. */
-	forget(entry);
-	forget(type);
-	forget(fallback);
 	if (!stats)
 		return;
-	entry += parse_zero(skb);
-	type += parse_zero(skb);
-	fallback += parse_zero(skb);
-	count_one(&stats->queue[count_queue(queue)], skb->len);
-	if (entry == RSS_TABLE_MAX) {
-		_Static_assert(RSS_FALLBACKS == 4, "two bits");
-		stats->fallback[fallback & 3]++;
-		return;
-	}
-	forget(entry);
-	count_one(&stats->entry[entry & (RSS_TABLE_MAX - 1)], skb->len);
-	if (type < RSS_STATS_TYPES)
-		stats->hashed[type]++;
+	count_one(&stats->queue[count_queue(queue)], bytes);
+	stats->outcome[v->outcome & (RSS_STATS_OUTCOMES - 1)]++;
+	if (!(entry & RSS_TABLE_MAX))
+		count_one(&stats->entry[entry & (RSS_TABLE_MAX - 1)], bytes);
 }
 #else
 static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)

@@ -79,12 +79,13 @@ _Static_assert(sizeof(struct rss_key) == RSS_KEY_LEN, "QEMU's key is 40 bytes");
 
 /*
  * The fourth map of the object rss-stats: an mmapable array with one struct
- * rss_stats a possible CPU, indexed by the CPU's number.  Only that CPU's
+ * rss_stats for each number that a CPU may have, gaps included.  Only that CPU's
  * program writes it; a reader adds them up.  The loader sets max_entries.
  */
 #define RSS_MAP_STATS_NAME "rss_stats"
 #define RSS_STATS_QUEUES   256
-#define RSS_STATS_TYPES	   9 /* the bits of RSS_HASH_ALL, in order */
+#define RSS_STATS_TYPES	   9  /* the bits of RSS_HASH_ALL, in order */
+#define RSS_STATS_OUTCOMES 16 /* types, then fallbacks; the others are not used */
 
 /* Why a packet went to the default queue. */
 enum rss_fallback {
@@ -103,8 +104,15 @@ struct rss_count {
 struct rss_stats {
 	struct rss_count queue[RSS_STATS_QUEUES]; /* one above these counts as the last */
 	struct rss_count entry[RSS_TABLE_MAX];	  /* of the indirection table */
-	rss_u64 hashed[RSS_STATS_TYPES];	  /* packets by the type they were hashed as */
-	rss_u64 fallback[RSS_FALLBACKS];	  /* packets by enum rss_fallback */
+	/* Packets by outcome: by the type they were hashed as, or by enum rss_fallback. */
+	union {
+		struct {
+			rss_u64 hashed[RSS_STATS_TYPES];
+			rss_u64 fallback[RSS_FALLBACKS];
+		};
+		rss_u64 outcome[RSS_STATS_OUTCOMES];
+	};
 };
 
-_Static_assert(sizeof(struct rss_stats) == 6248, "the counters of a CPU");
+_Static_assert(sizeof(struct rss_stats) == 6272, "the counters of a CPU");
+_Static_assert(sizeof(struct rss_stats) % 64 == 0, "no cache line is two CPUs'");

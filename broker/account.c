@@ -10,12 +10,12 @@
 
 static struct bucket_rule rate_rule(const struct limits *l)
 {
-	return (struct bucket_rule){ l->rate_burst, 1000 / l->rate };
+	return (struct bucket_rule){ l->rate_burst, 1000000 / l->rate };
 }
 
 static struct bucket_rule ended_rule(const struct limits *l)
 {
-	return (struct bucket_rule){ l->ended_grants, l->ended_refill_s * 1000ull };
+	return (struct bucket_rule){ l->ended_grants, l->ended_refill_s * 1000000ull };
 }
 
 /* Nothing would be forgotten by forgetting it. */
@@ -35,8 +35,8 @@ static bool account_may_go(const struct account *account)
 /* Of two that may be forgotten the one with less to forgive: sets that were kept, then faults. */
 static bool is_lighter(const struct account *a, const struct account *b)
 {
-	if (!b || a->ended.full_at_ms != b->ended.full_at_ms)
-		return !b || a->ended.full_at_ms < b->ended.full_at_ms;
+	if (!b || a->ended.full_at_us != b->ended.full_at_us)
+		return !b || a->ended.full_at_us < b->ended.full_at_us;
 	return a->penalty_until_ms < b->penalty_until_ms;
 }
 

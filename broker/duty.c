@@ -22,9 +22,9 @@ static uint64_t cpu_ns(void)
 
 unsigned duty_rest_ms(uint64_t elapsed_ns, uint64_t work_ns)
 {
-	uint64_t rest_ms = work_ns / 4 / MS;
+	uint64_t rest_ms = work_ns / 3 / MS;
 
-	if (work_ns < elapsed_ns / 5 * 4)
+	if (work_ns < elapsed_ns / 4 * 3)
 		return 0;
 	return rest_ms < REST_MAX_MS ? (unsigned)rest_ms : REST_MAX_MS;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How much of a CPU a loop may take: four fifths, so that a flood leaves the
+ * How much of a CPU a loop may take: three quarters, so that a flood leaves the
  * rest to the loader, and never costs the machine more than one core.
  */
 #pragma once

@@ -9,7 +9,7 @@
  * Connections that wait to be accepted.  Whoever connects while somebody floods
  * waits behind all of them, so they are few; a connect() that blocks waits for room.
  */
-#define LISTEN_BACKLOG 256
+#define LISTEN_BACKLOG 128
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83

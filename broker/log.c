@@ -17,10 +17,10 @@
 #define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
 
 /* A flood of requests must not fill the disk; errors and warnings are few by themselves. */
-static const struct bucket_rule flood_rule = { .burst = 1000, .token_ms = 10 };
+static const struct bucket_rule flood_rule = { .burst = 1000, .token_us = 10000 };
 
 /* One account: all that a burst of its grants and their ends make, then a fifth of the log. */
-static const struct bucket_rule share_rule = { .burst = 512, .token_ms = 50 };
+static const struct bucket_rule share_rule = { .burst = 512, .token_us = 50000 };
 
 static struct {
 	int level;

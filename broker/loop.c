@@ -278,8 +278,7 @@ static int on_event(struct front *f, const struct epoll_event *e)
 	return 0;
 }
 
-/* One turn: waits, then serves what is there. */
-static int loop_turn(struct front *f, int timeout_ms)
+int loop_turn(struct front *f, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
 	int err = f->failure, n;

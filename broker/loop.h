@@ -16,3 +16,6 @@ int loop_init(struct front *ret, int *listener, const struct loader *loader,
  * (0), or until the loader is gone (-errno, logged).
  */
 int loop_run(struct front *f, const struct activation *manager);
+
+/* One turn of it: waits at most timeout_ms (-1: for ever), then serves what is there. */
+int loop_turn(struct front *f, int timeout_ms);

@@ -2,7 +2,6 @@
 /* The objects that the broker can load.  Must never read a byte that a client chose. */
 #include "object.h"
 
-#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <sha2.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 
 #include "codec.h"
+#include "cpus.h"
 #include "fd.h"
 #include "log.h"
 #include "object_file.h"
@@ -67,8 +67,7 @@ int objects_init(struct objects *ret)
 	int n_cpus, err;
 
 	*ret = (struct objects){ 0 };
-	libbpf_set_print(NULL); /* we say it, in a line of the log */
-	n_cpus = libbpf_num_possible_cpus();
+	n_cpus = cpus_end();
 	if (n_cpus < 0)
 		return log_error(n_cpus, "cannot count the CPUs");
 	ret->n_cpus = (unsigned)n_cpus;

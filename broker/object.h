@@ -28,7 +28,7 @@ struct object {
 
 /* Filled once at start, in the order of their numbers; read-only from then on. */
 struct objects {
-	unsigned n_cpus; /* possible CPUs: blocks of counters in a stats map */
+	unsigned n_cpus; /* the end of their numbers: blocks of counters in a stats map */
 	size_t n;
 	struct object list[OBJECTS_MAX];
 };

@@ -113,6 +113,54 @@ static int template_read_insns(struct template *t, const struct bpf_object *obj,
 	return 0;
 }
 
+/* Whether an instruction calls a function of the program, or has its address. */
+static bool insn_has_func(const struct bpf_insn *in)
+{
+	return (in->code == (BPF_JMP | BPF_CALL) && in->src_reg == BPF_PSEUDO_CALL) ||
+	       (insn_is_wide(in) && in->src_reg == BPF_PSEUDO_FUNC);
+}
+
+/* Where the first function beyond `after` begins; UINT32_MAX: nowhere. */
+static __u32 func_start(const struct template *t, __u32 after)
+{
+	__u32 start = UINT32_MAX;
+
+	for (size_t i = 0; i < t->n_insns; i += insn_is_wide(&t->insns[i]) ? 2 : 1) {
+		__u32 callee = (__u32)(i + 1) + (__u32)t->insns[i].imm;
+
+		if (insn_has_func(&t->insns[i]) && callee > after && callee < start)
+			start = callee;
+	}
+	return start;
+}
+
+/*
+ * The types of the functions: with them the kernel verifies a global function once, not
+ * for each call.  It tells the types in order, but places in the program as it rewrote it.
+ */
+static int template_read_funcs(struct template *t, int prog)
+{
+	struct bpf_prog_info info = {
+		.nr_func_info = TEMPLATE_FUNCS_MAX,
+		.func_info_rec_size = sizeof(t->funcs[0]),
+		.func_info = (uintptr_t)t->funcs,
+	};
+	__u32 start = 0, len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(prog, &info, &len))
+		return -errno;
+	if (info.nr_func_info > TEMPLATE_FUNCS_MAX)
+		return -E2BIG;
+	t->n_funcs = info.nr_func_info;
+	for (size_t i = 0; i < t->n_funcs; i++) {
+		if (start == UINT32_MAX)
+			return -EINVAL;
+		t->funcs[i].insn_off = start;
+		start = func_start(t, start);
+	}
+	return 0;
+}
+
 static int template_read(struct template *t, const struct bpf_object *obj)
 {
 	const struct bpf_program *prog = bpf_object__next_program(obj, NULL);
@@ -134,7 +182,8 @@ static int template_read(struct template *t, const struct bpf_object *obj)
 		if (err)
 			return err;
 	}
-	return template_read_insns(t, obj, prog);
+	err = template_read_insns(t, obj, prog);
+	return err ? err : template_read_funcs(t, bpf_program__fd(prog));
 }
 
 /* The counters are the last map; their number is this machine's. */
@@ -172,7 +221,15 @@ int template_load(struct template *ret, const struct object *object, unsigned n_
 
 static int template_make_prog(const struct template *t, const int maps[])
 {
+	LIBBPF_OPTS(bpf_prog_load_opts, opts);
 	int fd;
+
+	if (t->n_funcs) {
+		opts.prog_btf_fd = (__u32)t->btf_fd;
+		opts.func_info = t->funcs;
+		opts.func_info_cnt = (__u32)t->n_funcs;
+		opts.func_info_rec_size = sizeof(t->funcs[0]);
+	}
 
 	memcpy(t->scratch, t->insns, t->n_insns * sizeof(*t->insns));
 	for (size_t i = 0; i < t->n_insns; i += insn_is_wide(&t->insns[i]) ? 2 : 1) {
@@ -180,7 +237,7 @@ static int template_make_prog(const struct template *t, const int maps[])
 			t->scratch[i].imm = maps[t->insns[i].imm];
 	}
 	/* #syscalls:loader bpf */
-	fd = bpf_prog_load(t->type, t->name, t->license, t->scratch, t->n_insns, NULL);
+	fd = bpf_prog_load(t->type, t->name, t->license, t->scratch, t->n_insns, &opts);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -11,7 +11,8 @@
 #include "object.h"
 #include "set.h"
 
-#define TEMPLATE_MAPS_MAX 4
+#define TEMPLATE_MAPS_MAX  4
+#define TEMPLATE_FUNCS_MAX 16
 
 struct template_map {
 	char name[BPF_OBJ_NAME_LEN];
@@ -25,12 +26,14 @@ struct template
 	char name[BPF_OBJ_NAME_LEN];
 	enum bpf_prog_type type;
 	const char *license;
-	int btf_fd; /* what the maps' types refer to; -1: the object has none */
+	int btf_fd; /* what the types of maps and functions refer to; -1: the object has none */
 	size_t n_maps;
 	struct template_map maps[TEMPLATE_MAPS_MAX];
 	size_t n_insns;
 	struct bpf_insn *insns;	  /* where a map's fd goes stands the map's index */
 	struct bpf_insn *scratch; /* room for a relocated copy */
+	size_t n_funcs;		  /* 0: the kernel keeps no types of them */
+	struct bpf_func_info funcs[TEMPLATE_FUNCS_MAX];
 };
 #define TEMPLATE_INIT                                                                              \
 	{                                                                                          \

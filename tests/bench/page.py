@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from report import number
+from report import number, shown
 
 BLOCK = re.compile(r"(<!-- bench (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| | median | minimum | against | ratio | to reach |\n|---|--:|--:|---|--:|---|\n"
@@ -47,9 +47,21 @@ def machine(document):
     return "| | |\n|---|---|\n" + "".join(lines)
 
 
+def plain(section):
+    """A section with columns of its own: names to the left, numbers to the right."""
+    columns = section["columns"]
+    lines = [columns, *section["rows"]]
+    rows = ["| " + " | ".join(shown(row[key]) for key in columns) + " |\n" for row in lines]
+    is_text = [isinstance(section["rows"][0][key], str) for key in columns]
+    rows.insert(1, "|" + "|".join("---" if text else "--:" for text in is_text) + "|\n")
+    return "".join(rows)
+
+
 def table(document, name):
     if name == "machine":
         return machine(document)
+    if "columns" in document["sections"][name]:
+        return plain(document["sections"][name])
     return HEAD + "".join(line(row) for row in document["sections"][name]["rows"])
 
 

@@ -44,6 +44,17 @@ def line(row):
     return text.rstrip()
 
 
+def shown(value):
+    """What stands in a cell: whole numbers are counts."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return number(value) if isinstance(value, float) else value
+
+
+def cell(value, is_name):
+    return f"{shown(value):42}" if is_name else f"{shown(value):>20}"
+
+
 class Report:
     """Sections as they come; each is printed at once and kept for the file."""
 
@@ -65,6 +76,16 @@ class Report:
         self.missed += sum(row.reached is False for row in rows)
         rows = [row.as_json() for row in rows]
         self.document["sections"][name] = {"title": title, "rows": rows, **more}
+
+    def table(self, name, title, columns, rows):
+        """A section of rows that compare with nothing; columns: {key of a row: heading}."""
+        self.progress("")
+        print(f"\n{title}")
+        for row in [columns, *rows]:
+            print("  " + "".join(cell(row[key], key == next(iter(columns))) for key in columns).rstrip())
+        sys.stdout.flush()
+        self.missed += sum(row.get("reached") is False for row in rows)
+        self.document["sections"][name] = {"title": title, "columns": columns, "rows": rows}
 
     def write(self, path):
         """One line a section: its histograms are long."""

@@ -20,6 +20,8 @@ import acquire  # noqa: E402  (found by the path above)
 import alone  # noqa: E402
 import crowd  # noqa: E402
 import host  # noqa: E402
+import instructions  # noqa: E402
+import isolation  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
 import plots  # noqa: E402
@@ -36,6 +38,16 @@ def bench_requests(report, args):
         acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
 
 
+def bench_instructions(report, args):
+    with BenchWorld() as world:
+        broker = Broker(
+            world, args.build, "--pool", crowd.POOL, *instructions.PATIENT, *acquire.UNLIMITED
+        )
+        asking = acquire.Requests(world, args.build, broker.socket)
+        pids = {"broker": broker.process.pid, "floor": asking.floor_pid}
+        instructions.section(report, asking, pids)
+
+
 def bench_crowd(report, args):
     with BenchWorld() as world:
         broker = Broker(world, args.build, "--pool", crowd.POOL, *acquire.UNLIMITED)
@@ -50,6 +62,13 @@ def bench_memory(report, args):
         memory.section(
             report, asking, broker, lambda: Broker(another, args.build, *acquire.UNLIMITED)
         )
+
+
+def bench_isolation(report, args):
+    isolation.allow_many_fds()
+    with BenchWorld() as world:
+        broker = Broker(world, args.build, *isolation.users())
+        isolation.section(report, world, args.build, broker)
 
 
 def objects(args):
@@ -75,8 +94,10 @@ def bench_vmstart(report, args):
 
 SECTIONS = {
     "requests": bench_requests,
+    "instructions": bench_instructions,
     "crowd": bench_crowd,
     "memory": bench_memory,
+    "isolation": bench_isolation,
     "steering": bench_steering,
     "packets": bench_packets,
     "vmstart": bench_vmstart,

@@ -10,7 +10,8 @@
  * some ten microseconds each, SLICES times over, and the shortest slice counts: so short a
  * slice is soon one that no neighbour of the machine came into, and programs that are
  * compared ran within the same millisecond.  As root it runs with real-time priority.  The table
- * has minimum and median of the rounds, the empty program's cost taken off.  A tag in the data
+ * has minimum and median of the rounds, the empty program's cost taken off; each round loads
+ * the programs anew, for where one lies in memory shows.  A tag in the data
  * cannot be tried by test run: see tap.c.
  *
  * Where the time goes (rss, TCP/IPv4, of 41 ns on a busy EPYC with an empty program of
@@ -191,26 +192,28 @@ static void class_measure(size_t class, unsigned int round)
 	}
 }
 
-static double load_time(const struct run *r)
+/* Loads a program anew: where its code comes to lie can make 10 ns, and is new each round. */
+static void run_reload(struct run *r, unsigned int round)
 {
-	struct object o;
-	int error = run_load(r, &o);
+	const struct steering s = usual();
+	int error;
 
+	object_unload(&r->object);
+	error = run_load(r, &r->object);
 	if (error)
 		die(r->name, -error);
-	double ms = (double)o.load_ns / 1e6;
-
-	object_unload(&o);
-	return ms;
+	r->load_ms[round] = (double)r->object.load_ns / 1e6;
+	if (r->path)
+		object_steer(&r->object, &s);
 }
 
 static void measure(void)
 {
 	for (unsigned int round = 0; round < n_rounds; round++) {
+		for (size_t i = 0; i < n_runs; i++)
+			run_reload(&runs[i], round);
 		for (size_t c = 0; c < CLASSES; c++)
 			class_measure(c, round);
-		for (size_t i = 0; i < n_runs; i++)
-			runs[i].load_ms[round] = load_time(&runs[i]);
 	}
 }
 

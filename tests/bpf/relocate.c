@@ -5,12 +5,16 @@
  *
  * usage: relocate OBJECT FILE
  */
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bpf/rss_maps.h"
+#include "lib/object.h"
 #include "relocated.h"
+
+_Static_assert(RELOCATED_FUNCS_MAX == OBJECT_FUNCTIONS_MAX, "room for all");
 
 static struct relocated relocated;
 
@@ -32,6 +36,18 @@ static void insns_take(const struct bpf_program *prog, const int *fds)
 	}
 }
 
+/* The types of the program's functions, and the BTF that has them. */
+static int types_take(const struct bpf_object *object, const struct bpf_program *prog)
+{
+	const void *btf = btf__raw_data(bpf_object__btf(object), &relocated.btf_size);
+
+	if (!btf || relocated.btf_size > RELOCATED_BTF_MAX)
+		return -1;
+	memcpy(relocated.btf, btf, relocated.btf_size);
+	relocated.n_funcs = object_functions(prog, relocated.funcs);
+	return 0;
+}
+
 static int object_take(struct bpf_object *object)
 {
 	const struct bpf_program *prog = bpf_object__find_program_by_name(object, RSS_PROG_NAME);
@@ -51,7 +67,7 @@ static int object_take(struct bpf_object *object)
 		relocated.maps[i].max_entries = bpf_map__max_entries(map);
 	}
 	insns_take(prog, fds);
-	return 0;
+	return types_take(object, prog);
 }
 
 static int relocated_write(const char *path)

@@ -48,6 +48,7 @@ def verified(qemu, kernel, initrd):
     lines = [line.split() for line in done.stdout.decode(errors="replace").splitlines()]
     found = [line[1:] for line in lines if line[:1] == ["verify:"]]
     assert found, done.stdout
+    print(done.stdout.decode(errors="replace"))  # for who reads of a failure: the verifier's reasons
     return {(name, caps): (int(error), int(insns)) for _, name, caps, error, insns in found}
 
 

@@ -81,6 +81,15 @@ static void maps_create(void)
 	}
 }
 
+static int btf_load(void)
+{
+	union bpf_attr attr = { 0 };
+
+	attr.btf = (uintptr_t)relocated.btf;
+	attr.btf_size = relocated.btf_size;
+	return bpf(BPF_BTF_LOAD, &attr);
+}
+
 /* 0 or the errno; the log then has the reason, or else the statistics. */
 static int prog_load(unsigned int log_level)
 {
@@ -91,10 +100,26 @@ static int prog_load(unsigned int log_level)
 	attr.insns = (uintptr_t)relocated.insns;
 	attr.insn_cnt = relocated.n_insns;
 	attr.license = (uintptr_t)license;
+	attr.prog_btf_fd = (uint32_t)btf_load();
+	attr.func_info = (uintptr_t)relocated.funcs;
+	attr.func_info_cnt = relocated.n_funcs;
+	attr.func_info_rec_size = sizeof(relocated.funcs[0]);
 	attr.log_level = log_level;
 	attr.log_buf = (uintptr_t)verifier_log;
 	attr.log_size = sizeof(verifier_log);
 	return bpf(BPF_PROG_LOAD, &attr) < 0 ? errno : 0;
+}
+
+#define LOG_TAIL 2000
+
+/* Why an object was refused: the end of the log, which says it. */
+static void log_print(void)
+{
+	size_t len;
+
+	prog_load(1);
+	len = strlen(verifier_log);
+	puts(verifier_log + (len > LOG_TAIL ? len - LOG_TAIL : 0));
 }
 
 static void try_object(const char *release, const char *name, int with_perfmon)
@@ -110,6 +135,8 @@ static void try_object(const char *release, const char *name, int with_perfmon)
 	processed = strstr(verifier_log, "processed ");
 	printf("verify: %s %s %s %d %d\n", release, name, with_perfmon ? "both" : "alone", error,
 	       processed ? atoi(processed + strlen("processed ")) : -1);
+	if (error)
+		log_print();
 	fflush(stdout);
 	_exit(0);
 }

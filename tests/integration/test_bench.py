@@ -66,6 +66,19 @@ def test_page_has_the_report(tmp_path, capsys):
     assert report.missed == 1 and "MISSED" in capsys.readouterr().out
 
 
+def test_page_has_tables_of_their_own_columns(tmp_path, capsys):
+    report = Report({key: 0 for key in page.MACHINE})
+    rows = [{"what": "a", "n": 1234, "ms": 1.25, "left out": 1, "reached": False}]
+    report.table("some", "Some", {"what": "what it is", "n": "n", "ms": "p50, ms"}, rows)
+    report.write(tmp_path / "bench.json")
+    document = json.loads((tmp_path / "bench.json").read_text())
+    shown = page.render("<!-- bench some -->\nold\n<!-- end -->\n", document)
+    assert shown.splitlines()[1:-1] == [
+        "| what it is | n | p50, ms |", "|---|--:|--:|", "| a | 1,234 | 1.25 |",
+    ]  # fmt: skip
+    assert report.missed == 1 and "1,234" in capsys.readouterr().out
+
+
 def test_numbers():
     assert [number(n) for n in (0.0416, 1.5, 23.46, 234.5, 2345.6)] == [
         "0.04", "1.50", "23.5", "234", "2,346",
@@ -85,6 +98,18 @@ def test_request_counts_each_request(asking, whom, more):
     assert sum(count for _, count in found["histogram"]) == 6
     fastest, slowest = found["histogram"][0][0], found["histogram"][-1][0]
     assert 1000 < fastest <= slowest < found["seconds"] * 1e9
+
+
+def test_steps_count_instructions(asking):
+    """Twice as many requests cost the floor twice its instructions, and no request costs much."""
+
+    def count(n):
+        request = [asking.bench / "request", "--socket", asking.sockets["floor"], "--burst", n]
+        done = asking.world.run([asking.bench / "steps", asking.floor_pid, *request])
+        return int(done.stdout)
+
+    once = [(count(2 * n) - count(n)) / n for n in (10, 20)]
+    assert all(30 < each < 300 for each in once) and max(once) < 1.2 * min(once)
 
 
 def test_load_says_what_libbpf_took(asking, build):

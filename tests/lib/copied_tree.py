@@ -17,12 +17,15 @@ def output_of(*command, **kwargs):
     return done.stdout
 
 
-def make(tree, *arguments):
-    """A make of its own, whatever make runs these tests."""
+def environment():
+    """That of a make of its own, whatever make runs these tests."""
     ours = {"SAN", "CI"}  # what is looked at is the plain tree
-    env = {name: value for name, value in os.environ.items()
-           if not name.startswith("MAKE") and name not in ours}  # fmt: skip
-    return output_of("make", "-C", tree, *arguments, env=env)
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith("MAKE") and name not in ours}  # fmt: skip
+
+
+def make(tree, *arguments):
+    return output_of("make", "-C", tree, *arguments, env=environment())
 
 
 def copy(to):

@@ -27,6 +27,7 @@ tests/setup/qmp_client.sh
 tests/setup/promtool.sh
 tests/setup/guest.sh
 tests/setup/selinux.sh
+tests/setup/chroot.sh
 case ${MAKEFLAGS:-} in
 *jobserver*) jobs= ;;
 *) jobs=-j$(nproc) ;;

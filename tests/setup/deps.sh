@@ -15,13 +15,13 @@ zlib1g-dev libcap-ng-dev libseccomp-dev libmd-dev libjson-c-dev'
 # make check, make demo.
 check='libclang-rt-dev libcmocka-dev python3 python3-pytest iproute2 ethtool strace util-linux
 cpio libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients bubblewrap fish zsh
-systemd apparmor checkpolicy semodule-utils m4 python3-yaml gccgo'
+systemd apparmor checkpolicy semodule-utils m4 python3-yaml gccgo lintian debootstrap'
 # make bench.
 bench='gnuplot-nox'
 # make lint.
 lint='shellcheck cppcheck clang-tidy clang-format git'
 # make deb.
-package='debhelper dh-apparmor libcmocka-dev'
+package='build-essential debhelper dh-apparmor libcmocka-dev'
 # Where units belong, says systemd.pc, which has a package of its own since Debian 13.
 if [ ! -e /usr/share/pkgconfig/systemd.pc ]; then
 	# shellcheck disable=SC1091

@@ -11,8 +11,11 @@ cd "$(dirname "$0")/../.."
 root=build/promtool
 
 [ ! -e $root/done ] || exit 0
-echo "promtool: unpacking prometheus of Debian $(private_apt_host_release)"
-deb=$(private_apt_fetch_alone "$(private_apt_host_release)" prometheus)
+release=$(private_apt_host_release)
+package=promtool
+[ "$release" != bookworm ] || package=prometheus # it had no package of its own
+echo "promtool: unpacking $package of Debian $release"
+deb=$(private_apt_fetch_alone "$release" $package)
 rm -rf $root
 mkdir -p $root
 dpkg -x "$deb" $root

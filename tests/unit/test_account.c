@@ -220,6 +220,31 @@ static void rate(void **state)
 	ALLOWED(account_may_acquire(&accounts, root, now, &why));
 }
 
+/* A rate is what it says, also where a token takes no whole number of milliseconds. */
+static void rate_is_exact(void **state)
+{
+	static const unsigned rates[] = { 1, 50, 300, 600, 999, 1000 };
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		unsigned n = 0;
+
+		accounts.limits.rate = rates[i];
+		accounts.limits.rate_burst = 16;
+		alice->rate = (struct bucket){ 0 };
+		for (uint64_t now = 0; now < 10000; now++) {
+			struct rssb_refusal why = { 0 };
+
+			while (!account_may_acquire(&accounts, alice, now, &why)) {
+				account_add_grant(&accounts, alice, now);
+				account_remove_grant(&accounts, root, now); /* keeps the counts */
+				alice->n_grants = root->n_grants = 0;
+				n++;
+			}
+		}
+		assert_in_range(n, rates[i] * 10 + 14, rates[i] * 10 + 26);
+	}
+}
+
 static void ended_grants(void **state)
 {
 	uint64_t now = 0;
@@ -359,6 +384,7 @@ int main(void)
 		cmocka_unit_test_setup(grants, setup),
 		cmocka_unit_test_setup(grants_of_a_uid, setup),
 		cmocka_unit_test_setup(rate, setup),
+		cmocka_unit_test_setup(rate_is_exact, setup),
 		cmocka_unit_test_setup(ended_grants, setup),
 		cmocka_unit_test_setup(penalties, setup),
 		cmocka_unit_test_setup(penalties_add_up, setup),

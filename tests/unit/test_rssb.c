@@ -308,7 +308,8 @@ static void one_wrong_answer(size_t i)
 	limit_before.rlim_cur = 0;
 	fake_broker_start(&b);
 	assert_int_equal(rssb_connect(&c, b.path), 0);
-	rssb_set_timeout(c, 100);
+	/* Only silence has to be waited for; a busy machine answers late. */
+	rssb_set_timeout(c, wrong[i].want == -ETIMEDOUT ? 100 : 10000);
 	r = acquire(c, RSSB_HANDOFF, &fds);
 	if (limit_before.rlim_cur)
 		setrlimit(RLIMIT_NOFILE, &limit_before);
@@ -321,7 +322,7 @@ static void one_wrong_answer(size_t i)
 	rssb_close(c);
 	fake_broker_stop(&b);
 	assert_int_equal(open_fds(), before);
-	assert_true(deadline_now_ms() - start < 1000);
+	assert_true(deadline_now_ms() - start < 5000);
 }
 
 static void wrong_answers(void **state)

@@ -140,8 +140,8 @@ static void the_longest_waiting_first(void **state)
 static void the_modest_before_the_greedy(void **state)
 {
 	struct session *greedy = waiting(0, 10), *modest = waiting(0, 20), *later = waiting(0, 30);
-	struct account many = { .rate.full_at_ms = NOW_MS + 1000 };
-	struct account few = { .rate.full_at_ms = NOW_MS + 100 };
+	struct account many = { .rate.full_at_us = (NOW_MS + 1000) * 1000 };
+	struct account few = { .rate.full_at_us = (NOW_MS + 100) * 1000 };
 
 	greedy->account = &many;
 	modest->account = later->account = &few;

@@ -98,6 +98,8 @@ enum qemu_flag qemu_device_flag(const struct qemu_device *dev, struct json_objec
 		return flag_by_globals(qemu_device_driver(dev), globals, name);
 	if (!dev->json)
 		return flag_of_text(json_object_get_string(value));
+	if (!json_object_is_type(value, json_type_boolean))
+		return QEMU_UNSAID; /* as QEMU refuses it, "on" included */
 	return json_object_get_boolean(value) ? QEMU_ON : QEMU_OFF;
 }
 

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <glob.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,11 +161,38 @@ static void insns_replace(struct bpf_insn *insns, size_t n, int from, int to)
 			insns[i].imm = to;
 }
 
+uint32_t object_functions(const struct bpf_program *prog, struct bpf_func_info *ret)
+{
+	const struct bpf_insn *insns = bpf_program__insns(prog);
+	size_t n = bpf_program__insn_cnt(prog);
+	struct bpf_prog_info info = { .nr_func_info = OBJECT_FUNCTIONS_MAX,
+				      .func_info_rec_size = sizeof(*ret),
+				      .func_info = (uintptr_t)ret };
+	uint32_t len = sizeof(info), count = 0;
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+		return 0;
+	for (size_t at = 0; at < n && count < info.nr_func_info; at++) {
+		bool begins = at == 0;
+
+		for (size_t i = 0; i < n && !begins; i++)
+			begins = insns[i].code == (BPF_JMP | BPF_CALL) &&
+				 insns[i].src_reg == BPF_PSEUDO_CALL &&
+				 i + 1 + (size_t)insns[i].imm == at;
+		if (begins)
+			ret[count++].insn_off = (uint32_t)at;
+	}
+	return count;
+}
+
 static int program_again(struct object *o, struct bpf_object *bpf)
 {
 	struct bpf_program *prog = bpf_object__find_program_by_name(bpf, RSS_PROG_NAME);
 	size_t n = prog ? bpf_program__insn_cnt(prog) : 0;
 	struct bpf_insn *insns = calloc(n, sizeof(*insns));
+	struct bpf_func_info funcs[OBJECT_FUNCTIONS_MAX];
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .func_info = funcs,
+		    .func_info_rec_size = sizeof(funcs[0]));
 
 	if (!n || !insns) {
 		free(insns);
@@ -179,8 +207,10 @@ static int program_again(struct object *o, struct bpf_object *bpf)
 		*own_fd(o, i) = map_again(fd, map_names[i]);
 		insns_replace(insns, n, fd, *own_fd(o, i));
 	}
+	opts.func_info_cnt = object_functions(prog, funcs);
+	opts.prog_btf_fd = (__u32)bpf_object__btf_fd(bpf);
 	o->prog = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, RSS_PROG_NAME, "Dual MIT/GPL", insns,
-				n, NULL);
+				n, &opts);
 	free(insns);
 	return o->prog < 0 ? -errno : 0;
 }

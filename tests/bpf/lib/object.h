@@ -37,6 +37,16 @@ int object_load(struct object *o, const char *path);
  */
 int object_load_again(struct object *o, const char *path);
 
+/*
+ * The functions of a loaded program and their types, as BPF_PROG_LOAD wants them again:
+ * the kernel tells the types in order, and where a function begins shows where it is called.
+ * Returns how many, at most OBJECT_FUNCTIONS_MAX.
+ */
+#define OBJECT_FUNCTIONS_MAX 16
+struct bpf_program;
+struct bpf_func_info;
+uint32_t object_functions(const struct bpf_program *prog, struct bpf_func_info *ret);
+
 void object_unload(struct object *o);
 
 /* Fills the maps. */

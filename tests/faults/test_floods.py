@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Faults 13 to 21 at full speed: what one account does, another one hardly feels.
+
+The bounds are for busy machines and sanitizers; `make bench` measures, on docs/security.md.
+"""
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import vectors
+import wire
+from broker import CLIENT
+from broker import Broker as PlainBroker
+from broker import Process, wait_for
+from test_objects import objects
+from world import Broker, World
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "bench"))
+
+import isolation  # noqa: E402  (found by the path above)
+
+INFO = vectors.read("request-info")
+ACQUIRE = vectors.read("request-acquire-no-config")
+OTHER = 61001
+HOSTILE_GRANTS = 16
+SLOWEST_MS = 5000  # of a request in a flood; the goal of 50 ms is the bench's
+
+
+@pytest.fixture(scope="module")
+def neighbours(build):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    isolation.allow_many_fds()
+    with World() as world:
+        broker = Broker(world, build, *isolation.users())
+        yield isolation.Neighbours(world, build, broker)
+        broker.stop()
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("how", [how for how in isolation.FLOODS if how])
+def test_fault_13_to_21_a_flood_leaves_the_others_served(neighbours, how):
+    front = Process(neighbours.broker.process.pid)
+    before = front.kinds()["socket"]
+    found = neighbours.measure(how, seconds=0.5)
+    assert found["attempts_a_second"] > 0
+    assert (found["asked"], found["refused"]) == (10, 0)
+    assert found["p99_ms"] < SLOWEST_MS
+    wait_for(lambda: front.kinds()["socket"] <= before, "the connections' end")
+
+
+def line_of(log, uid):
+    return re.search(rf"ACQUIRE uid={uid} .*result=ok", log)
+
+
+def test_fault_41_one_account_does_not_fill_the_log(build):
+    """It has a share of the lines, and a line of its own says how many it lost."""
+    with PlainBroker(build, "--log-level=debug", "--allow-user", str(OTHER)) as broker:
+        with wire.as_user(CLIENT), wire.Connection(broker.socket) as client:
+            until = time.monotonic() + 30
+            while "left_out=" not in broker.log() and time.monotonic() < until:
+                for _ in range(50):
+                    client.ask(INFO)
+        with wire.as_user(OTHER):
+            wire.ask(broker.socket, ACQUIRE).close()
+        log = wait_for(lambda: line_of(broker.log(), OTHER) and broker.log(), "a line of its own")
+        assert re.search(r"uid=65534 .* left_out=\d+$", log, re.M)
+        assert "lines were dropped" not in log
+
+
+def test_fault_41_refusals_that_take_turns_are_logged_once_each(build):
+    unknown = wire.acquire(flags=wire.NO_CONFIG, object_id=b"\1" * 32)
+    with PlainBroker(build) as broker, wire.as_user(CLIENT):
+        with wire.Connection(broker.socket) as client:
+            for _ in range(30):
+                assert client.ask(unknown).status == wire.NO_OBJECT
+                assert client.ask(wire.release(1)).status == wire.NO_GRANT
+        assert len(re.findall(r"result=", broker.log())) == 2
+
+
+@pytest.fixture
+def slow_objects(qemu, tmp_path):
+    """QEMU's own object, which takes tens of milliseconds to load, as an administrator's."""
+    store = Path("/run") / f"rssb-floods.{tmp_path.name}"
+    store.mkdir(mode=0o755)
+    (store / "slow.bpf.o").write_bytes((qemu.parent / "rss.bpf.o").read_bytes())
+    yield store
+    (store / "slow.bpf.o").unlink()
+    store.rmdir()
+
+
+def test_fault_19_a_slow_object_does_not_keep_the_others_waiting(build, slow_objects):
+    """One account has the loader busy for a second; another one's sets are made in between."""
+    with PlainBroker(build, "--objects", slow_objects, "--allow-user", str(OTHER)) as broker:
+        slow = objects(broker)["slow"]
+        with wire.as_user(CLIENT):
+            hostile = [wire.Connection(broker.socket) for _ in range(HOSTILE_GRANTS)]
+        for client in hostile:
+            client.send(wire.acquire(flags=wire.NO_CONFIG, object_id=slow))
+        kept = []
+        with wire.as_user(OTHER):
+            for _ in range(20):
+                kept.append(wire.ask(broker.socket, ACQUIRE))
+        assert {reply.status for reply in kept} == {wire.OK}
+        assert sum(has_answer(client) for client in hostile) < HOSTILE_GRANTS / 2
+        for thing in [*kept, *hostile]:
+            thing.close()
+
+
+def has_answer(client):
+    client.sock.setblocking(False)
+    try:
+        client.receive().close()
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rssb qmp, with a client that writes any bytes in pieces of any size.  Each
+ * answer must be one line of ASCII that is JSON, and where the pieces end must
+ * not matter.  The first byte of an input says how it is cut, the rest is sent;
+ * there the byte FE, which is in no UTF-8, makes of the next one a thousand, so
+ * that short inputs are long messages.
+ */
+#include <json-c/json.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/cli/qmp/peer.h"
+#include "client/cli/qmp/program.h"
+#include "lib/fuzz.h"
+#include "proto/fd.h"
+
+#define PIECE_MAX   4096
+#define SINGLE_MAX  64
+#define REPEAT	    1000
+#define REPEATS_MAX 6
+
+struct qmp_program;
+char *__wrap_qmp_source_get(struct qmp_source *s, const struct qmp_program *program,
+			    const char **ret_why);
+
+/* What the server said so far. */
+struct heard {
+	char *text;
+	size_t len, room;
+};
+
+/* A broker that has the object. */
+char *__wrap_qmp_source_get(struct qmp_source *s, const struct qmp_program *program,
+			    const char **ret_why)
+{
+	return strdup("f0VMRgIBAQA=");
+}
+
+static void hear(struct heard *h, int fd)
+{
+	ssize_t n = 1;
+
+	while (n > 0) {
+		if (h->room - h->len < PIECE_MAX)
+			h->text = realloc(h->text, h->room += 4 * PIECE_MAX);
+		FUZZ_CHECK(h->text);
+		n = read(fd, h->text + h->len, PIECE_MAX);
+		h->len += n > 0 ? (size_t)n : 0;
+	}
+}
+
+/* Lets the server read one piece and answer all of it; false: the conversation is over. */
+static bool serve(struct qmp_peer *peer, struct heard *h, int end)
+{
+	struct pollfd p = { .events = POLLOUT };
+	bool going = true;
+
+	while (going && (p.events & POLLOUT || !qmp_peer_wait(peer, &p))) {
+		going = qmp_peer_work(peer);
+		p.events = 0;
+		if (going && qmp_peer_wait(peer, &p) && p.events & POLLOUT)
+			hear(h, end); /* so much that it does not fit */
+	}
+	return going;
+}
+
+/* How long the next piece is; in the beginning, it may be, a single byte. */
+static size_t piece(uint32_t *cut, size_t left, size_t size)
+{
+	if (*cut & 1 && size - left < SINGLE_MAX)
+		return 1;
+	*cut = (*cut * 1664525 + 1013904223) & ~1u;
+	return 1 + (*cut >> 16) % (16 + left / 8);
+}
+
+static void talk(struct heard *h, const uint8_t *data, size_t size, bool whole, uint32_t cut)
+{
+	struct qmp_peer *peer;
+	size_t left = size;
+	bool going = true;
+	int pair[2];
+
+	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
+	peer = qmp_peer_new(pair[0], pair[0], NULL);
+	FUZZ_CHECK(qmp_peer_work(peer)); /* the greeting */
+	while (going && left) {
+		size_t n = whole ? PIECE_MAX : piece(&cut, left, size);
+
+		n = n < left ? n : left;
+		FUZZ_CHECK(write(pair[1], data + size - left, n) == (ssize_t)n);
+		left -= n;
+		going = serve(peer, h, pair[1]);
+	}
+	if (going) {
+		shutdown(pair[1], SHUT_WR);
+		FUZZ_CHECK(!serve(peer, h, pair[1])); /* the end is an end */
+	}
+	hear(h, pair[1]);
+	qmp_peer_free(peer);
+	fd_closep(&pair[0]);
+	fd_closep(&pair[1]);
+}
+
+static void check_line(const char *line, bool greeting)
+{
+	struct json_object *answer = json_tokener_parse(line);
+
+	for (const char *at = line; *at; at++)
+		FUZZ_CHECK(*at >= ' ' && *at <= '~');
+	FUZZ_CHECK(json_object_is_type(answer, json_type_object));
+	FUZZ_CHECK(json_object_object_get_ex(answer, "QMP", NULL) == greeting);
+	FUZZ_CHECK(greeting || json_object_object_get_ex(answer, "return", NULL) !=
+				       json_object_object_get_ex(answer, "error", NULL));
+	json_object_put(answer);
+}
+
+/* Each line; one that says the same as the one before, as strays do by the thousand, once. */
+static void check_lines(struct heard *h)
+{
+	char *line = h->text, *before = NULL, *end;
+
+	FUZZ_CHECK(h->len && h->text[h->len - 1] == '\n');
+	h->text[h->len - 1] = '\0';
+	for (; line; before = line, line = end) {
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = '\0';
+		FUZZ_CHECK(*line && line[strlen(line) - 1] == '\r');
+		line[strlen(line) - 1] = '\0';
+		if (!before || strcmp(before, line) != 0)
+			check_line(line, !before);
+	}
+}
+
+/* To be freed. */
+static uint8_t *expand(struct fuzz_input *in, size_t *ret_size)
+{
+	uint8_t *text = malloc(in->left + REPEATS_MAX * REPEAT + 1);
+	unsigned repeats = 0;
+	size_t n = 0;
+
+	FUZZ_CHECK(text);
+	while (in->left) {
+		uint8_t byte = fuzz_u8(in);
+
+		if (byte != 0xfe || repeats++ >= REPEATS_MAX) {
+			text[n++] = byte;
+			continue;
+		}
+		memset(text + n, fuzz_u8(in), REPEAT);
+		n += REPEAT;
+	}
+	*ret_size = n;
+	return text;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct heard whole = { 0 }, pieces = { 0 };
+	struct fuzz_input in = { data, size };
+	uint32_t cut = fuzz_u8(&in);
+	size_t len;
+	uint8_t *text = expand(&in, &len);
+
+	talk(&whole, text, len, true, cut);
+	talk(&pieces, text, len, false, cut);
+	FUZZ_CHECK(whole.len == pieces.len && !memcmp(whole.text, pieces.text, whole.len));
+	check_lines(&whole);
+	free(whole.text);
+	free(pieces.text);
+	free(text);
+	return 0;
+}

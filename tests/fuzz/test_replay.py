@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What fuzzing found is not lost: each harness, without libFuzzer, reads its corpus, its past
+crashes and its seeds.
+
+It must never pass a harness that has nothing to read, nor files that no harness reads.
+"""
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import seeds
+from copied_tree import output_of
+
+HERE = Path(__file__).resolve().parent
+HARNESSES = sorted(seeds.MAKERS)
+CORPORA_MAX = 2 << 20  # bytes, of all
+TIMEOUT_S = 200
+
+CANARY = """
+#include "lib/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	FUZZ_CHECK(size != 3);
+	return 0;
+}
+"""
+
+
+def files(kind, name=""):
+    return [path for path in (HERE / kind / name).rglob("*") if path.is_file()]
+
+
+def replay(program, *paths):
+    return subprocess.run(
+        [program, *paths], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        errors="replace", timeout=TIMEOUT_S, check=False,
+        env={**os.environ, "REPLAY_VERBOSE": "1"},
+    )  # fmt: skip
+
+
+def test_every_harness_has_a_corpus_and_every_corpus_a_harness():
+    assert sorted(path.stem for path in HERE.glob("*.c")) == HARNESSES
+    assert sorted(path.name for path in (HERE / "corpus").iterdir()) == HARNESSES
+    assert {path.name for path in (HERE / "crashes").iterdir()} <= set(HARNESSES)
+    for name in HARNESSES:
+        assert len(files("corpus", name)) >= 10, name
+
+
+def test_the_corpora_are_small():
+    assert sum(path.stat().st_size for path in files("corpus")) < CORPORA_MAX
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+def test_replay(build, tmp_path, name):
+    """All of it, and the program says how much that was."""
+    seeds.write(tmp_path / "seeds", name)
+    there = [*files("corpus", name), *files("crashes", name), *(tmp_path / "seeds").iterdir()]
+    done = replay(build / "tests" / "fuzz" / name, *there)
+    assert done.returncode == 0, "\n".join(done.stderr.splitlines()[-20:])
+    assert done.stdout == f"replayed {len(there)}\n"
+
+
+def test_a_check_that_fails_ends_the_replay(tmp_path):
+    """And what cannot be read does."""
+    source, program = tmp_path / "canary.c", tmp_path / "canary"
+    source.write_text(CANARY)
+    (tmp_path / "good").write_text("four")
+    (tmp_path / "bad").write_text("bad")
+    output_of("cc", "-D_GNU_SOURCE", f"-I{HERE}", source, HERE / "lib/replay.c", "-o", program)
+    assert replay(program, tmp_path / "good").stdout == "replayed 1\n"
+    done = replay(program, tmp_path / "good", tmp_path / "bad")
+    assert done.returncode == -signal.SIGABRT
+    assert done.stderr.splitlines()[-2] == f"replay: {tmp_path}/bad"
+    assert replay(program, tmp_path / "nothing").returncode == 1

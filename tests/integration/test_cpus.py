@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Counters are by the number of a CPU, and numbers may have gaps: a machine of one's own invention."""
+import os
+import re
+from pathlib import Path
+
+import pytest
+from broker import Broker
+
+POSSIBLE = "/sys/devices/system/cpu/possible"
+BLOCK = 6248  # the counters of a CPU
+
+
+def largest_bpf_map(process):
+    """Bytes of the largest map that a process has mapped."""
+    sizes = [0]
+    for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
+        start, end = re.match(r"(\w+)-(\w+) ", line).groups()
+        if line.endswith("anon_inode:bpf-map"):
+            sizes.append(int(end, 16) - int(start, 16))
+    return max(sizes)
+
+
+@pytest.mark.parametrize("possible, n", [("0-1", 2), ("0-1,4-5", 6), ("0,2,4,7", 8), ("0", 1)])
+def test_a_place_for_every_number(build, tmp_path, possible, n):
+    invented = tmp_path / "possible"
+    invented.write_text(possible + "\n")
+    mounted = f'mount --bind {invented} {POSSIBLE}; exec "$@"'
+    with Broker(build, prefix=["unshare", "-m", "sh", "-c", mounted, "sh"]) as broker:
+        page = os.sysconf("SC_PAGESIZE")
+        assert largest_bpf_map(broker.front) == -(-n * BLOCK // page) * page
