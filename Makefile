@@ -5,6 +5,7 @@
 #   make check-abi  librssb is what programs were built against (UPDATE=1: record it)
 #   make demo       the main job, shown (installs what it needs)
 #   make bench      how fast it is, beside its peers (installs what it needs)
+#   make soak       the whole fault suite: every system call, a million requests (an hour or two)
 #   make fuzz       libFuzzer on all that reads others' bytes (FUZZ=name, FUZZ_SECONDS=300 each)
 #   make coverage   what the unit tests and fuzz corpora run; fails unless all of the request parser
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
@@ -86,7 +87,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check check-unit check-abi deb demo bench fuzz coverage lint format deps install clean \
+.PHONY: all check check-unit check-abi deb demo bench soak fuzz coverage lint format deps install clean \
 	test-programs fuzz-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
@@ -228,6 +229,11 @@ check-abi: $(B)/librssb.so.$(SOVERSION)
 demo: deps
 	+$(MAKE) all $(B)/tests/tools/demo_client
 	tests/setup/demo.sh $(B)
+
+# What make check takes samples of; its figures are in docs/security.md.
+soak: deps
+	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
+	RSSB_SOAK=1 RSSB_BUILD=$(B) $(PYTEST) -rP $(SOAK_ARGS) tests/faults </dev/null
 
 bench: deps
 	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))

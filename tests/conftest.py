@@ -8,6 +8,7 @@ TAP) and Python tests are items of one pytest run; the last line it prints is
 Paths come from the environment, which `tests/setup/check.sh` sets:
     RSSB_BUILD        where the programs under test are   (default build)
     RSSB_QEMU         a QEMU >= 9.0                        (build/qemu/10.0/qemu-system-x86_64)
+    RSSB_SOAK         set: the fault suite tries everything, not samples
     RSSB_QEMU_OBJECT  the steering object it exports       (build/qemu/10.0/rss.bpf.o)
 All are made absolute, and are in the environment of every test program.
 """
@@ -26,7 +27,7 @@ sys.dont_write_bytecode = True
 import copied_tree  # noqa: E402  (found by the path above)
 import programs  # noqa: E402
 
-ITEM_TIMEOUT_S = 240
+ITEM_TIMEOUT_S = 7200 if os.environ.get("RSSB_SOAK") else 240  # make soak
 
 DEFAULTS = {
     "RSSB_BUILD": "build",
