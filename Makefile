@@ -49,7 +49,7 @@ SCDOC ?= scdoc
 # WERROR=1 (CI and make lint) turns every warning into an error.
 WERROR ?= $(if $(CI),1)
 
-B := build$(if $(FUZZING),/fuzz,$(if $(SAN),/san))
+B := build$(if $(COVERAGE),/coverage,$(if $(FUZZING),/fuzz,$(if $(SAN),/san)))
 
 BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
 CLI_PKGS := json-c libelf libmd
@@ -60,7 +60,7 @@ CFLAGS ?= -O2 -g
 # A distribution has flags of its own; a level of fortification is said once.
 HARDENING := -fstack-protector-strong -fstack-clash-protection \
 	$(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
-	$(if $(SAN)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+	$(if $(SAN)$(COVERAGE)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 # GCC 15 and later zero the named member of a union alone, unless told; a message is all of it.
 WHOLE_UNIONS := $(shell echo | $(CC) -fzero-init-padding-bits=unions -x c -c - -o /dev/null \
 	2>/dev/null && echo -fzero-init-padding-bits=unions)
@@ -70,9 +70,9 @@ ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-pro
 	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. -Iproto -Iclient \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
-	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS)
+	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS) $(if $(COVERAGE),--coverage -O0)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
-	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(LDFLAGS)
+	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(if $(COVERAGE),--coverage) $(LDFLAGS)
 
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
@@ -88,7 +88,7 @@ TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tes
 
 .DELETE_ON_ERROR:
 .PHONY: all check check-unit check-abi deb demo bench soak fuzz coverage lint format deps install clean \
-	test-programs fuzz-programs FORCE
+	test-programs fuzz-programs coverage-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
@@ -245,6 +245,11 @@ FUZZ_SECONDS ?= 300
 fuzz: deps
 	+$(MAKE) -s CC=$(CLANG) SAN=1 FUZZING=1 fuzz-programs
 	/usr/bin/python3 -B tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(if $(ADOPT),--adopt) $(FUZZ)
+
+coverage: deps
+	+$(MAKE) -s CC=gcc COVERAGE=1 coverage-programs
+	tests/setup/coverage.py build/coverage
+coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
 
 # --- the rest ---------------------------------------------------------------
 

@@ -8,8 +8,8 @@ TAP) and Python tests are items of one pytest run; the last line it prints is
 Paths come from the environment, which `tests/setup/check.sh` sets:
     RSSB_BUILD        where the programs under test are   (default build)
     RSSB_QEMU         a QEMU >= 9.0                        (build/qemu/10.0/qemu-system-x86_64)
-    RSSB_SOAK         set: the fault suite tries everything, not samples
     RSSB_QEMU_OBJECT  the steering object it exports       (build/qemu/10.0/rss.bpf.o)
+    RSSB_SOAK         set: the fault suite tries everything, not samples
 All are made absolute, and are in the environment of every test program.
 """
 import os
@@ -52,7 +52,7 @@ def pytest_collect_file(file_path, parent):
 
 def pytest_collection_modifyitems(items):
     """The quick and near ones first: what they find explains the rest."""
-    folders = ["unit", "bpf", "integration", "faults", "e2e"]
+    folders = ["unit", "fuzz", "bpf", "integration", "faults", "e2e"]
 
     def rank(item):
         folder = item.path.relative_to(ROOT / "tests").parts[0]

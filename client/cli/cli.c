@@ -46,6 +46,9 @@ int cli_usage_status(int opt)
 }
 
 static void line_print(const char *what, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static void line_print(const char *what, const char *format, va_list args)
 {
 	_cleanup_free_ char *text = NULL;
 

@@ -45,7 +45,7 @@ static void hear(struct heard *h, int fd)
 
 	while (n > 0) {
 		if (h->room - h->len < PIECE_MAX)
-			h->text = realloc(h->text, h->room += 4 * PIECE_MAX);
+			h->text = realloc(h->text, h->room = 2 * h->room + 4 * PIECE_MAX);
 		FUZZ_CHECK(h->text);
 		n = read(fd, h->text + h->len, PIECE_MAX);
 		h->len += n > 0 ? (size_t)n : 0;
