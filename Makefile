@@ -248,6 +248,7 @@ fuzz: deps
 
 coverage: deps
 	+$(MAKE) -s CC=gcc COVERAGE=1 coverage-programs
+	tests/setup/qemu.sh 10.0
 	tests/setup/coverage.py build/coverage
 coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
 
