@@ -118,11 +118,13 @@ struct parse_walk {
 	__u64 earlier;	/* the one before it */
 };
 
-/* A walk over the options of a header; likewise. */
+/* A walk over the options of one header and then of an earlier one; likewise. */
 struct parse_options {
 	__u64 off;
 	__u64 end;
-	__u64 home; /* where a home address is */
+	__u64 left;    /* options of this header to look at */
+	__u64 earlier; /* the other header; 0: none */
+	__u64 home;    /* where a home address is; 0: none so far */
 };
 
 /* Keeps clang from using what it knows of a value and the verifier does not. */
@@ -160,33 +162,35 @@ static __always_inline __u32 parse_types(__u32 protocol)
 	       parse_equal(protocol, IPPROTO_UDP) << 2;
 }
 
-/* How much there has to be of its header. */
-static __always_inline __u32 parse_ports_len(__u32 protocol)
+/* How much there has to be of the header of a packet of these types. */
+static __always_inline __u32 parse_ports_len(__u32 types)
 {
-	return parse_equal(protocol, IPPROTO_TCP) * PARSE_TCP_LEN +
-	       parse_equal(protocol, IPPROTO_UDP) * PARSE_UDP_LEN;
+	_Static_assert(10 * 2 == PARSE_TCP_LEN && 2 * 4 == PARSE_UDP_LEN, "by its type's bit");
+
+	return (types & 2) * 10 + (types & 4) * 2;
 }
 
 static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 types,
 				      union parse_frame *f)
 {
 	const struct parse_ipv4 *ip = &f->v4.ip;
-	__u32 protocol, header;
+	__u32 protocol, header, can;
 	int beyond; /* the first 20 bytes there have to be so many */
 
 	if (!parse_read(skb, off, &f->v4.ip, sizeof(*ip)))
 		return PARSE_TRUNCATED;
 	header = (ip->ihl & 15) * 4;
 	protocol = ip->protocol & -parse_equal(ip->fragment & PARSE_IPV4_FRAGMENT, 0);
-	beyond = header + parse_ports_len(protocol) - (int)sizeof(*ip);
+	can = parse_types(protocol);
+	beyond = header + parse_ports_len(can) - (int)sizeof(*ip);
 	if (beyond > 0 && !parse_has(skb, off + sizeof(*ip) + beyond))
 		return PARSE_TRUNCATED;
-	types &= parse_types(protocol);
-	if (!types)
+	can &= types;
+	if (!can)
 		return PARSE_NO_TYPE;
-	if (types > 1)
+	if (can > 1)
 		parse_read(skb, off + header, &f->v4.ports, sizeof(f->v4.ports));
-	return types >> 1;
+	return can >> 1;
 }
 
 #define PARSE_KIND(next) (1ull << (next))
@@ -235,7 +239,14 @@ __noinline int parse_extension(struct __sk_buff *skb, struct parse_walk *w)
 	return 1;
 }
 
-/* Walks over one option; 0: there is none, or none after it. */
+static __always_inline void options_begin(struct parse_options *o, __u64 header)
+{
+	o->off = (__u32)header + 2;
+	o->end = header >> 32;
+	o->left = PARSE_OPTIONS_MAX;
+}
+
+/* Walks over one option, of the earlier header if this one has no more; 0: the walk is over. */
 __noinline int parse_option(struct __sk_buff *skb, struct parse_options *o)
 {
 	struct {
@@ -243,48 +254,50 @@ __noinline int parse_option(struct __sk_buff *skb, struct parse_options *o)
 		__u8 length;
 	} option;
 
-	if (!o || o->off >= o->end)
+	if (!o)
 		return 0;
-	parse_read(skb, o->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
-	if (option.type == PARSE_HOME_ADDRESS) {
-		if (o->off + sizeof(option) + 16 <= o->end)
-			o->home = o->off + sizeof(option);
-		o->end = 0; /* the first one counts */
-		return 0;
+	if (o->off >= o->end || !o->left) {
+		if (!o->earlier)
+			return 0;
+		options_begin(o, o->earlier);
+		o->earlier = 0;
 	}
-	o->off += option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length;
-	return 1;
+	parse_read(skb, o->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
+	if (option.type != PARSE_HOME_ADDRESS) {
+		o->off += option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length;
+		o->left--;
+		return 1;
+	}
+	o->left = 0; /* the first one counts */
+	if (o->off + sizeof(option) + 16 > o->end)
+		return 1;
+	o->home = o->off + sizeof(option);
+	o->earlier = 0;
+	return 0;
 }
 
-/* Reads the Home Address option, if there is a destination options header and it has one. */
-static __always_inline bool parse_home(struct __sk_buff *skb, __u64 header, union parse_frame *f)
+/* Reads the Home Address option, if a destination options header has one: the last counts. */
+static __always_inline void parse_home(struct __sk_buff *skb, const struct parse_walk *w,
+				       union parse_frame *f)
 {
-	struct parse_options o = { .off = (__u32)header + 2, .end = header >> 32 };
+	struct parse_options o = { .earlier = w->earlier };
 
-	if (!header)
-		return false;
+	if (!w->last)
+		return;
+	options_begin(&o, w->last);
 #pragma unroll
-	for (int i = 1; i <= PARSE_OPTIONS_MAX; i++)
+	for (int i = 1; i <= 2 * PARSE_OPTIONS_MAX; i++)
 		if (!parse_option(skb, &o) && i % PARSE_STRIDE == 0)
 			break;
-	return o.home && parse_read(skb, o.home, &f->v6.ip.addresses[0], 16);
-}
-
-/* Puts in place of the addresses what the extension headers say. */
-static __always_inline void parse_addresses(struct __sk_buff *skb, const struct parse_walk *w,
-					    union parse_frame *f)
-{
-	if (!parse_home(skb, w->last, f))
-		parse_home(skb, w->earlier, f);
-	if (w->routing)
-		parse_read(skb, w->routing + 8, &f->v6.ip.addresses[2], 16);
+	if (o.home)
+		parse_read(skb, o.home, &f->v6.ip.addresses[0], 16);
 }
 
 static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 types,
 				      union parse_frame *f)
 {
 	struct parse_walk w = { 0 };
-	__u32 protocol, can, number = 6; /* of IP_EX */
+	__u32 protocol, family, can, number = 6; /* of IP_EX */
 
 	if (!parse_read(skb, off, &f->v6.ip, sizeof(f->v6.ip)))
 		return PARSE_TRUNCATED;
@@ -295,14 +308,17 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
 		if (!parse_extension(skb, &w) && i % PARSE_STRIDE == 0)
 			break;
 	protocol = w.next & (w.fragment - 1); /* none in a fragment */
+	family = parse_types(protocol);
 	/* One header follows on the other: where the last one is whole, all are. */
-	if (!parse_has(skb, w.off + parse_ports_len(protocol)))
+	if (!parse_has(skb, w.off + parse_ports_len(family)))
 		return PARSE_TRUNCATED;
-	can = parse_types(protocol) & types / RSS_HASH_IP_EX & -w.any;
+	can = family & types / RSS_HASH_IP_EX & -w.any;
 	if (can) {
-		parse_addresses(skb, &w, f);
+		parse_home(skb, &w, f);
+		if (w.routing)
+			parse_read(skb, w.routing + 8, &f->v6.ip.addresses[2], 16);
 	} else {
-		can = parse_types(protocol) & types / RSS_HASH_IPV6;
+		can = family & types / RSS_HASH_IPV6;
 		number = 3;
 		if (!can)
 			return PARSE_NO_TYPE;

@@ -27,9 +27,13 @@ int connection_fail(struct rssb *c, int error, const char *format, ...)
 	va_end(args);
 
 	/* Part of it may come from another process, and it goes to a terminal. */
-	for (char *p = c->reason; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	for (unsigned char *p = (unsigned char *)c->reason; *p; p++) {
+		if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			*p++ = '?'; /* a control character of two bytes */
+		else if (*p >= ' ' && *p != 0x7f)
+			continue;
+		*p = '?';
+	}
 	return error;
 }
 

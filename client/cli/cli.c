@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "commands.h"
+#include "mem.h"
+#include "plain.h"
 
 static int option_error(const struct cli_usage *usage, int opt, char **argv)
 {
@@ -44,10 +46,15 @@ int cli_usage_status(int opt)
 }
 
 static void line_print(const char *what, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static void line_print(const char *what, const char *format, va_list args)
 {
-	fprintf(stderr, "rssb: %s: ", what);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	_cleanup_free_ char *text = NULL;
+
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	fprintf(stderr, "rssb: %s: %s\n", what, plain_line(mem_must(text)));
 }
 
 int cli_fail(const char *what, const char *format, ...)

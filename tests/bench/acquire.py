@@ -27,6 +27,7 @@ class Requests:
         floor = world.start([self.bench / "floor", self.sockets["floor"]], stdout=-1)
         if floor.stdout.readline() != b"ready\n":
             raise RuntimeError("the floor does not serve")
+        self.floor_pid = floor.pid
         self.refill_s = self.load(build / "bpf" / "rss.bpf.o")["ns"][0] / 1e9
 
     def paced(self, clients=1, round_s=ROUND_S):

@@ -21,7 +21,7 @@
 #define RUNS	   2048 /* packets, a round */
 #define FLOWS	   64
 #define FDS_MAX	   16384	  /* libbpf keeps a few for each set */
-#define LOAD_NS	   40000000000ull /* for all sets of all steerers */
+#define LOAD_NS	   30000000000ull /* for all sets of all steerers */
 
 static const unsigned set_counts[] = { 1, 64, SETS_MAX };
 

@@ -20,6 +20,7 @@ import acquire  # noqa: E402  (found by the path above)
 import alone  # noqa: E402
 import crowd  # noqa: E402
 import host  # noqa: E402
+import instructions  # noqa: E402
 import isolation  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
@@ -35,6 +36,16 @@ def bench_requests(report, args):
         broker = Broker(world, args.build, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
+
+
+def bench_instructions(report, args):
+    with BenchWorld() as world:
+        broker = Broker(
+            world, args.build, "--pool", crowd.POOL, *instructions.PATIENT, *acquire.UNLIMITED
+        )
+        asking = acquire.Requests(world, args.build, broker.socket)
+        pids = {"broker": broker.process.pid, "floor": asking.floor_pid}
+        instructions.section(report, asking, pids)
 
 
 def bench_crowd(report, args):
@@ -83,6 +94,7 @@ def bench_vmstart(report, args):
 
 SECTIONS = {
     "requests": bench_requests,
+    "instructions": bench_instructions,
     "crowd": bench_crowd,
     "memory": bench_memory,
     "isolation": bench_isolation,

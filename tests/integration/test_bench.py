@@ -100,6 +100,18 @@ def test_request_counts_each_request(asking, whom, more):
     assert 1000 < fastest <= slowest < found["seconds"] * 1e9
 
 
+def test_steps_count_instructions(asking):
+    """Twice as many requests cost the floor twice its instructions, and no request costs much."""
+
+    def count(n):
+        request = [asking.bench / "request", "--socket", asking.sockets["floor"], "--burst", n]
+        done = asking.world.run([asking.bench / "steps", asking.floor_pid, *request])
+        return int(done.stdout)
+
+    once = [(count(2 * n) - count(n)) / n for n in (10, 20)]
+    assert all(30 < each < 300 for each in once) and max(once) < 1.2 * min(once)
+
+
 def test_load_says_what_libbpf_took(asking, build):
     found = asking.load(build / "bpf" / "rss.bpf.o")
     assert len(found["ns"]) == 1 and found["ns"][0] > 10000

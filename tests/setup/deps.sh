@@ -21,7 +21,7 @@ bench='gnuplot-nox'
 # make lint.
 lint='shellcheck cppcheck clang-tidy clang-format git'
 # make deb.
-package='debhelper dh-apparmor libcmocka-dev'
+package='build-essential debhelper dh-apparmor libcmocka-dev'
 # Where units belong, says systemd.pc, which has a package of its own since Debian 13.
 if [ ! -e /usr/share/pkgconfig/systemd.pc ]; then
 	# shellcheck disable=SC1091

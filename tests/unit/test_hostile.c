@@ -67,11 +67,34 @@ static void texts(void **state)
 	ask_all("two words", 0, -EPROTO);
 	ask_all(ESCAPE, -EPROTO, -EPROTO);
 	ask_all("two\nlines", -EPROTO, -EPROTO);
+	ask_all("del\x7f", -EPROTO, -EPROTO);
+	ask_all("back\\slash", -EPROTO, -EPROTO);
 	ask_all("\"} 1\\", -EPROTO, -EPROTO);
 	ask_all("\xc2\x9b"
 		"2J",
 		-EPROTO, -EPROTO); /* a terminal's CSI, in UTF-8 */
 	ask_all("it has as many bytes as the field", -EPROTO, -EPROTO);
+}
+
+static void refuse_with_escapes(struct answer *a)
+{
+	a->reply.base.status = RSSB_INTERNAL;
+	strcpy(a->reply.base.reason, ESCAPE " \xc2\x9b"
+					    "2J \xc3\xa4");
+}
+
+static void reasons(void **state)
+{
+	struct fake_broker b = { .spoil = refuse_with_escapes };
+	struct rssb_info info;
+	struct rssb *c;
+
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(rssb_info(c, &info), -EREMOTEIO);
+	assert_string_equal(rssb_reason(c), "?]0;owned? ??2J \xc3\xa4");
+	rssb_close(c);
+	fake_broker_stop(&b);
 }
 
 static void same_grant_again(struct answer *a)
@@ -98,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts),
+		cmocka_unit_test(reasons),
 		cmocka_unit_test(a_walk_ends),
 	};
 

@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/cli/commands.h"
@@ -119,17 +120,26 @@ static void finding_show(const char *name, const struct doctor_finding *f,
 	json_object_array_add(array, row);
 }
 
+/* Whether it does not apply either, for the reason just said: readers need that once. */
+static bool says_nothing_new(const struct doctor_finding *f, const char *before)
+{
+	return f->verdict == DOCTOR_NOT_APPLICABLE && before && strcmp(f->text, before) == 0;
+}
+
 /* How many problems there are. */
 static size_t report(const struct doctor *d, struct json_object *array)
 {
+	_cleanup_free_ char *before = NULL;
 	size_t problems = 0;
 
 	for (size_t i = 0; i < doctor_n_checks; i++) {
 		struct doctor_finding f = doctor_checks[i].check(d);
 
 		problems += f.verdict == DOCTOR_PROBLEM;
-		finding_show(doctor_checks[i].name, &f, array);
-		free(f.text);
+		if (array || !says_nothing_new(&f, before))
+			finding_show(doctor_checks[i].name, &f, array);
+		free(before);
+		before = f.text;
 		free(f.fix);
 	}
 	return problems;

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What a check says: one line, whatever words of others are in it. */
-#include <ctype.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "doctor.h"
 #include "client/cli/mem.h"
-
-/* QEMU's and the broker's words go to a terminal, too. */
-static char *one_line(char *text)
-{
-	for (char *p = text; *p; p++)
-		if (iscntrl((unsigned char)*p))
-			*p = '?';
-	return text;
-}
+#include "client/cli/plain.h"
 
 #define FORMATTED(ret, format)                                                                     \
 	do {                                                                                       \
@@ -25,7 +16,7 @@ static char *one_line(char *text)
 		if (vasprintf(&(ret), format, args_) < 0)                                          \
 			(ret) = NULL;                                                              \
 		va_end(args_);                                                                     \
-		one_line((char *)mem_must(ret));                                                   \
+		plain_line((char *)mem_must(ret));                                                 \
 	} while (0)
 
 struct doctor_finding doctor_ok(const char *format, ...)
@@ -46,7 +37,7 @@ struct doctor_finding doctor_skip(const char *format, ...)
 
 struct doctor_finding doctor_problem(char *fix, const char *format, ...)
 {
-	struct doctor_finding f = { .verdict = DOCTOR_PROBLEM, .fix = one_line(fix) };
+	struct doctor_finding f = { .verdict = DOCTOR_PROBLEM, .fix = plain_line(fix) };
 
 	FORMATTED(f.text, format);
 	return f;

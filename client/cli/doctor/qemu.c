@@ -10,12 +10,13 @@
 
 #define NOT_ASKED   "not asked about: "
 #define HOST_STEERS "rssb run --host-steering \"equal N\" -- QEMU ARG..."
+#define NEWER_QEMU  "install QEMU 9.2 or newer (Debian 12 has one in bookworm-backports)"
 
 static struct doctor_finding version_judge(const struct doctor_qemu *q)
 {
 	if (q->major < 9)
 		return doctor_problem(
-			mem_format("install QEMU 9.2 or newer; until then " HOST_STEERS),
+			mem_format(NEWER_QEMU "; until then " HOST_STEERS),
 			"QEMU %d.%d cannot take a steering set: 9.0 is the first that can",
 			q->major, q->minor);
 	if (!q->takes_fds)
@@ -46,9 +47,7 @@ static struct doctor_finding object_judge(const struct doctor_broker *b,
 	int r = object_choose(&q->object, false, &id, &text);
 
 	if (r == -ENOENT)
-		return doctor_problem(mem_format("install a QEMU, 9.2 or newer, that was built "
-						 "with eBPF"),
-				      "%s", text);
+		return doctor_problem(mem_format(NEWER_QEMU ", built with eBPF"), "%s", text);
 	if (r)
 		return doctor_problem(mem_format("install the rss-broker that knows this QEMU"),
 				      "%s", text);

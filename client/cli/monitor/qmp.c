@@ -12,6 +12,9 @@
 #include "client/cli/mem.h"
 #include "qmp.h"
 
+/* The longest that we ask for, `info qdm`, has 30 KiB; one without an end would fill our memory. */
+#define MESSAGE_MAX (4u << 20)
+
 struct qmp {
 	int fd;
 	int timeout_ms;
@@ -55,7 +58,9 @@ static int fill(struct qmp *q, int64_t deadline)
 
 static int receive(struct qmp *q, int64_t deadline, struct json_object **ret)
 {
-	for (;;) {
+	size_t len = 0;
+
+	while (len <= MESSAGE_MAX) {
 		struct json_object *message;
 		int r;
 
@@ -64,6 +69,7 @@ static int receive(struct qmp *q, int64_t deadline, struct json_object **ret)
 		message = json_tokener_parse_ex(q->parser, q->buf + q->start,
 						(int)(q->end - q->start));
 		q->start += json_tokener_get_parse_end(q->parser);
+		len += json_tokener_get_parse_end(q->parser);
 		if (message) {
 			*ret = message;
 			return 0;
@@ -71,6 +77,7 @@ static int receive(struct qmp *q, int64_t deadline, struct json_object **ret)
 		if (json_tokener_get_error(q->parser) != json_tokener_continue)
 			return -EPROTO;
 	}
+	return -EMSGSIZE;
 }
 
 /* send(2), with an fd unless that is -1. */

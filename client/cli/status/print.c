@@ -2,6 +2,7 @@
 /* rssb status in words, as JSON, and for a metrics scraper.  Pure but for stdout. */
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "codec.h"
@@ -22,11 +23,15 @@ static const char *kind_name(enum rssb_grant_kind kind)
 static void print_counters(const char *what, const uint64_t counters[COUNTERS],
 			   const char *(*name)(unsigned))
 {
+	bool none = true;
+
 	printf("%-12s", what);
-	for (unsigned i = 0; i < COUNTERS; i++)
+	for (unsigned i = 0; i < COUNTERS; i++) {
 		if (counters[i])
 			printf(" %s %" PRIu64, i ? name(i) : "unreadable", counters[i]);
-	putchar('\n');
+		none = none && !counters[i];
+	}
+	puts(none ? " none" : "");
 }
 
 /* Below how many microseconds a share of the granted requests was served; 0: none was. */

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""rssb, maybe as root, at the monitor of a QEMU that its guest has taken over."""
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+GREETING = b'{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 10}}, "capabilities": []}}\r\n'
+
+
+class Hostile:
+    """A monitor that lets its client in, and answers everything else as it is told to."""
+
+    def __init__(self, path, answer):
+        self.path, self.answer = path, answer
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            connection, _ = self.listener.accept()
+            connection.sendall(GREETING)
+            for line in connection.makefile("rb"):
+                allowed = json.loads(line)["execute"] == "qmp_capabilities"
+                for part in [b'{"return": {}}\n'] if allowed else self.answer():
+                    connection.sendall(part)
+
+    def __enter__(self):
+        return self.path
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+class Result:
+    """What a command wrote to stderr, how it ended, and the most memory it had, in KiB."""
+
+    def __init__(self, build, *args):
+        child = subprocess.Popen([build / "rssb", *args], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True)  # fmt: skip
+        self.stderr = child.stderr.read()
+        child.stderr.close()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = self.status = os.waitstatus_to_exitcode(status)
+        self.memory_kib = usage.ru_maxrss
+
+
+def escapes():
+    desc = "\x1b]0;owned\x07\x9b2J\nrssb: hotplug: all is well"
+    yield json.dumps({"error": {"class": "GenericError", "desc": desc}}).encode() + b"\n"
+
+
+def endless():
+    yield b'{"return": "'
+    while True:
+        yield b"a" * 65536
+
+
+def hotplug(build, path):
+    return Result(build, "--socket", path.parent / "none", "hotplug", "--qmp", path, "--netdev", "n0",
+                "--tap", "tap0", "--queues", "2")  # fmt: skip
+
+
+def test_what_it_says_stays_in_a_line(build, tmp_path):
+    with Hostile(tmp_path / "qmp", escapes) as path:
+        result = hotplug(build, path)
+    assert result.status == 1 and "all is well" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not any(c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160) for c in result.stderr)
+
+
+def doctor(build, path):
+    return Result(build, "--socket", path.parent / "none", "doctor", "--qmp", path)
+
+
+@pytest.mark.parametrize("ask", [hotplug, doctor])
+def test_an_answer_without_an_end_is_cut(build, tmp_path, ask):
+    """Neither memory nor the ten seconds that an answer may take are used up."""
+    with Hostile(tmp_path / "qmp", endless) as path:
+        start = time.monotonic()
+        result = ask(build, path)
+        assert time.monotonic() - start < 8
+    assert result.status == 1
+    assert result.memory_kib < 200 << 10
