@@ -109,14 +109,15 @@ union parse_extension {
 struct parse_walk {
 	__u64 off;	/* of what follows the headers, or options, so far */
 	__u64 next;	/* and its protocol */
-	__u64 left;	/* steps that may still be taken */
-	__u64 any;	/* 1: there was an extension header at all */
+	__u64 family;	/* 7, all of the types with extension headers, if there is one; or 0 */
 	__u64 fragment; /* 1: a fragment header was among them */
 	__u64 routing;	/* a type 2 routing header, to be obeyed */
 	__u64 last;	/* destination options header with room for a home address; its end << 32 */
 	__u64 earlier;	/* the one before it */
 	__u64 end;	/* of the options; 0: the walk is one over headers */
+	__u64 left;	/* options of this header to look at */
 	__u64 home;	/* where a home address is */
+	__u64 first;	/* the number of the first type of the family that is chosen */
 };
 
 /* Keeps clang from using what it knows of a value and the verifier does not. */
@@ -162,27 +163,28 @@ static __always_inline __u32 parse_ports_len(__u32 types)
 	return (types & 2) * 10 + (types & 4) * 2;
 }
 
-static __always_inline int parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 types,
-				      union parse_frame *f)
+/* What follows the network headers. */
+struct parse_upper {
+	__u32 off;
+	__u32 protocol;	   /* none in a fragment */
+	__u32 types;	   /* enabled ones, the family's own three lowest */
+	__u32 extended;	   /* those of IPv6 with extension headers */
+	__be32 *ret_ports; /* where they go */
+};
+
+static __always_inline bool parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 types,
+				       union parse_frame *f, struct parse_upper *ret)
 {
 	const struct parse_ipv4 *ip = &f->v4.ip;
-	__u32 protocol, header, can;
-	int beyond; /* the first 20 bytes there have to be so many */
 
 	if (!parse_read(skb, off, &f->v4.ip, sizeof(*ip)))
-		return PARSE_TRUNCATED;
-	header = (ip->ihl & 15) * 4;
-	protocol = ip->protocol & -parse_equal(ip->fragment & PARSE_IPV4_FRAGMENT, 0);
-	can = parse_types(protocol);
-	beyond = header + parse_ports_len(can) - (int)sizeof(*ip);
-	if (beyond > 0 && !parse_has(skb, off + sizeof(*ip) + beyond))
-		return PARSE_TRUNCATED;
-	can &= types;
-	if (!can)
-		return PARSE_NO_TYPE;
-	if (can > 1)
-		parse_read(skb, off + header, &f->v4.ports, sizeof(f->v4.ports));
-	return can >> 1;
+		return false;
+	ret->off = off + (ip->ihl & 15) * 4;
+	ret->protocol = ip->protocol & -parse_equal(ip->fragment & PARSE_IPV4_FRAGMENT, 0);
+	ret->types = types;
+	ret->extended = 0;
+	ret->ret_ports = &f->v4.ports;
+	return true;
 }
 
 #define PARSE_KIND(next) (1ull << (next))
@@ -213,18 +215,17 @@ static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32
 	return (ext->length + 1) * 8;
 }
 
-/* Over one extension header; false: there is none.  One cut short reads as zeros. */
+/* Over an extension header; false: there is none.  One cut short reads as zeros. */
 static __always_inline bool step_header(struct __sk_buff *skb, struct parse_walk *w)
 {
 	__u32 kind = w->next, off = w->off;
 	union parse_extension ext;
 
-	if (!w->left || kind >= 64 || !(PARSE_KINDS >> kind & 1))
+	if (kind >= 64 || !(PARSE_KINDS >> kind & 1))
 		return false;
 	parse_read(skb, off, &ext, sizeof(ext));
 	w->off = off + walk_header(w, kind, off, &ext);
-	w->left--;
-	w->any = 1;
+	w->family = 7;
 	return true;
 }
 
@@ -272,17 +273,11 @@ __noinline int parse_step(struct __sk_buff *skb, struct parse_walk *w)
 }
 
 /*
- * Four steps; false: the walk is over.  A step too much costs a packet 2 ns, to look after each
- * whether the walk is over the verifier as much as ten instructions.  (With CAP_BPF alone
- * it follows a loop's wrong way too, and so for ever: loops over this have to be unrolled.)
+ * The step after which to look whether the walk is over: nearly all are.  A step too much costs
+ * a packet 2 ns, a branch the verifier as much as ten instructions.  (With CAP_BPF alone it
+ * follows a loop's wrong way too, and so for ever: all are unrolled.)
  */
-static __always_inline bool parse_stride(struct __sk_buff *skb, struct parse_walk *w)
-{
-	parse_step(skb, w);
-	parse_step(skb, w);
-	parse_step(skb, w);
-	return parse_step(skb, w);
-}
+#define PARSE_LOOK_AT 4
 
 /* Puts in place of the addresses what the extension headers say. */
 static __always_inline void parse_addresses(struct __sk_buff *skb, struct parse_walk *w,
@@ -294,45 +289,55 @@ static __always_inline void parse_addresses(struct __sk_buff *skb, struct parse_
 		return;
 	options_begin(w, w->last);
 #pragma unroll
-	for (int i = 0; i < 2 * PARSE_OPTIONS_MAX; i += 4)
-		if (!parse_stride(skb, w))
+	for (int i = 1; i <= 2 * PARSE_OPTIONS_MAX; i++)
+		if (!parse_step(skb, w) && i == PARSE_LOOK_AT)
 			break;
 	if (w->home)
 		parse_read(skb, w->home, &f->v6.ip.addresses[0], 16);
 }
 
-static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 types,
-				      union parse_frame *f)
+static __always_inline bool parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 types,
+				       union parse_frame *f, struct parse_walk *w,
+				       struct parse_upper *ret)
 {
-	struct parse_walk w = { .left = PARSE_EXTENSIONS_MAX };
-	__u32 protocol, family, can, number = 6; /* of IP_EX */
-
 	if (!parse_read(skb, off, &f->v6.ip, sizeof(f->v6.ip)))
-		return PARSE_TRUNCATED;
-	w.off = off + sizeof(f->v6.ip);
-	w.next = f->v6.ip.next;
+		return false;
+	w->off = off + sizeof(f->v6.ip);
+	w->next = f->v6.ip.next;
 #pragma unroll
-	for (int i = 0; i < PARSE_EXTENSIONS_MAX; i += 4)
-		if (!parse_stride(skb, &w))
+	for (int i = 1; i <= PARSE_EXTENSIONS_MAX; i++)
+		if (!parse_step(skb, w) && i == PARSE_LOOK_AT)
 			break;
-	off = w.off;
-	protocol = w.next & (w.fragment - 1); /* none in a fragment */
-	family = parse_types(protocol);
+	ret->off = w->off;
+	ret->protocol = w->next & (w->fragment - 1);
+	ret->types = types / RSS_HASH_IPV6;
+	ret->extended = types / RSS_HASH_IP_EX & w->family;
+	w->first = 3;
+	ret->ret_ports = &f->v6.ports;
+	return true;
+}
+
+/* The number of the type to hash a packet as, or a miss; its ports and addresses. */
+static __always_inline int parse_upper(struct __sk_buff *skb, const struct parse_upper *u,
+				       struct parse_walk *w, union parse_frame *f)
+{
+	__u32 family = parse_types(u->protocol), can = family & u->extended;
+	__u32 end = u->off + parse_ports_len(family);
+
 	/* One header follows on the other: where the last one is whole, all are. */
-	if (!parse_has(skb, off + parse_ports_len(family)))
+	if (!parse_has(skb, end + parse_equal(end, 0)))
 		return PARSE_TRUNCATED;
-	can = family & types / RSS_HASH_IP_EX & -w.any;
 	if (can) {
-		parse_addresses(skb, &w, f);
+		w->first = 6;
+		parse_addresses(skb, w, f);
 	} else {
-		can = family & types / RSS_HASH_IPV6;
-		number = 3;
+		can = family & u->types;
 		if (!can)
 			return PARSE_NO_TYPE;
 	}
 	if (can > 1)
-		parse_read(skb, off, &f->v6.ports, sizeof(f->v6.ports));
-	return number + (can >> 1);
+		parse_read(skb, u->off, u->ret_ports, sizeof(*u->ret_ports));
+	return w->first + (can >> 1);
 }
 
 /*
@@ -342,7 +347,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
  */
 static __always_inline __u32 parse_start(struct __sk_buff *skb)
 {
-	return (parse_equal(skb->ifindex, 1) - 1) & ETH_HLEN;
+	return skb->ifindex == 1 ? 0 : ETH_HLEN;
 }
 
 /*
@@ -352,7 +357,10 @@ static __always_inline __u32 parse_start(struct __sk_buff *skb)
 __noinline int parse(struct __sk_buff *skb, __u32 types, union parse_frame *f)
 {
 	__u32 off = parse_start(skb);
+	struct parse_walk w = { 0 };
+	struct parse_upper upper;
 	__be16 proto;
+	bool whole;
 
 	if (!f) /* never, but the verifier has to be told */
 		return PARSE_NOT_IP;
@@ -361,16 +369,17 @@ __noinline int parse(struct __sk_buff *skb, __u32 types, union parse_frame *f)
 		return PARSE_TRUNCATED;
 #pragma unroll
 	for (int i = 0; i < PARSE_VLANS_MAX; i++) {
-		if (!(parse_equal(proto, bpf_htons(ETH_P_8021Q)) |
-		      parse_equal(proto, bpf_htons(ETH_P_8021AD))))
+		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
 			break;
 		if (!parse_read(skb, off + 2, &proto, sizeof(proto)))
 			return PARSE_TRUNCATED;
 		off += 4;
 	}
 	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(skb, off, types, f);
-	if (proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(skb, off, types, f);
-	return PARSE_NOT_IP;
+		whole = parse_ipv4(skb, off, types, f, &upper);
+	else if (proto == bpf_htons(ETH_P_IPV6))
+		whole = parse_ipv6(skb, off, types, f, &w, &upper);
+	else
+		return PARSE_NOT_IP;
+	return whole ? parse_upper(skb, &upper, &w, f) : PARSE_TRUNCATED;
 }
