@@ -5,10 +5,12 @@
 #   make check-abi  librssb is what programs were built against (UPDATE=1: record it)
 #   make demo       the main job, shown (installs what it needs)
 #   make bench      how fast it is, beside its peers (installs what it needs)
+#   make soak       the whole fault suite: every system call, a million requests (an hour or two)
 #   make fuzz       libFuzzer on all that reads others' bytes (FUZZ=name, FUZZ_SECONDS=300 each)
 #   make coverage   what the unit tests and fuzz corpora run; fails unless all of the request parser
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
 #   make deb        Debian packages, into build/deb (installs what it needs)
+#   make deb-check  those of Debian 12 and 13: built, used, booted, upgraded, removed
 #   make check-unit the unit tests that need neither root nor a QEMU
 #
 # A new source file is picked up by its place; nothing is listed here twice.
@@ -48,7 +50,7 @@ SCDOC ?= scdoc
 # WERROR=1 (CI and make lint) turns every warning into an error.
 WERROR ?= $(if $(CI),1)
 
-B := build$(if $(FUZZING),/fuzz,$(if $(SAN),/san))
+B := build$(if $(COVERAGE),/coverage,$(if $(FUZZING),/fuzz,$(if $(SAN),/san)))
 
 BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
 CLI_PKGS := json-c libelf libmd
@@ -59,7 +61,7 @@ CFLAGS ?= -O2 -g
 # A distribution has flags of its own; a level of fortification is said once.
 HARDENING := -fstack-protector-strong -fstack-clash-protection \
 	$(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
-	$(if $(SAN)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+	$(if $(SAN)$(COVERAGE)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 # GCC 15 and later zero the named member of a union alone, unless told; a message is all of it.
 WHOLE_UNIONS := $(shell echo | $(CC) -fzero-init-padding-bits=unions -x c -c - -o /dev/null \
 	2>/dev/null && echo -fzero-init-padding-bits=unions)
@@ -69,9 +71,9 @@ ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-pro
 	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. -Iproto -Iclient \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
-	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS)
+	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS) $(if $(COVERAGE),--coverage -O0)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
-	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(LDFLAGS)
+	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(if $(COVERAGE),--coverage) $(LDFLAGS)
 
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
@@ -86,8 +88,8 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check check-unit check-abi deb demo bench fuzz coverage lint format deps install clean \
-	test-programs fuzz-programs FORCE
+.PHONY: all check check-unit check-abi deb deb-check demo bench soak fuzz coverage lint format \
+	deps install clean test-programs fuzz-programs coverage-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
@@ -133,7 +135,9 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 	$(CC) $(ALL_CFLAGS) -I$(B)/bpf -c $< -o $@
 
 $(B)/libproto.a: $(PROTO_OBJS)
-$(B)/libbroker.a: $(filter-out $(B)/broker/main.o,$(BROKER_OBJS))
+# The program's own: neither tests nor fuzzers start by it, nor allocate by it.
+BROKER_MAIN := $(B)/broker/main.o $(B)/broker/allocate.o
+$(B)/libbroker.a: $(filter-out $(BROKER_MAIN),$(BROKER_OBJS))
 $(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(SHAPE_OBJS)
 $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
@@ -141,7 +145,7 @@ $(B)/librssb.a: $(B)/librssb.o
 	rm -f $@
 	$(AR) qcs $@ $^
 
-$(B)/rss-broker: $(B)/broker/main.o $(B)/libbroker.a $(B)/libproto.a
+$(B)/rss-broker: $(BROKER_MAIN) $(B)/libbroker.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
 
 # The static library is one object: what is internal clashes with nobody's names.
@@ -227,6 +231,11 @@ demo: deps
 	+$(MAKE) all $(B)/tests/tools/demo_client
 	tests/setup/demo.sh $(B)
 
+# What make check takes samples of; its figures are in docs/security.md.
+soak: deps
+	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
+	RSSB_SOAK=1 RSSB_BUILD=$(B) $(PYTEST) -rP $(SOAK_ARGS) tests/faults </dev/null
+
 bench: deps
 	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 	tests/setup/qemu.sh 10.0
@@ -237,6 +246,12 @@ FUZZ_SECONDS ?= 300
 fuzz: deps
 	+$(MAKE) -s CC=$(CLANG) SAN=1 FUZZING=1 fuzz-programs
 	/usr/bin/python3 -B tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(if $(ADOPT),--adopt) $(FUZZ)
+
+coverage: deps
+	+$(MAKE) -s CC=gcc COVERAGE=1 coverage-programs
+	tests/setup/qemu.sh 10.0
+	tests/setup/coverage.py build/coverage
+coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
 
 # --- the rest ---------------------------------------------------------------
 
@@ -320,6 +335,12 @@ deb:
 	cp -r $(PACKAGING) $(DEB_TREE)/debian
 	cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CI \
 		dpkg-buildpackage --unsigned-source --unsigned-changes --jobs=auto
+
+deb-check: deps
+	tests/setup/qemu.sh 10.0
+	tests/setup/guest.sh
+	tests/setup/chroot.sh bookworm trixie
+	RSSB_DEB_CHECK=1 $(PYTEST) $(PYTEST_ARGS) tests/packages/debian_releases.py
 
 clean:
 	rm -rf build

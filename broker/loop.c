@@ -281,8 +281,10 @@ static int on_event(struct front *f, const struct epoll_event *e)
 int loop_turn(struct front *f, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
-	int err = 0, n;
+	int err = f->failure, n;
 
+	if (err)
+		return err;
 	/* #syscalls:front epoll_wait epoll_pwait */
 	n = epoll_wait(f->epoll, events, EVENTS_PER_TURN, timeout_ms);
 	f->service.now_ms = clock_ms();

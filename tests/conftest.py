@@ -9,6 +9,7 @@ Paths come from the environment, which `tests/setup/check.sh` sets:
     RSSB_BUILD        where the programs under test are   (default build)
     RSSB_QEMU         a QEMU >= 9.0                        (build/qemu/10.0/qemu-system-x86_64)
     RSSB_QEMU_OBJECT  the steering object it exports       (build/qemu/10.0/rss.bpf.o)
+    RSSB_SOAK         set: the fault suite tries everything, not samples
 All are made absolute, and are in the environment of every test program.
 """
 import os
@@ -26,7 +27,8 @@ sys.dont_write_bytecode = True
 import copied_tree  # noqa: E402  (found by the path above)
 import programs  # noqa: E402
 
-ITEM_TIMEOUT_S = 240
+# make soak, make deb-check
+ITEM_TIMEOUT_S = 7200 if any(map(os.environ.get, ("RSSB_SOAK", "RSSB_DEB_CHECK"))) else 240
 
 DEFAULTS = {
     "RSSB_BUILD": "build",
@@ -51,7 +53,7 @@ def pytest_collect_file(file_path, parent):
 
 def pytest_collection_modifyitems(items):
     """The quick and near ones first: what they find explains the rest."""
-    folders = ["unit", "bpf", "integration", "faults", "e2e"]
+    folders = ["unit", "fuzz", "bpf", "integration", "faults", "e2e"]
 
     def rank(item):
         folder = item.path.relative_to(ROOT / "tests").parts[0]

@@ -6,6 +6,7 @@ from series import Row, Series
 
 ROUNDS = 7
 STATS_NS_MAX = 6  # what counting may add
+NOT_QEMU = {"vlan"}  # by test run QEMU's object takes it for something else
 
 
 def specs(world, objects):
@@ -35,6 +36,8 @@ class Warm:
         qemu = Series("QEMU", "ns", self.own("QEMU", packet))
         rss = Series(f"{packet}, rss", "ns", self.own("rss", packet))
         rows = [Row(rss, qemu, inverse=True), Row(Series(f"{packet}, QEMU", "ns", qemu.values))]
+        if packet in NOT_QEMU:
+            rows = [Row(rss)]
         if "rss-stats" in self.programs:
             more = less(self.own("rss-stats", packet), rss.values)
             counting = Series(f"{packet}, rss-stats adds", "ns", more)

@@ -7,10 +7,11 @@
 #include "lib/front_world.h"
 #include "proto/codec.h"
 
-#define CLIENTS	 8
-#define LEASES	 16
-#define SENT_MAX 512 /* steps of a script: a long one finds no more than many short ones */
-#define FDS_MAX	 8
+#define CLIENTS	   8
+#define LEASES	   16
+#define SENT_MAX   512 /* steps of a script: a long one finds no more than many short ones */
+#define FDS_MAX	   FDS_SENT_MAX
+#define PACKET_MAX 9000
 
 enum step {
 	STEP_CONNECT,
@@ -26,6 +27,7 @@ enum step {
 	STEP_LOADER,
 	STEP_LOADER_FAILS,
 	STEP_MEMORY,
+	STEP_CLOSER, /* it rests, or works again */
 	STEPS,
 };
 #define STEP_NO_TURN 0x80 /* or-ed into a step: the front does not run after it */
@@ -159,34 +161,22 @@ static size_t fds_choose(int ret[FDS_MAX])
 
 static void client_send(struct client *c, const void *data, size_t size)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	int fds[FDS_MAX];
 	size_t n_fds = fds_choose(fds);
 
-	if (n_fds) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, n_fds * sizeof(int));
-	}
-	if (c->fd >= 0 && sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+	if (c->fd >= 0 && fds_send(c->fd, data, size, fds, n_fds))
 		c->asked++;
 }
 
 static void packet_step(struct client *c, struct fuzz_input *in)
 {
 	const uint8_t *data;
-	size_t want = fuzz_u16(in), n = fuzz_take(in, &data, want);
-	void *copy = fuzz_copy(data, n);
+	size_t want = fuzz_u16(in) % PACKET_MAX, n = fuzz_take(in, &data, want);
+	void *copy = calloc(1, want ? want : 1);
 
-	client_send(c, copy, n);
+	FUZZ_CHECK(copy);
+	memcpy(copy, n ? data : (const uint8_t *)"", n);
+	client_send(c, copy, want); /* a long one may be zeros */
 	free(copy);
 }
 
@@ -334,6 +324,9 @@ static void step_run(unsigned step, struct fuzz_input *in)
 	case STEP_MEMORY:
 		world.front.service.memory.tight ^= true;
 		break;
+	case STEP_CLOSER:
+		world.closer_rests ^= true;
+		break;
 	default:
 		client_step(&script.clients[fuzz_u8(in) % CLIENTS], step, in);
 	}
@@ -355,6 +348,7 @@ static void script_run(struct fuzz_input *in)
 /* Clients that read and wait: in the end each of their requests was answered. */
 static void all_are_answered(void)
 {
+	world.closer_rests = false;
 	for (unsigned quiet = 0; quiet < 2; quiet++) {
 		while (loader_serve(0))
 			;

@@ -91,6 +91,8 @@ static void check_hash(const struct flow *f, const char *words)
 
 	if (steering_parse(&s, words, reason, sizeof(reason)))
 		return;
+	if (!s.keyed)
+		memcpy(s.key, toeplitz_microsoft_key, sizeof(s.key));
 	type = toeplitz_flow_hash(f, s.key, s.hash_types, &hash);
 	FUZZ_CHECK(!type || ((s.hash_types & type) && !(type & (type - 1))));
 	FUZZ_CHECK(!type || strcmp(steering_hash_type_name(type), "?") != 0);

@@ -16,11 +16,12 @@
 enum how { HOW_MULTIQUEUE = 1, HOW_HOST = 2 };
 
 /* What a QEMU would report of a device, be it whatever. */
-static const char types_json[] = "{\"mq\":\"bool\",\"rss\":\"bool\",\"vectors\":\"uint32\","
-				 "\"addr\":\"str\",\"speed\":\"int32\","
-				 "\"rx\":\"uint64\",\"x\":\"size\",\"drive\":\"str\",\"bootindex\":"
-				 "\"int32\",\"iothread\":\"link\","
-				 "\"dma_mask\":\"uint64\",\"on\":\"OnOffAuto\"}";
+static const char types_json[] =
+	"{\"mq\":\"bool\",\"rss\":\"bool\",\"vectors\":\"uint32\","
+	"\"addr\":\"str\",\"speed\":\"int32\","
+	"\"rx\":\"uint64\",\"x\":\"size\",\"drive\":\"str\",\"bootindex\":"
+	"\"int32\",\"iothread\":\"link\","
+	"\"dma_mask\":\"uint64\",\"on\":\"OnOffAuto\",\"gain\":\"number\"}";
 
 static size_t words_cut(char *text, char *ret[WORDS_MAX + 1])
 {

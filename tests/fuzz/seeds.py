@@ -21,7 +21,7 @@ def golden(*prefixes):
 
 STEPS = (
     "connect request packet fds read read_all half_close close end_lease wait loader "
-    "loader_fails memory"
+    "loader_fails memory closer"
 ).split()
 INFO, OBJECT, ACQUIRE, RELEASE, EXPORT, UPDATE, STATS, STATUS, GRANT = range(9)
 HANDOFF, PROGRAM_ONLY, MANAGED = range(3)
@@ -74,6 +74,10 @@ def conversations():
         step("connect", 0, 3) + packet(0, b"") + step("read", 0),
         step("connect", 0, 0) + ask(0, INFO, turn=False) + step("half_close", 0, 0),
         step("connect", 0, 0) + step("half_close", 0, 1) + ask(0, ACQUIRE),
+        step("closer") + b"".join(step("connect", n % 8, 1) + step("fds", 3) + ask(n % 8, INFO)
+                                  for n in range(24)) + wait(1000) + step("closer"),
+        step("connect", 0, 0) + step("packet", 0) + struct.pack("<H", 513),
+        step("connect", 0, 3) + step("packet", 0) + struct.pack("<H", 8500),
         step("memory") + talk(ask(0, ACQUIRE), ask(0, EXPORT)),
     ]
     return [bytes([how]) + script for script in scripts for how in (0, 1, 2)]
@@ -81,7 +85,7 @@ def conversations():
 
 # --- texts -------------------------------------------------------------------------------
 
-LONG = "\udcfex" * 2  # qmp.c makes thousands of it
+LONG = "\udcfex" * 3  # qmp.c makes thousands of it
 QMP = [
     '{"execute":"qmp_capabilities"}',
     '{"execute":"request-ebpf","arguments":{"id":"rss"}}',
@@ -91,6 +95,9 @@ QMP = [
     '{"execute":"nope"}nope[1]{"arguments":[]}\x01{"execute":1}',
     '{"execute":"qmp_capabilities","arguments":{"enable":["oob"]}}',
     '[[[[["deep"]]]]] {"execute":"request-ebpf","arguments":{"id":"foo","x":1}}',
+    *['{"execute":"%s","arguments":%s}' % (name, arguments) for name in ("request-ebpf",
+      "qmp_capabilities") for arguments in ('{"id":1}', '{"x":1}', "{}", "[]", '{"id":"foo"}',
+      '{"enable":1}', '{"enable":[1]}', '{"enable":["x","oob"]}')],
     '{"execute":"request-ebpf","arguments":{"id":"a","id":"rss"}} "\udcff" "é\\u0000"',
     "{" * 30, '"' + LONG + "x" + LONG + 'x"', "[" + "1," * 99 + "1]", LONG + " 1e999",
 ]  # fmt: skip
@@ -143,6 +150,7 @@ COMMANDS = [
      "-device x"], ["-readconfig", "f", "-hda", "x", "-netdev", "tap,id=n1,fd=7,vhost=on"],
     ["-device", "{'driver':'virtio-net-pci','rss':true} ", "-device", "{", "-S", "-name", "}"],
     ["-device", NET + ",addr=1f.7,multifunction=yes,id=é,,=,x=,=y,rx=1e3,speed=99999999999"],
+    ["-device", NET + ",gain=1.5e3", "-device", NET + ",gain=inf,x=1.5K", "-device", NET + ",x=9E"],
 ]  # fmt: skip
 
 
@@ -196,9 +204,16 @@ def objects():
     ]
 
 
+def replies():
+    """Golden ones, and those whose names are no names."""
+    spoilt = [reply[:192] + char * n + reply[192 + n:] for reply in golden("reply-info")
+              for char in (b"\x1f", b"\x7f", b'"', b"\\", b"~") for n in (1, 31, 32)]  # fmt: skip
+    return golden("reply", "refusal") + spoilt
+
+
 MAKERS = {
     "request": lambda: golden("request", "bad"),
-    "reply": lambda: golden("reply", "refusal"),
+    "reply": replies,
     "conversation": conversations,
     "qmp": qmp,
     "steering": lambda: [text.encode() for text in STEERINGS],

@@ -124,39 +124,37 @@ def test_no_entry_is_unused(build, tmp_path, interposed, memory_cgroup):
     assert unused <= {*NOT_ALWAYS, *log_and_proto}
 
 
-# From the first accept4() on, which nobody but the loop calls, an allocation is fatal.
+# From the first accept4() on, which nobody but the loop calls, an allocation is fatal: one that comes
+# through the broker's own malloc(3), broker/allocate.c.
 NO_MALLOC = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_realloc(void *, size_t);
 static int running;
 int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 {
 	running = 1;
 	return syscall(SYS_accept4, fd, address, len, flags);
 }
-void *malloc(size_t n)
+#define REAL(name) __typeof__(name) *real; if (running) abort(); real = dlsym(RTLD_NEXT, #name)
+void *__libc_malloc(size_t n)
 {
-	if (running)
-		abort();
-	return __libc_malloc(n);
+	REAL(__libc_malloc);
+	return real(n);
 }
-void *calloc(size_t n, size_t size)
+void *__libc_calloc(size_t n, size_t size)
 {
-	if (running)
-		abort();
-	return __libc_calloc(n, size);
+	REAL(__libc_calloc);
+	return real(n, size);
 }
-void *realloc(void *p, size_t n)
+void *__libc_realloc(void *p, size_t n)
 {
-	if (running)
-		abort();
-	return __libc_realloc(p, n);
+	REAL(__libc_realloc);
+	return real(p, n);
 }
 """
 

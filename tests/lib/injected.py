@@ -8,10 +8,8 @@ import dataclasses
 import mmap
 import os
 import signal
-import struct
 
-import bpf_fd
-import wire
+import bpf_objects
 from broker import Broker, Process, wait_for
 from seccomp import name_of, number_of
 
@@ -107,30 +105,4 @@ class Injected(Broker):
 
     def n_programs(self):
         """How many of its programs there are in the kernel, whoever holds them."""
-        return sum(created_by(id_) == self.uid for id_ in program_ids())
-
-
-def program_ids():
-    id_ = 0
-    while True:
-        try:
-            _, attr = bpf_fd.bpf(PROG_GET_NEXT_ID, struct.pack("<I", id_))
-        except OSError:
-            return
-        (id_,) = struct.unpack_from("<I", attr, 4)
-        yield id_
-
-
-PROG_GET_NEXT_ID = 11
-
-
-def created_by(id_):
-    """The uid that loaded a program; None: it has gone."""
-    try:
-        fd, _ = bpf_fd.bpf(bpf_fd.PROG_GET_FD_BY_ID, struct.pack("<I", id_))
-    except OSError:
-        return None
-    try:
-        return struct.unpack_from("<I", bpf_fd.info(fd), 48)[0]
-    finally:
-        os.close(fd)
+        return bpf_objects.count(self.uid)[0]

@@ -18,19 +18,38 @@
 
 long syscall(long number, ...) __attribute__((visibility("default")));
 
-static long fake_bpf(long command)
+/* How many functions the program has that was loaded last. */
+static uint32_t fake_bpf_funcs;
+
+/* Of a program, that alone. */
+static void fake_bpf_info(union bpf_attr *attr)
+{
+	struct bpf_prog_info info = { .nr_func_info = fake_bpf_funcs };
+	uint32_t size = attr->info.info_len;
+
+	memcpy((void *)(uintptr_t)attr->info.info, &info,
+	       size < sizeof(info) ? size : sizeof(info));
+}
+
+static long fake_bpf(long command, union bpf_attr *attr)
 {
 	switch (command) {
-	case BPF_MAP_CREATE:
 	case BPF_PROG_LOAD:
+		fake_bpf_funcs = attr->func_info_cnt;
+		break;
+	case BPF_MAP_CREATE:
 	case BPF_BTF_LOAD:
-		return open("/dev/null", O_RDWR | O_CLOEXEC);
+		break;
 	case BPF_MAP_UPDATE_ELEM:
+		return 0;
+	case BPF_OBJ_GET_INFO_BY_FD:
+		fake_bpf_info(attr);
 		return 0;
 	default:
 		errno = EINVAL;
 		return -1;
 	}
+	return open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
 long syscall(long number, ...)
@@ -44,7 +63,7 @@ long syscall(long number, ...)
 		argument[i] = va_arg(args, long);
 	va_end(args);
 	if (number == SYS_bpf)
-		return fake_bpf(argument[0]);
+		return fake_bpf(argument[0], (union bpf_attr *)argument[1]);
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "syscall");
 	FUZZ_CHECK(real);

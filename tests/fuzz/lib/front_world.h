@@ -7,7 +7,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,13 +17,13 @@
 #include "broker/log.h"
 #include "broker/loop.h"
 #include "fake_kernel.h"
+#include "fds.h"
 #include "broker/clock.h"
 #include "proto/fd.h"
 #include "proto/packet.h"
 
 #define WORLD_PAUSE_NS 20000000000 /* between two inputs: the log's bucket is full again */
 #define WORLD_CPUS     2
-#define WORLD_FDS_MAX  512
 #define WORLD_POOL     2
 #define ROUNDS_MAX     2000
 
@@ -43,22 +42,10 @@ static struct world {
 	struct sockaddr_un address;
 	socklen_t address_len;
 	int loader_end, closer_end;
+	bool closer_rests;
 	int set[SET_FDS_MAX]; /* memory that stands for program and maps, of all sets alike */
 	unsigned fds;	      /* that are open before an input */
 } world;
-
-static unsigned open_fds(void)
-{
-	static struct pollfd fds[WORLD_FDS_MAX];
-	unsigned n = 0;
-
-	for (int i = 0; i < WORLD_FDS_MAX; i++)
-		fds[i] = (struct pollfd){ .fd = i };
-	poll(fds, WORLD_FDS_MAX, 0);
-	for (int i = 0; i < WORLD_FDS_MAX; i++)
-		n += !(fds[i].revents & POLLNVAL);
-	return n;
-}
 
 /* --- the loader and the closer ------------------------------------------------- */
 
@@ -99,7 +86,7 @@ static void world_turn(void)
 	kernel.in_front = true;
 	FUZZ_CHECK(loop_turn(&world.front, 0) == 0);
 	kernel.in_front = false;
-	while (closer_work())
+	while (!world.closer_rests && closer_work())
 		;
 }
 
@@ -156,6 +143,7 @@ static int listener_open(void)
 static void world_open(void)
 {
 	struct options *o = &world.options;
+	const int little = 1; /* a few fds are all that the closer's line takes */
 	sigset_t signals;
 	int listener;
 
@@ -165,6 +153,7 @@ static void world_open(void)
 	listener = listener_open();
 	pair_open(&world.loader.sock, &world.loader_end);
 	pair_open(&world.front.closer.sock, &world.closer_end);
+	setsockopt(world.front.closer.sock, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
 	o->pool = WORLD_POOL;
 	o->limits = (struct limits)LIMITS_DEFAULT;
 	FUZZ_CHECK(policy_allow_user(&o->policy, "1000") == 0);
@@ -194,6 +183,7 @@ static void world_reset(const struct limits *limits)
 	s->started_ms = s->now_ms = clock_ms();
 	world.front.restock_at_ms = 0;
 	world.front.loader_rests = false;
+	world.front.watch_leases_at_ms = 0;
 	for (size_t i = 0; i < ACCOUNTS_MAX && s->accounts.list[i].used; i++)
 		memset(&s->accounts.list[i], 0, sizeof(s->accounts.list[i]));
 	s->accounts.limits = *limits;
@@ -202,7 +192,7 @@ static void world_reset(const struct limits *limits)
 	FUZZ_CHECK(grants_init(&s->grants) == 0);
 	s->grants.last_id = 0; /* the same at each run */
 	sessions_init(&world.front.sessions);
-	world.fds = open_fds(); /* libFuzzer has some that come and go */
+	world.fds = fds_open(); /* libFuzzer has some that come and go */
 }
 
 /* Grants that no lease ends. */
@@ -233,6 +223,7 @@ static void world_settle(void)
 	unsigned rounds = 0;
 
 	s->memory.tight = false;
+	world.closer_rests = false;
 	do {
 		FUZZ_CHECK(++rounds < ROUNDS_MAX);
 		kernel.now_ns += 10000000;
@@ -247,5 +238,5 @@ static void world_settle(void)
 	FUZZ_CHECK(!s->accounts.n_sessions && !s->accounts.n_grants);
 	for (size_t i = 0; i < ACCOUNTS_MAX && s->accounts.list[i].used; i++)
 		FUZZ_CHECK(!s->accounts.list[i].n_sessions && !s->accounts.list[i].n_grants);
-	FUZZ_CHECK(open_fds() == world.fds);
+	FUZZ_CHECK(fds_open() == world.fds);
 }

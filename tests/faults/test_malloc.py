@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Fault 47: the n-th allocation of start-up fails, in the front or in the loader, for every n.
+
+Demanded: one line that says so, and status 1.  `make soak` tries every n, `make check` some.
+"""
+import contextlib
+import errno
+import struct
+
+import pytest
+from broker import Broker, wait_for
+from injected import FRONT, LOADER, Fault
+from sweep import demand, samples, sweep
+
+EVERY = 41
+
+# The allocator below the broker's own (broker/allocate.c).  Counts from the first isatty(3) on, by
+# which the program begins; COUNT is a file of the counts of front and loader.
+NTH_MALLOC = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+static int *n, fail_in, fail_at, first;
+int isatty(int fd)
+{
+	int file = open(getenv("COUNT"), O_RDWR);
+	sscanf(getenv("FAIL"), "%d %d", &fail_in, &fail_at);
+	first = getpid();
+	n = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	close(file);
+	return 0;
+}
+static int fails(void)
+{
+	int who = getpid() != first;
+	return n && ++n[who] == fail_at && who == fail_in;
+}
+#define REAL(name) __typeof__(name) *real = dlsym(RTLD_NEXT, #name)
+void *__libc_malloc(size_t size)
+{
+	REAL(__libc_malloc);
+	return fails() ? NULL : real(size);
+}
+void *__libc_calloc(size_t n, size_t size)
+{
+	REAL(__libc_calloc);
+	return fails() ? NULL : real(n, size);
+}
+void *__libc_realloc(void *p, size_t size)
+{
+	REAL(__libc_realloc);
+	return fails() ? NULL : real(p, size);
+}
+"""
+
+
+class Allocating(Broker):
+    """One of whose allocations fails."""
+
+    def __init__(self, build, environment, fault):
+        super().__init__(build)
+        self.counts = self.dir / "counts"
+        self.counts.write_bytes(bytes(4096))
+        fail = f"{fault.process} {fault.n}"
+        self.popen = {"env": {**environment, "COUNT": str(self.counts), "FAIL": fail}}
+
+    def n_allocations(self, process):
+        return struct.unpack_from("2i", self.counts.read_bytes())[process]
+
+
+@pytest.fixture
+def environment(build, interposed):
+    if "san" in build.parts:
+        pytest.skip("the sanitizers have an allocator of their own; the plain build is tested")
+    return interposed(NTH_MALLOC)
+
+
+def start_under(build, environment, fault):
+    broker = Allocating(build, environment, fault)
+    with contextlib.ExitStack() as stack:
+        stack.callback(broker.clean)
+        status, log = broker.fails()
+        demand(status == 1, f"its status is {status}: {log}")
+        lines = [line for line in log.splitlines() if line.startswith("<3>")]
+        demand(len(lines) == 1 and "out of memory" in lines[0], f"it says {log}")
+        return "refuses"
+
+
+@pytest.mark.parametrize("process", [FRONT, LOADER], ids=["front", "loader"])
+def test_fault_47_the_nth_malloc_fails(build, environment, process):
+    with Allocating(build, environment, Fault(process, errno.ENOMEM, -1)) as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        n = broker.n_allocations(process)
+    assert n > 50
+    faults = [Fault(process, errno.ENOMEM, i) for i in samples(n, EVERY)]
+    sweep(lambda fault: start_under(build, environment, fault), faults)
