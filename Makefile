@@ -10,6 +10,7 @@
 #   make coverage   what the unit tests and fuzz corpora run; fails unless all of the request parser
 #   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
 #   make deb        Debian packages, into build/deb (installs what it needs)
+#   make deb-check  those of Debian 12 and 13: built, used, booted, upgraded, removed
 #   make check-unit the unit tests that need neither root nor a QEMU
 #
 # A new source file is picked up by its place; nothing is listed here twice.
@@ -87,8 +88,8 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check check-unit check-abi deb demo bench soak fuzz coverage lint format deps install clean \
-	test-programs fuzz-programs coverage-programs FORCE
+.PHONY: all check check-unit check-abi deb deb-check demo bench soak fuzz coverage lint format \
+	deps install clean test-programs fuzz-programs coverage-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
@@ -248,6 +249,7 @@ fuzz: deps
 
 coverage: deps
 	+$(MAKE) -s CC=gcc COVERAGE=1 coverage-programs
+	tests/setup/qemu.sh 10.0
 	tests/setup/coverage.py build/coverage
 coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
 
@@ -333,6 +335,12 @@ deb:
 	cp -r $(PACKAGING) $(DEB_TREE)/debian
 	cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CI \
 		dpkg-buildpackage --unsigned-source --unsigned-changes --jobs=auto
+
+deb-check: deps
+	tests/setup/qemu.sh 10.0
+	tests/setup/guest.sh
+	tests/setup/chroot.sh bookworm trixie
+	RSSB_DEB_CHECK=1 $(PYTEST) $(PYTEST_ARGS) tests/packages/debian_releases.py
 
 clean:
 	rm -rf build

@@ -27,7 +27,8 @@ sys.dont_write_bytecode = True
 import copied_tree  # noqa: E402  (found by the path above)
 import programs  # noqa: E402
 
-ITEM_TIMEOUT_S = 7200 if os.environ.get("RSSB_SOAK") else 240  # make soak
+# make soak, make deb-check
+ITEM_TIMEOUT_S = 7200 if any(map(os.environ.get, ("RSSB_SOAK", "RSSB_DEB_CHECK"))) else 240
 
 DEFAULTS = {
     "RSSB_BUILD": "build",

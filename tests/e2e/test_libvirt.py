@@ -194,7 +194,7 @@ def test_a_failed_hotplug_leaves_nothing(guest, libvirt, prefix, taps):
 def test_hotplug_into_no_domain(libvirt, prefix):
     done = hotplug(libvirt, prefix, "nope", "--netdev", "n1", check=False)
     assert done.returncode == 1
-    assert done.stderr == "rssb: hotplug: failed to get domain 'nope'\n"
+    assert done.stderr == "rssb: hotplug: virsh: failed to get domain 'nope'\n"
 
 
 def test_a_broker_that_is_down(broker, libvirt, emulator, taps, guest):

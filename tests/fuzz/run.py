@@ -57,6 +57,7 @@ def options(name):
     return [
         f"-max_len={LONGEST.get(name, USUAL)}",
         f"-timeout={SECONDS_MAX}",
+        f"-report_slow_units={SECONDS_MAX}",
         "-rss_limit_mb=1024",
         *([f"-dict={dictionary}"] if dictionary.is_file() else []),
     ]

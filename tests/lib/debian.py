@@ -35,6 +35,10 @@ class Built:
     def debs(self):
         return [self.deb(package) for package in PACKAGES]
 
+    def sources(self):
+        """The source package."""
+        return [*self.directory.glob("*.dsc"), *self.directory.glob("*.tar.*")]
+
     def changes(self):
         (path,) = self.directory.glob("*.changes")
         return path

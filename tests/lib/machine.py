@@ -26,7 +26,9 @@ class Qmp:
         self._sock.settimeout(20)
         self._sock.connect(str(path))
         self._lines = self._sock.makefile("rb")
-        self._lines.readline()
+        # An event of the client before this one's may come first.
+        while "QMP" not in json.loads(self._lines.readline()):
+            pass
         self.execute("qmp_capabilities")
 
     def __enter__(self):

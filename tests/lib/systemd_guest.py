@@ -109,12 +109,17 @@ def boot(qemu, directory, destdir):
     with open(initrd, "wb") as out:
         subprocess.run("find . | cpio -o -H newc --quiet -R 0:0", shell=True, cwd=root, stdout=out,
                        check=True)  # fmt: skip
+    return answers_of(qemu, directory, initrd, CMDLINE)
+
+
+def answers_of(qemu, directory, initrd, cmdline, memory_mb=768, timeout_s=BOOT_TIMEOUT_S):
+    """What the check of this initramfs answers, see boot()."""
     answers, console = directory / "answers", directory / "console"
     subprocess.run(
-        [qemu, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "768", "-nodefaults", "-display",
-         "none", "-no-reboot", "-kernel", GUEST / "vmlinuz", "-initrd", initrd, "-append", CMDLINE,
-         "-serial", f"file:{console}", "-serial", f"file:{answers}"],
-        stdin=subprocess.DEVNULL, check=True, timeout=BOOT_TIMEOUT_S,
+        [qemu, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", str(memory_mb), "-nodefaults",
+         "-display", "none", "-no-reboot", "-kernel", GUEST / "vmlinuz", "-initrd", initrd,
+         "-append", cmdline, "-serial", f"file:{console}", "-serial", f"file:{answers}"],
+        stdin=subprocess.DEVNULL, check=True, timeout=timeout_s,
     )  # fmt: skip
     sections = re.split(r"(?m)^== (.*)\n", answers.read_text(errors="replace").replace("\r", ""))
     found = dict(zip(sections[1::2], (text.splitlines() for text in sections[2::2])))

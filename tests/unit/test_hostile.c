@@ -67,6 +67,8 @@ static void texts(void **state)
 	ask_all("two words", 0, -EPROTO);
 	ask_all(ESCAPE, -EPROTO, -EPROTO);
 	ask_all("two\nlines", -EPROTO, -EPROTO);
+	ask_all("del\x7f", -EPROTO, -EPROTO);
+	ask_all("back\\slash", -EPROTO, -EPROTO);
 	ask_all("\"} 1\\", -EPROTO, -EPROTO);
 	ask_all("\xc2\x9b"
 		"2J",
