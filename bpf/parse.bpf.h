@@ -27,9 +27,6 @@
 #define PARSE_EXTENSIONS_MAX 11 /* IPv6 extension headers */
 #define PARSE_OPTIONS_MAX    8	/* of a destination options header; RFC 8504, 5.3 */
 
-/* Steps between two looks at whether there is more to do: a branch costs the verifier more. */
-#define PARSE_STRIDE 4
-
 #define PARSE_TCP_LEN 20
 #define PARSE_UDP_LEN 8
 
@@ -104,27 +101,22 @@ union parse_extension {
 #define PARSE_ROUTING_2_MASK bpf_htonl(0x00ffffff)
 
 /*
- * A walk over the extension headers: where it is and what it found, as offsets, 0 for none.
- * Of 64 bits: with CAP_BPF alone older verifiers (seen: 5.10, 6.1) take a second write of a
- * shorter number to the stack for an attack on what was spilled there.
+ * A walk over the extension headers, and then over the options of two of them: where it is and
+ * what it found, as offsets, 0 for none.  Of 64 bits: with CAP_BPF alone older verifiers (seen:
+ * 5.10, 6.1) take a second write of a shorter number to the stack for an attack on what was
+ * spilled there.
  */
 struct parse_walk {
-	__u64 off;	/* of what follows the headers so far */
+	__u64 off;	/* of what follows the headers, or options, so far */
 	__u64 next;	/* and its protocol */
-	__u64 any;	/* 1: there was one at all */
+	__u64 left;	/* steps that may still be taken */
+	__u64 any;	/* 1: there was an extension header at all */
 	__u64 fragment; /* 1: a fragment header was among them */
 	__u64 routing;	/* a type 2 routing header, to be obeyed */
 	__u64 last;	/* destination options header with room for a home address; its end << 32 */
 	__u64 earlier;	/* the one before it */
-};
-
-/* A walk over the options of one header and then of an earlier one; likewise. */
-struct parse_options {
-	__u64 off;
-	__u64 end;
-	__u64 left;    /* options of this header to look at */
-	__u64 earlier; /* the other header; 0: none */
-	__u64 home;    /* where a home address is; 0: none so far */
+	__u64 end;	/* of the options; 0: the walk is one over headers */
+	__u64 home;	/* where a home address is */
 };
 
 /* Keeps clang from using what it knows of a value and the verifier does not. */
@@ -221,82 +213,98 @@ static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32
 	return (ext->length + 1) * 8;
 }
 
-/* Walks over one extension header; 0: there is none.  One cut short reads as zeros. */
-__noinline int parse_extension(struct __sk_buff *skb, struct parse_walk *w)
+/* Over one extension header; false: there is none.  One cut short reads as zeros. */
+static __always_inline bool step_header(struct __sk_buff *skb, struct parse_walk *w)
 {
+	__u32 kind = w->next, off = w->off;
 	union parse_extension ext;
-	__u32 kind, off;
 
-	if (!w)
-		return 0;
-	kind = w->next;
-	off = w->off;
-	if (kind >= 64 || !(PARSE_KINDS >> kind & 1))
-		return 0;
+	if (!w->left || kind >= 64 || !(PARSE_KINDS >> kind & 1))
+		return false;
 	parse_read(skb, off, &ext, sizeof(ext));
 	w->off = off + walk_header(w, kind, off, &ext);
+	w->left--;
 	w->any = 1;
-	return 1;
+	return true;
 }
 
-static __always_inline void options_begin(struct parse_options *o, __u64 header)
+static __always_inline void options_begin(struct parse_walk *w, __u64 header)
 {
-	o->off = (__u32)header + 2;
-	o->end = header >> 32;
-	o->left = PARSE_OPTIONS_MAX;
+	w->off = (__u32)header + 2;
+	w->end = header >> 32;
+	w->left = PARSE_OPTIONS_MAX;
 }
 
-/* Walks over one option, of the earlier header if this one has no more; 0: the walk is over. */
-__noinline int parse_option(struct __sk_buff *skb, struct parse_options *o)
+/* Over one option, of the earlier header if the last has no more; false: the walk is over. */
+static __always_inline bool step_option(struct __sk_buff *skb, struct parse_walk *w)
 {
 	struct {
 		__u8 type;
 		__u8 length;
 	} option;
 
-	if (!o)
-		return 0;
-	if (o->off >= o->end || !o->left) {
-		if (!o->earlier)
-			return 0;
-		options_begin(o, o->earlier);
-		o->earlier = 0;
+	if (!w->left || w->off >= w->end) {
+		if (!w->earlier)
+			return false;
+		options_begin(w, w->earlier);
+		w->earlier = 0;
 	}
-	parse_read(skb, o->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
+	parse_read(skb, w->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
 	if (option.type != PARSE_HOME_ADDRESS) {
-		o->off += option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length;
-		o->left--;
-		return 1;
+		w->off += option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length;
+		w->left--;
+		return true;
 	}
-	o->left = 0; /* the first one counts */
-	if (o->off + sizeof(option) + 16 > o->end)
-		return 1;
-	o->home = o->off + sizeof(option);
-	o->earlier = 0;
-	return 0;
+	w->left = 0; /* the first one counts */
+	if (w->off + sizeof(option) + 16 > w->end)
+		return true;
+	w->home = w->off + sizeof(option);
+	w->earlier = 0;
+	return false;
 }
 
-/* Reads the Home Address option, if a destination options header has one: the last counts. */
-static __always_inline void parse_home(struct __sk_buff *skb, const struct parse_walk *w,
-				       union parse_frame *f)
+/* A step of the walk; 0: it is over.  One function for both: each costs a set 6 KiB. */
+__noinline int parse_step(struct __sk_buff *skb, struct parse_walk *w)
 {
-	struct parse_options o = { .earlier = w->earlier };
+	if (!w)
+		return 0;
+	return w->end ? step_option(skb, w) : step_header(skb, w);
+}
 
+/*
+ * Four steps; false: the walk is over.  A step too much costs a packet 2 ns, to look after each
+ * whether the walk is over the verifier as much as ten instructions.  (With CAP_BPF alone
+ * it follows a loop's wrong way too, and so for ever: loops over this have to be unrolled.)
+ */
+static __always_inline bool parse_stride(struct __sk_buff *skb, struct parse_walk *w)
+{
+	parse_step(skb, w);
+	parse_step(skb, w);
+	parse_step(skb, w);
+	return parse_step(skb, w);
+}
+
+/* Puts in place of the addresses what the extension headers say. */
+static __always_inline void parse_addresses(struct __sk_buff *skb, struct parse_walk *w,
+					    union parse_frame *f)
+{
+	if (w->routing)
+		parse_read(skb, w->routing + 8, &f->v6.ip.addresses[2], 16);
 	if (!w->last)
 		return;
-	options_begin(&o, w->last);
+	options_begin(w, w->last);
 #pragma unroll
-	for (int i = 1; i <= 2 * PARSE_OPTIONS_MAX; i++)
-		if (!parse_option(skb, &o) && i % PARSE_STRIDE == 0)
+	for (int i = 0; i < 2 * PARSE_OPTIONS_MAX; i += 4)
+		if (!parse_stride(skb, w))
 			break;
-	if (o.home)
-		parse_read(skb, o.home, &f->v6.ip.addresses[0], 16);
+	if (w->home)
+		parse_read(skb, w->home, &f->v6.ip.addresses[0], 16);
 }
 
 static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 types,
 				      union parse_frame *f)
 {
-	struct parse_walk w = { 0 };
+	struct parse_walk w = { .left = PARSE_EXTENSIONS_MAX };
 	__u32 protocol, family, can, number = 6; /* of IP_EX */
 
 	if (!parse_read(skb, off, &f->v6.ip, sizeof(f->v6.ip)))
@@ -304,19 +312,18 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
 	w.off = off + sizeof(f->v6.ip);
 	w.next = f->v6.ip.next;
 #pragma unroll
-	for (int i = 1; i <= PARSE_EXTENSIONS_MAX; i++)
-		if (!parse_extension(skb, &w) && i % PARSE_STRIDE == 0)
+	for (int i = 0; i < PARSE_EXTENSIONS_MAX; i += 4)
+		if (!parse_stride(skb, &w))
 			break;
+	off = w.off;
 	protocol = w.next & (w.fragment - 1); /* none in a fragment */
 	family = parse_types(protocol);
 	/* One header follows on the other: where the last one is whole, all are. */
-	if (!parse_has(skb, w.off + parse_ports_len(family)))
+	if (!parse_has(skb, off + parse_ports_len(family)))
 		return PARSE_TRUNCATED;
 	can = family & types / RSS_HASH_IP_EX & -w.any;
 	if (can) {
-		parse_home(skb, &w, f);
-		if (w.routing)
-			parse_read(skb, w.routing + 8, &f->v6.ip.addresses[2], 16);
+		parse_addresses(skb, &w, f);
 	} else {
 		can = family & types / RSS_HASH_IPV6;
 		number = 3;
@@ -324,7 +331,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 ty
 			return PARSE_NO_TYPE;
 	}
 	if (can > 1)
-		parse_read(skb, w.off, &f->v6.ports, sizeof(f->v6.ports));
+		parse_read(skb, off, &f->v6.ports, sizeof(f->v6.ports));
 	return number + (can >> 1);
 }
 

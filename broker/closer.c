@@ -91,9 +91,7 @@ static int closer_main(int sock)
 	return err;
 }
 
-/* --- in the front ------------------------------------------------------------ */
-
-/* All that was inherited goes, but the way back to the front. */
+/* Everything goes, but the way back to the front. */
 static int closer_begin(int sock, const struct identity *id)
 {
 	int err;
@@ -104,6 +102,8 @@ static int closer_begin(int sock, const struct identity *id)
 	err = sandbox_keep_fd(sock) ?: sandbox_drop(id, SANDBOX_CAPS_NONE);
 	return err ? err : sandbox_seal_closer();
 }
+
+/* --- in the front ------------------------------------------------------------ */
 
 int closer_start(struct closer *ret, const struct identity *id)
 {

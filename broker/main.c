@@ -127,7 +127,7 @@ static int serve(struct options *o, struct activation *a)
 
 	if ((err = objects_get(&objects, o)) || (err = sandbox_has(caps)) ||
 	    (err = identity_choose(o->user, &id)) ||
-	    (err = loader_start(&loader, &objects, &id, caps)) || /* before there is a socket */
+	    (err = loader_start(&loader, &objects, &id, caps)) || /* it keeps no other fd */
 	    (err = listener_get(a, o, &listener, &lock,
 				&early)) || /* last use of the file system */
 	    (err = closer_get(&front.closer, listener, early, &id)) ||

@@ -88,8 +88,7 @@ static void test_one_program(void **state)
 /* What is verified once and not for each call: without types the kernel does not know it. */
 static void test_global_functions(void **state)
 {
-	static const char *const names[] = { RSS_PROG_NAME, "parse", "parse_extension",
-					     "parse_option" };
+	static const char *const names[] = { RSS_PROG_NAME, "parse", "parse_step" };
 
 	for (const char *const *name = check_names; *name; name++) {
 		struct bpf_object *bpf = open_object(*name);
