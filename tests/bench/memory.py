@@ -227,7 +227,7 @@ def beside_fresh(report, asking, fresh):
     }
     row = Row(
         Series("p50 then, warm pool", "us", p50["broker"]),
-        Series("of a fresh broker, in turns", "us", p50["fresh"]), at_most=1.1,
+        Series("of a fresh broker, in turns", "us", p50["fresh"]), at_most=1.2,
     )  # fmt: skip
     return [row]
 
