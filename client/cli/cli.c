@@ -69,8 +69,13 @@ int cli_fail(const char *what, const char *format, ...)
 
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason)
 {
-	return cli_fail(what, "%s: %s%s", grant, reason,
-			error == -ENOENT ? " (rssb status lists yours)" : "");
+	const char *cure = "";
+
+	if (error == -ENOENT)
+		cure = " (rssb status lists yours)";
+	else if (error == -EOPNOTSUPP)
+		cure = " (as rssb attach --managed and --stats do)";
+	return cli_fail(what, "%s: %s%s", grant, reason, cure);
 }
 
 void cli_tell(bool verbose, const char *what, const char *format, ...)

@@ -12,6 +12,7 @@ CHUNKS = 10
 CHUNK = 1000  # grants
 FLAT_SECONDS_MAX = 90  # then fewer chunks must do, and the table says so
 SETTLE_S = 0.3
+LOOKS = 8
 GROWN_MIB_MAX = 1  # the kernel's own batches; ten thousand sets are 400 MiB
 ROUNDS = 9
 ROUND_S = 0.4
@@ -70,8 +71,18 @@ class MemoryGroup:
 
     def bytes(self):
         """Without the page cache: the log is in that, and grows."""
-        stat = dict(line.split() for line in (self._path / "memory.stat").read_text().splitlines())
-        return int(self._usage.read_text()) - int(stat[self._cache])
+        return int(self._usage.read_text()) - self._stat()[self._cache]
+
+    def kernel_bytes(self):
+        """The kernel's part alone, where it is told."""
+        told = self._path / "memory.kmem.usage_in_bytes"
+        if told.exists():
+            return int(told.read_text())
+        return self._stat().get("kernel", self.bytes())
+
+    def _stat(self):
+        lines = (self._path / "memory.stat").read_text().splitlines()
+        return {name: int(value) for name, value in map(str.split, lines)}
 
     def remove(self):
         for pid in (self._path / "cgroup.procs").read_text().split():
@@ -123,14 +134,24 @@ def locked_bytes(pid):
     return total
 
 
+def settled_bytes(group):
+    """The least of some looks: what a verifier at work needs, and what is still being freed,
+    is no set's."""
+    looks = []
+    for _ in range(LOOKS):
+        looks.append(group.kernel_bytes())
+        time.sleep(SETTLE_S)
+    return min(looks)
+
+
 def weigh_sets(asking, group):
     """KiB a set, by what its fds say and by what the cgroup counts."""
-    before = group.bytes() if group else 0
+    before = settled_bytes(group) if group else 0
     with held_sets(asking, HELD) as client:
         # request's own child holds them: the client process waits for it.
         pid = Path(f"/proc/{client.pid}/task/{client.pid}/children").read_text().split()[0]
         by_fdinfo = locked_bytes(pid) / HELD / 1024
-        by_cgroup = (group.bytes() - before) / HELD / 1024 if group else None
+        by_cgroup = (settled_bytes(group) - before) / HELD / 1024 if group else None
     return by_fdinfo, by_cgroup
 
 
@@ -206,7 +227,7 @@ def beside_fresh(report, asking, fresh):
     }
     row = Row(
         Series("p50 then, warm pool", "us", p50["broker"]),
-        Series("of a fresh broker, in turns", "us", p50["fresh"]), at_most=1.1,
+        Series("of a fresh broker, in turns", "us", p50["fresh"]), at_most=1.2,
     )  # fmt: skip
     return [row]
 

@@ -351,6 +351,7 @@ def test_a_thousand_grants_leave_nothing(broker, client):
 def test_out_of_fds(build):
     """With few fds the listener survives: those who wait are served when others have gone."""
     limit = 110  # the pool alone takes 48
+    begin = time.monotonic()
     with Broker(build, prefix=["prlimit", f"--nofile={limit}"]) as broker:
         clients = [wire.Connection(broker.socket) for _ in range(limit)]
         wait_for(lambda: "cannot accept now: Too many open files" in broker.log(), "the log")
@@ -365,7 +366,8 @@ def test_out_of_fds(build):
             with last.ask(vectors.read("request-acquire-no-config")) as reply:
                 assert reply.status == wire.OK
         assert broker.stop() == 0
-        assert broker.log().count("cannot accept now") < 30
+        # Once in 100 ms: that pause is what keeps it from spinning.
+        assert broker.log().count("cannot accept now") <= 10 * (time.monotonic() - begin) + 1
 
 
 def cpu_ticks(pid):

@@ -144,6 +144,8 @@ void view_line(FILE *out, const struct rates *r)
 	fprintf(out, "%s packets/s:", human(rates_per_second(r, r->packets), number));
 	for (unsigned i = 0; i < r->queues; i++)
 		fprintf(out, " %s", human(rates_per_second(r, r->queue_packets[i]), number));
+	if (!r->queues)
+		fputs(" on no queue yet", out);
 	list_rates(text, sizeof(text), r, r->fallback, RATES_FALLBACKS, rates_fallback_name);
 	fprintf(out, "; default queue:%s\n", text + 1);
 }
