@@ -88,7 +88,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check check-unit check-abi deb deb-check demo bench soak fuzz coverage lint format \
+.PHONY: all check check-unit check-abi deb deb-check demo bench soak fuzz coverage lint valgrind format \
 	deps install clean test-programs fuzz-programs coverage-programs FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
@@ -257,6 +257,10 @@ coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
 
 lint: deps
 	tests/setup/lint.sh
+
+valgrind: deps
+	+$(MAKE) all test-programs
+	tests/setup/valgrind.sh $(B)
 
 format:
 	clang-format -i $$(git ls-files '*.[ch]')

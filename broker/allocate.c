@@ -7,6 +7,7 @@
  * Only where the C library is glibc, and not with sanitizers, whose allocator is
  * their own: there malloc(3) stays as it is.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,14 +39,16 @@ EXPORTED void *malloc(size_t size)
 	return must(__libc_malloc(size), size);
 }
 
-EXPORTED void *calloc(size_t n, size_t size)
+EXPORTED void *calloc(size_t nmemb, size_t size)
 {
-	return must(__libc_calloc(n, size), n && size > PLAUSIBLE_MAX / n ? SIZE_MAX : n * size);
+	bool huge = nmemb && size > PLAUSIBLE_MAX / nmemb;
+
+	return must(__libc_calloc(nmemb, size), huge ? SIZE_MAX : nmemb * size);
 }
 
-EXPORTED void *realloc(void *p, size_t size)
+EXPORTED void *realloc(void *ptr, size_t size)
 {
-	return must(__libc_realloc(p, size), size);
+	return must(__libc_realloc(ptr, size), size);
 }
 
 #endif

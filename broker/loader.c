@@ -164,7 +164,8 @@ static int loader_ended(const struct loader *l)
 	int status;
 
 	if (waitpid(l->pid, &status, 0) == l->pid && WIFSIGNALED(status))
-		log_line(LOG_ERR, "the loader was killed by signal %d", WTERMSIG(status));
+		log_line(LOG_ERR, "the loader was killed by signal %d: %s", WTERMSIG(status),
+			 sigdescr_np(WTERMSIG(status)) ?: "unknown");
 	return -ECHILD;
 }
 

@@ -52,12 +52,13 @@ static const struct seal_rule loader_rules[] = {
 /*
  * No page that can be executed: PROT_EXEC must be clear.  ioctl(2) could type into
  * the terminal of who started us (TIOCSTI), setsockopt(2) load classic BPF, and
- * fcntl(2) send signals.
+ * fcntl(2) send signals: an export is sealed with it, a lease made small.
  */
 static const struct seal_rule front_rules[] = {
 	{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
 	{ "ioctl", SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ) },
 	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_ADD_SEALS) },
+	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ) },
 	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS) },
 	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSCRED) },
 	{ 0 },

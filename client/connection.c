@@ -274,7 +274,7 @@ int connection_exchange(struct rssb *c, union rssb_request *request, union rssb_
 
 	request->header.tag = ++c->tag;
 	len = rssb_request_encode(request);
-	ret_packet->n_fds = 0;
+	ret_packet->n_fds = ret_packet->len = 0;
 	r = transfer(c, request, len, ret_packet);
 	if (!r)
 		r = judge(c, op, ret_packet, ret);

@@ -8,11 +8,9 @@
 #include "commands.h"
 #include "mem.h"
 
-void *mem_must(const void *p)
+void mem_none(void)
 {
-	if (!p)
-		exit(cli_fail("memory", "there is none left"));
-	return (void *)p;
+	exit(cli_fail("memory", "there is none left"));
 }
 
 void *mem_new(size_t n, size_t size)
@@ -45,7 +43,7 @@ void mem_json_putp(struct json_object **pp)
 void mem_json_set(struct json_object *object, const char *key, struct json_object *value)
 {
 	if (json_object_object_add(object, key, mem_must(value)))
-		mem_must(NULL);
+		mem_none();
 }
 
 void mem_json_set_string(struct json_object *object, const char *key, const char *value)

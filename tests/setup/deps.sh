@@ -18,8 +18,8 @@ cpio libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients bubblewrap fish z
 systemd apparmor checkpolicy semodule-utils m4 python3-yaml gccgo lintian debootstrap'
 # make bench.
 bench='gnuplot-nox'
-# make lint.
-lint='shellcheck cppcheck clang-tidy clang-format git'
+# make lint, make valgrind.
+lint='shellcheck cppcheck clang-tidy clang-tools clang-format valgrind git'
 # make deb.
 package='build-essential debhelper dh-apparmor libcmocka-dev'
 # Where units belong, says systemd.pc, which has a package of its own since Debian 13.

@@ -19,6 +19,7 @@
 #include "client/deadline.h"
 #include "client/rssb.h"
 #include "fake_broker.h"
+#include "valgrind.h"
 
 static const uint8_t key[RSSB_KEY_BYTES] = { 1, 2, 3 };
 static const uint16_t table[] = { 0, 1, 2, 3 };
@@ -327,8 +328,10 @@ static void one_wrong_answer(size_t i)
 
 static void wrong_answers(void **state)
 {
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		one_wrong_answer(i);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		if (wrong[i].spoil != spoil_fd_limit || !fd_limit_is_pretended())
+			one_wrong_answer(i);
+	}
 }
 
 static void spoil_every_reply_with_fd(struct answer *a)

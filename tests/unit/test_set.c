@@ -204,6 +204,7 @@ static void set_is_made(bool counts)
 	assert_int_equal(fcntl(set.lease_read, F_GETFL) & (O_ACCMODE | O_NONBLOCK),
 			 O_RDONLY | O_NONBLOCK);
 	assert_int_equal(fcntl(set.lease_read, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(set.lease_read, F_GETPIPE_SZ), sysconf(_SC_PAGESIZE));
 	assert_int_equal(write(set.hold.lease_write, "x", 1), 1);
 	set_done(&set);
 	set_done(&set); /* is harmless */

@@ -5,6 +5,7 @@
  */
 #include "schema.h"
 
+#include <assert.h>
 #include <json-c/json.h>
 #include <string.h>
 
@@ -101,9 +102,10 @@ static void list_add_string(struct json_object *list, const char *text)
 static struct json_object *pair_new(char *word, const char *name_key)
 {
 	struct json_object *pair = mem_must(json_object_new_object());
-	char *type = strchr(word, ':');
-	char *mark = type - 1;
+	char *type = strchr(word, ':'), *mark;
 
+	assert(type); /* the words are this file's own */
+	mark = type - 1;
 	*type++ = '\0';
 	if (*mark == '?')
 		json_object_object_add(pair, "default", NULL);

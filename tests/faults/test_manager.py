@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Faults of those that the front talks to beside clients: the service manager, epoll(7)."""
+import errno
+import os
+import socket
+
+import pytest
+import wire
+from broker import Broker, wait_for
+from injected import FRONT, Fault, Injected
+from sweep import ACQUIRE
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """A service manager that reads nothing: its queue is full."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                while True:
+                    other.sendto(b"x", str(tmp_path / "notify"))
+        yield sock
+
+
+def test_fault_49_the_service_manager_hangs(build, manager):
+    """Nobody waits for it; when it reads again it learns that the broker is ready."""
+    env = {**os.environ, "NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "200000"}
+    with Broker(build, env=env) as broker:
+        for _ in range(3):
+            with wire.ask(broker.socket, ACQUIRE) as reply:
+                assert reply.status == wire.OK
+        manager.settimeout(5)
+        while (said := manager.recv(64)) == b"x":
+            pass
+        heard = {said}
+        while b"READY=1" not in heard:
+            heard.add(manager.recv(64))
+        assert heard <= {b"READY=1", b"WATCHDOG=1"}
+        assert broker.stop() == 0
+
+
+def test_fault_47_a_lease_that_cannot_be_polled(build):
+    """It is tried again: the grant ends when its client lets go, if a little later."""
+    if "san" in build.parts:
+        pytest.skip("the sanitizers make calls of their own; the plain build is tested")
+    with Injected(build) as broker:
+        broker.arm(Fault(FRONT, errno.ENOSPC, 1, "epoll_ctl"))
+        with wire.Connection(broker.socket) as client:
+            with client.ask(ACQUIRE) as reply:
+                assert reply.status == wire.OK
+                wait_for(lambda: broker.hit == "epoll_ctl", "the failure, behind the reply")
+            wait_for(lambda: f"END uid=0 grant={reply.grant_id}" in broker.log(), "its end", 5)
+        assert broker.stop() == 0
