@@ -129,6 +129,8 @@ class Served:
             self.broker = Injected(self.build, *self.args)
             self.broker.start().wait_ready()
             wait_for(self.broker.is_at_rest, "a full pool")
+            n = self.broker.front.kinds()["anon_inode:bpf-prog"]  # the kernel frees others late
+            wait_for(lambda: self.broker.n_programs() == n, "the pool's programs alone")
             self.at_rest = state(self.broker)
         return self.broker
 
