@@ -179,10 +179,10 @@ def test_the_host_sees_it(ask, configured, grant):
     assert_shown(output_after("rssb status"), ask("rssb status"))
 
 
-def test_the_doctor_agrees(ask, configured, qemu):
+def test_the_doctor_agrees(world, ask, configured, qemu):
     for pattern in ("rssb doctor --qmp", "rssb doctor --qemu"):
         line = command(pattern)
-        seen = ask(line.replace("/usr/bin/qemu-system-x86_64", str(qemu)))
+        seen = ask(line.replace("/usr/bin/qemu-system-x86_64", str(world.inside(qemu))))
         assert_shown(output_after(line), seen)
         assert not [finding for finding in seen if finding.startswith("problem")]
 

@@ -3,6 +3,7 @@
 
 It must never leave a process, nor depend on what other brokers on this machine do.
 """
+import contextlib
 import ctypes
 import dataclasses
 import mmap
@@ -89,7 +90,8 @@ class Injected(Broker):
         return Process(self.control.pids[LOADER])
 
     def stop(self):
-        os.kill(self.front.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # the fault was its end
+            os.kill(self.front.pid, signal.SIGTERM)
         return self.process.wait(DEADLINE_S)
 
     def outcome(self):
