@@ -6,10 +6,12 @@ shown_commands.txt has every command line that is shown, and what runs it, or wh
 import os
 import re
 import shlex
+import signal
 from pathlib import Path
 
 import documents
 import help_text
+import proc
 import pytest
 from tap_reader import TapReader
 from world import ROOT, stop, wait_for
@@ -123,8 +125,10 @@ def test_debugging(world, shell, workplace):
         try:
             wait_for(lambda: shell(one("RSSB_SOCKET=")).returncode == 0, f"{broker} to answer")
             listed = shell(one("sudo bpftool prog list"))
-            assert "tun_rss_steerin" in listed.stdout, listed.stderr
+            assert "tun_rss_steering_prog" in listed.stdout, listed.stderr
         finally:
+            for child in proc.children(process.pid):  # strace leaves its own running
+                os.kill(child, signal.SIGTERM)
             stop(process)
 
     assert shell(one("sudo mkdir")).returncode == 0

@@ -17,8 +17,13 @@ def links(pid):
     return fds(pid).values()
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
 def last_descendant(pid):
     """The one at the end of a chain of only children."""
-    while children := open(f"/proc/{pid}/task/{pid}/children").read().split():
-        (pid,) = map(int, children)
+    while those := children(pid):
+        (pid,) = those
     return pid
