@@ -196,7 +196,10 @@ static int stats_resize(const struct bpf_object *obj, const struct object *objec
 
 int template_load(struct template *ret, const struct object *object, unsigned n_cpus)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = object->name);
+	/* Without a buffer of ours libbpf tries again and again, each time with a larger one. */
+	static char verifier_log[64 << 10];
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = object->name,
+		    .kernel_log_buf = verifier_log, .kernel_log_size = sizeof(verifier_log));
 	struct template t = TEMPLATE_INIT;
 	struct bpf_object *obj;
 	int err;

@@ -127,7 +127,7 @@ static void test_reference(void **state)
 		check_reference(&vectors6[i], AF_INET6);
 }
 
-static void test_our_objects(void **state)
+static void test_fault_59_our_objects(void **state)
 {
 	for (const char *const *name = check_names; *name; name++) {
 		struct object o;
@@ -153,7 +153,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reference),
-		cmocka_unit_test(test_our_objects),
+		cmocka_unit_test(test_fault_59_our_objects),
 		cmocka_unit_test(test_qemu_object),
 	};
 

@@ -81,7 +81,7 @@ def many(connection, fd):
 
 
 @pytest.mark.parametrize("how", [reply_unread, empty_before, empty_with_it, many])
-def test_fault_10_an_fd_whose_close_waits(build, interposed, slow, how):
+def test_fault_10_and_58_an_fd_whose_close_waits(build, interposed, slow, how):
     with Broker(build, "--allow-user", str(OTHER), env=interposed(OLD_KERNEL)) as broker:
         connection = connect(broker.socket)
         packets = how(connection, slow.fileno())

@@ -140,7 +140,7 @@ int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 """
 
 
-def test_penalty_for_an_fd(build, interposed):
+def test_fault_9_penalty_for_an_fd(build, interposed):
     """Where the kernel does not refuse it, the account waits for it."""
     env = interposed(OLD_KERNEL)
     with limited(build, "--penalty-fd", 2, env=env) as broker:
@@ -156,7 +156,7 @@ def test_penalty_for_an_fd(build, interposed):
 # --- who pays -------------------------------------------------------------------------------------
 
 
-def test_a_label_is_an_account_of_its_own(build, interposed):
+def test_fault_20_a_label_is_an_account_of_its_own(build, interposed):
     """Fault 20: VMs share a uid; one that is full does not fill the other."""
     with limited(build, "--max-account-grants", 2, env=interposed(LABELS)) as broker:
 

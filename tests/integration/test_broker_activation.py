@@ -83,13 +83,13 @@ def test_fds_are_refused_on_a_passed_socket_too(build, directory, listener):
         assert client.receive().status == wire.MALFORMED
 
 
-def test_none(build):
+def test_fault_30_none(build):
     """LISTEN_FDS=0: it makes its own."""
     with Activated(build) as broker:
         assert ask(broker.socket) == wire.OK
 
 
-def test_two(build, listener):
+def test_fault_30_two(build, listener):
     broker = Activated(build, listener, listener)
     status, log = broker.fails()
     broker.clean()
@@ -97,7 +97,7 @@ def test_two(build, listener):
 
 
 @pytest.mark.parametrize("pid", ["1", "0", "-1", "", "junk"])
-def test_of_another_process(build, listener, pid):
+def test_fault_30_of_another_process(build, listener, pid):
     """Left in the environment by somebody above: not for us, and closed."""
     with Activated(build, listener, env={"PID": pid or " "}) as broker:
         assert broker.front.kinds()["socket"] == 2  # its own and the loader
@@ -141,7 +141,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
-def test_wrong_kind(build, directory, make):
+def test_fault_30_wrong_kind(build, directory, make):
     with make(directory / "s") as sock:
         broker = Activated(build, sock)
         status, log = broker.fails()

@@ -28,14 +28,14 @@ def hangs_up(lease):
     return poll.poll(5000) == [(lease, select.POLLHUP)]
 
 
-def test_loader_ends_with_the_front(broker):
+def test_fault_38_loader_ends_with_the_front(broker):
     loader = broker.loader
     broker.process.kill()
     broker.process.wait()
     wait_for(lambda: not loader.is_alive(), "the loader's end")
 
 
-def test_front_ends_with_the_loader(broker):
+def test_fault_38_front_ends_with_the_loader(broker):
     """With status 1 and a word about it, also when it is idle; clients see the end."""
     with wire.Connection(broker.socket) as client:
         assert client.ask(vectors.read("request-info")).status == wire.OK
@@ -45,7 +45,7 @@ def test_front_ends_with_the_loader(broker):
         assert client.is_closed()
 
 
-def test_a_stopped_loader_keeps_nobody_waiting(broker):
+def test_fault_49_a_stopped_loader_keeps_nobody_waiting(broker):
     """Requests are served from the pool, then told to come back; then all is well again."""
     os.kill(broker.loader.pid, signal.SIGSTOP)
     leases, refused = [], None
@@ -91,7 +91,7 @@ def test_signals_to_the_loader_do_nothing(broker):
     assert broker.loader.is_alive()
 
 
-def test_end_in_the_midst_of_requests(broker):
+def test_fault_53_end_in_the_midst_of_requests(broker):
     """SIGTERM while a hundred requests wait: an end, not a crash, and no connection hangs."""
     clients = [wire.Connection(broker.socket) for _ in range(100)]
     for client in clients:
@@ -106,7 +106,7 @@ def test_end_in_the_midst_of_requests(broker):
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL front", "SIGKILL loader"])
-def test_fds_work_when_the_broker_is_gone(broker, how):
+def test_fault_60_fds_work_when_the_broker_is_gone(broker, how):
     """The program steers, the maps can be changed, the object can be read."""
     rng = random.Random(7)
     steering = Steering.random(rng, 4)

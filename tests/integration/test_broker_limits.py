@@ -68,7 +68,7 @@ def served(broker):
         return client.ask(INFO).status == wire.OK
 
 
-def test_no_request(build):
+def test_fault_13_no_request(build):
     """Told why, and then to wait: connecting and saying nothing is not free."""
     with broker_with(build, "--first-request-timeout=100", "--penalty-timeout=2") as broker:
         start = time.monotonic()
@@ -94,7 +94,7 @@ def test_silence_between_requests_is_no_fault(build):
 # --- replies that nobody reads ------------------------------------------------------
 
 
-def test_reply_that_is_not_read(build):
+def test_fault_15_reply_that_is_not_read(build):
     with broker_with(build, "--read-reply-timeout=100", "--penalty-timeout=1") as broker:
         with connect(broker) as lazy:
             lazy.send(ACQUIRE)
@@ -105,7 +105,7 @@ def test_reply_that_is_not_read(build):
         assert_served(broker, OTHER)
 
 
-def test_many_replies_that_are_not_read(build):
+def test_fault_17_many_replies_that_are_not_read(build):
     """The connections that hold the broker's fds in flight are few."""
     with broker_with(build, "--max-account-unread=2", "--read-reply-timeout=5000") as broker:
         lazy = [connect(broker) for _ in range(3)]
@@ -130,7 +130,7 @@ def unread(client):
 # --- grants ---------------------------------------------------------------------------
 
 
-def test_grants_of_an_account(build):
+def test_fault_20_grants_of_an_account(build):
     """The 65th is refused; release one, ask again; nobody else is touched."""
     with broker_with(build) as broker, connect(broker) as client:
         grants = [client.ask(ACQUIRE) for _ in range(64)]
@@ -176,7 +176,7 @@ def test_grants_of_a_uid(build):
             assert acquires(broker, OTHER)
 
 
-def test_rate(build):
+def test_fault_19_rate(build):
     """After the burst it goes on at the rate; retry_ms is right."""
     with broker_with(build, "--rate-burst=4", "--rate=10") as broker, connect(broker) as client:
         for _ in range(4):
@@ -193,7 +193,7 @@ def test_rate(build):
             assert reply.status == wire.OK
 
 
-def test_ended_grants(build):
+def test_fault_21_ended_grants(build):
     """Closing leases and keeping fds gives no more than the second budget."""
     limits = "--ended-grants=3", "--ended-refill=3600", "--max-account-grants=10"
     with broker_with(build, *limits) as broker, connect(broker) as client:

@@ -159,7 +159,7 @@ void *__libc_realloc(void *p, size_t n)
 """
 
 
-def test_the_front_allocates_nothing_after_start(build, interposed):
+def test_fault_47_the_front_allocates_nothing_after_start(build, interposed):
     if build.name == "san":
         pytest.skip("the sanitizers have an allocator of their own; the plain build is tested")
     with Broker(build, "--log-level", "debug", env=interposed(NO_MALLOC)) as broker:
@@ -219,7 +219,7 @@ def served_in_ms(broker):
 
 
 @pytest.mark.parametrize("when", ["with a request", "before it is accepted", "behind a wrong request"])
-def test_a_close_that_blocks_blocks_nobody(build, interposed, when):
+def test_fault_12_a_close_that_blocks_blocks_nobody(build, interposed, when):
     """Faults 10, 11 and 12 on a kernel that cannot refuse fds: the closer's business."""
     with Broker(build, "--penalty-fd", "0", env=interposed(OLD_KERNEL)) as broker:
         names = [Path(f"/proc/{p.pid}/comm").read_text().strip() for p in broker.front.children()]

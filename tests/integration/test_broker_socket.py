@@ -83,7 +83,7 @@ def test_no_group(build, tmp_path):
 
 
 @pytest.mark.parametrize("length", [SUN_PATH_MAX, SUN_PATH_MAX - 1])
-def test_long_path(broker, length):
+def test_fault_29_long_path(broker, length):
     broker.socket = broker.dir / ("s" * (length - len(str(broker.dir)) - 1))
     broker.command[broker.command.index("--socket") + 1] = str(broker.socket)
     assert len(str(broker.socket)) == length
@@ -92,7 +92,7 @@ def test_long_path(broker, length):
 
 
 @pytest.mark.parametrize("length", [SUN_PATH_MAX + 1, SUN_PATH_MAX + 2, 5000])
-def test_too_long_path(build, length):
+def test_fault_29_too_long_path(build, length):
     broker = Broker(build, socket_path="/" + "s" * (length - 1))
     status, log = broker.fails()
     broker.clean()
@@ -101,7 +101,7 @@ def test_too_long_path(build, length):
 
 
 @pytest.mark.parametrize("path", ["sock", "./sock", "@abstract", ""])
-def test_path_that_is_not_absolute(build, path):
+def test_fault_29_path_that_is_not_absolute(build, path):
     broker = Broker(build, "--socket", path)
     status, log = broker.fails()
     broker.clean()
@@ -112,7 +112,7 @@ def test_path_that_is_not_absolute(build, path):
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_SEQPACKET, socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_stale_socket_is_replaced(broker, kind):
+def test_fault_25_stale_socket_is_replaced(broker, kind):
     leave_socket(broker.socket, kind)
     broker.start().wait_ready()
     assert serves(broker)
@@ -128,7 +128,7 @@ def test_its_own_stale_socket_is_replaced(broker):
         assert broker.socket.is_socket() and not broker.is_up()
 
 
-def test_second_broker(broker):
+def test_fault_26_second_broker(broker):
     broker.start().wait_ready()
     first = broker.process
     status, log = broker.fails()
@@ -140,7 +140,7 @@ def test_second_broker(broker):
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_SEQPACKET, socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_live_socket_is_left_alone(broker, kind):
+def test_fault_26_live_socket_is_left_alone(broker, kind):
     with socket.socket(socket.AF_UNIX, kind) as other:
         other.bind(str(broker.socket))
         if kind != socket.SOCK_DGRAM:
@@ -186,7 +186,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
-def test_what_is_no_socket_is_left_alone(broker, make):
+def test_fault_27_what_is_no_socket_is_left_alone(broker, make):
     make(broker.socket)
     before = {path.name: os.lstat(path) for path in broker.dir.iterdir()}
     status, log = broker.fails()
@@ -213,7 +213,7 @@ def test_lock_that_is_no_file(broker, make):
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775, 0o757])
-def test_directory_that_others_can_write(broker, mode):
+def test_fault_28_directory_that_others_can_write(broker, mode):
     broker.dir.chmod(mode)
     status, log = broker.fails()
     assert status == 1

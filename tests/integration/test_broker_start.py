@@ -37,7 +37,7 @@ def fails(build, *args, **keywords):
 
 
 @pytest.mark.parametrize("missing", ["bpf", "perfmon"])
-def test_missing_capability_is_named(build, missing):
+def test_fault_40_missing_capability_is_named(build, missing):
     status, log = fails(build, prefix=["setpriv", f"--bounding-set=-{missing}"])
     assert status == 1
     assert log.startswith(f"<3>rss-broker: CAP_{missing.upper()} is missing: start it ")
@@ -105,7 +105,7 @@ def test_container_with_two_capabilities(build):
 # --- surroundings -------------------------------------------------------------
 
 
-def test_hostile_environment(build):
+def test_fault_44_hostile_environment(build):
     """What libbpf and libc would listen to is gone before they do."""
     env = {**os.environ, "LIBBPF_BPF_TOKEN_PATH": "/nowhere", "LIBBPF_STRICT_MODE": "junk",
            "TZ": "/dev/zero", "LISTEN_FDS": "1", "LISTEN_PID": "1"}  # fmt: skip
@@ -139,7 +139,7 @@ def test_stray_fds_are_closed(build):
     os.close(read)
 
 
-def test_too_few_fds(build):
+def test_fault_46_too_few_fds(build):
     """Not enough even for the pool: it says so and ends."""
     status, log = fails(build, prefix=["prlimit", "--nofile=16"])
     assert status == 1
@@ -176,7 +176,7 @@ def test_usage_errors(build, words):
     assert (status, out) == (2, "") and len(err.splitlines()) == 1
 
 
-def test_no_program_name(build):
+def test_fault_44_no_program_name(build):
     """argc is 0: nothing to go by."""
     libc = ctypes.CDLL(None, use_errno=True)  # Python 3.13 refuses to do this itself
     child = os.fork()

@@ -3,10 +3,13 @@
 
 What is inside a file is judged by test_shape.py; here it is the file.
 """
+import contextlib
 import hashlib
+import itertools
 import os
 import struct
 import subprocess
+import threading
 
 import bpf_fd
 import pytest
@@ -69,6 +72,39 @@ def test_a_file_is_one_more_object(build, store, elf):
             assert reply.object_id == objects(broker)["rss"]  # by ABI it stays the broker's own
 
 
+@contextlib.contextmanager
+def swapping(path, contents):
+    """One after the other takes the file's place, as fast as it goes."""
+    stop = threading.Event()
+
+    def swap():
+        for data in itertools.cycle(contents):
+            if stop.is_set():
+                return
+            put(path.parent, "next", data).rename(path)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_fault_33_swapped_while_it_is_read(build, store, elf):
+    """Whichever is read: its id, what is loaded and what is exported are the same bytes."""
+    path = put(store, "one.bpf.o", elf)
+    contents = {hashlib.sha256(data).digest(): data for data in (elf, elf + b"\0")}
+    for _ in range(5):
+        with swapping(path, contents.values()), Broker(build, "--objects", store) as broker:
+            object_id = objects(broker)["one"]
+            with acquire(broker, object_id) as reply:
+                assert (reply.status, reply.object_id) == (wire.OK, object_id)
+            with wire.ask(broker.socket, wire.export(object_id)) as reply:
+                assert os.pread(reply.fds[wire.ELF], 1 << 20, 0) == contents[object_id]
+
+
 def special(kind, *numbers):
     return lambda store, elf: os.mknod(store / "bad.bpf.o", kind | 0o644, os.makedev(*numbers))
 
@@ -102,7 +138,7 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("what", LEFT_OUT)
-def test_left_out(build, store, elf, what):
+def test_fault_31_and_34_left_out(build, store, elf, what):
     """Faults 31, 32, 34: one log line names file and rule; the others serve."""
     make, why = LEFT_OUT[what]
     make(store, elf)
@@ -116,7 +152,7 @@ def test_left_out(build, store, elf, what):
             assert reply.status == wire.OK
 
 
-def test_truncated_everywhere(build, store, elf):
+def test_fault_31_truncated_everywhere(build, store, elf):
     """Fault 31: cut short at every 64th byte, none is taken and none does harm."""
     for batch in range(0, len(elf), 64 * 100):
         for length in range(batch, min(batch + 64 * 100, len(elf)), 64):
@@ -145,7 +181,7 @@ def test_a_name_with_odd_bytes(build, store, elf):
 
 
 @pytest.mark.parametrize("what", ["missing", "symlink", "writable", "not root's", "below such"])
-def test_directories_that_are_refused(build, store, elf, what):
+def test_fault_34_directories_that_are_refused(build, store, elf, what):
     """Fault 34: whoever can replace the directory can replace what is loaded."""
     path = store
     put(store, "good.bpf.o", elf)
@@ -169,7 +205,7 @@ def test_directories_that_are_refused(build, store, elf, what):
     assert status == 1 and f"object directory {path}: " in log
 
 
-def test_an_object_that_the_kernel_refuses(build, store, tmp_path):
+def test_fault_39_an_object_that_the_kernel_refuses(build, store, tmp_path):
     """Of the right shape, but the verifier says no: left out, the others serve."""
     source = tmp_path / "bad.bpf.c"
     source.write_text((REFUSED_BY_VERIFIER))

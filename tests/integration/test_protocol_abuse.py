@@ -71,7 +71,7 @@ def nothing_stays(request):
         ("request-release-id", "refusal-no-grant", False),
     ],
 )
-def test_refusals_are_the_golden_ones(client, request_, refusal, hangs_up):
+def test_fault_5_and_56_refusals_are_the_golden_ones(client, request_, refusal, hangs_up):
     reply = client.ask(vectors.read(request_))
     # What differs is the tag and the operation of the request it was made for.
     want = wire.put(vectors.read(refusal), 12, "I", reply.tag)
@@ -122,7 +122,7 @@ def test_allowed_by_group(build):
                 assert wire.ask(broker.socket, info).status == want, (uid, gid, groups)
 
 
-def test_identity_is_the_connectors(broker):
+def test_fault_23_identity_is_the_connectors(broker):
     """A connection of nobody's is nobody's, whoever writes to it."""
     with wire.as_user(1000):
         denied = wire.Connection(broker.socket)
@@ -145,7 +145,7 @@ def test_identity_is_the_connectors(broker):
     ],
     ids=["1", "15", "16+1", "56-1", "513", "64 KiB"],
 )
-def test_wrong_size(client, packet, reason):
+def test_fault_2_to_4_wrong_size(client, packet, reason):
     reply = client.ask(packet)
     assert reply.status == wire.MALFORMED
     assert reply.op & wire.REPLY and reply.n_fds == 0 and reply.length == 192
@@ -154,7 +154,7 @@ def test_wrong_size(client, packet, reason):
     assert client.is_closed()
 
 
-def test_empty_packet(client):
+def test_fault_1_empty_packet(client):
     client.send(b"")
     assert client.receive().data == vectors.read("refusal-unreadable")
     assert client.is_closed()
@@ -171,14 +171,14 @@ def test_empty_packet_after_a_request(client):
 
 @pytest.mark.skipif(not kernel_refuses_fds(), reason="the kernel has no SO_PASSRIGHTS")
 @pytest.mark.parametrize("n", [1, 4, 253])
-def test_fds_are_refused_at_the_sender(client, n):
+def test_fault_9_fds_are_refused_at_the_sender(client, n):
     with pytest.raises(PermissionError):
         client.send(vectors.read("request-info"), [0] * n)
     assert client.ask(vectors.read("request-info")).status == wire.OK
 
 
 @pytest.mark.skipif(not kernel_refuses_fds(), reason="the kernel has no SO_PASSRIGHTS")
-def test_fds_are_refused_before_the_connection_is_accepted(broker):
+def test_fault_11_fds_are_refused_before_the_connection_is_accepted(broker):
     """The broker stands still, and yet nothing can be put into its queue."""
     os.kill(broker.front.pid, signal.SIGSTOP)
     try:
@@ -220,7 +220,7 @@ def test_a_lingering_socket_blocks_nobody(broker, client, slow_socket):
     assert time.monotonic() - start < 1
 
 
-def test_credentials_are_no_fds(client):
+def test_fault_9_credentials_are_no_fds(client):
     """SCM_CREDENTIALS beside a request mean nothing here."""
     me = struct.pack("iII", os.getpid(), os.getuid(), os.getgid())
     client.sock.sendmsg(
@@ -233,7 +233,7 @@ def test_credentials_are_no_fds(client):
 
 
 @pytest.mark.parametrize("name", ["request-info", "request-acquire-no-config"])
-def test_half_close_after_the_request(client, name):
+def test_fault_16_half_close_after_the_request(client, name):
     client.send(vectors.read(name))
     client.sock.shutdown(socket.SHUT_WR)
     with client.receive() as reply:
@@ -270,12 +270,12 @@ def test_half_close_and_never_read(build):
             assert client.is_closed()
 
 
-def test_half_close_before_any_request(client):
+def test_fault_16_half_close_before_any_request(client):
     client.sock.shutdown(socket.SHUT_WR)
     assert client.is_closed()
 
 
-def test_half_close_while_waiting_for_a_set(build):
+def test_fault_16_half_close_while_waiting_for_a_set(build):
     """The pool is empty and the request waits: its reply comes all the same."""
     with Broker(build, "--pool", "1") as broker:
         clients = [wire.Connection(broker.socket) for _ in range(10)]
@@ -287,7 +287,7 @@ def test_half_close_while_waiting_for_a_set(build):
                 assert reply.status == wire.OK
 
 
-def test_gone_before_the_reply(broker):
+def test_fault_51_gone_before_the_reply(broker):
     """The grant of a reply that nobody read is undone: its label is free, its set gone."""
     for _ in range(20):
         with wire.Connection(broker.socket) as client:
@@ -348,7 +348,7 @@ def test_a_thousand_grants_leave_nothing(broker, client):
     wait_for(lambda: not any(map(bpf_fd.map_exists, maps)), "the maps' end")
 
 
-def test_out_of_fds(build):
+def test_fault_46_out_of_fds(build):
     """With few fds the listener survives: those who wait are served when others have gone."""
     limit = 110  # the pool alone takes 48
     begin = time.monotonic()

@@ -116,7 +116,7 @@ def test_no_config_leaves_the_maps_zero(client):
         assert bpf_fd.test_run(reply.fds[wire.PROG], flow.frame(b"", MAC)) == 0
 
 
-def test_handed_over_maps_are_the_clients(client):
+def test_fault_45_handed_over_maps_are_the_clients(client):
     """Written through the fds, believed by the program."""
     rng = random.Random(3)
     wanted, steering = steer(rng, queues=4)

@@ -147,7 +147,7 @@ def test_endless_line_is_one_error_and_costs_no_memory(server, talks):
 
 @pytest.mark.parametrize("depth, good", [(4, True), (5, False), (1000, False)])
 @pytest.mark.parametrize("opening, closing", [(b"[", b"]"), (b'{"a": ', b"}")])
-def test_depth_limit(talks, depth, good, opening, closing):
+def test_fault_8_depth_limit(talks, depth, good, opening, closing):
     talk = talks()
     depth = min(depth, LINE_MAX // 8)
     inner = depth - 1  # the request itself is one
@@ -159,7 +159,7 @@ def test_depth_limit(talks, depth, good, opening, closing):
     serves(talk)
 
 
-def test_random_bytes_never_end_it(talks):
+def test_fault_8_random_bytes_never_end_it(talks):
     talk, random = talks(), os.urandom
     for _ in range(50):
         assert all("error" in answer for answer in talk.exchange(random(1500) + b"\xff\n"))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from broker import wait_for
 from fake_broker import BUSY, DENIED, HANG_UP, INTERNAL, LIMIT, NO_OBJECT, FakeBroker
 
 # Prints its arguments and what each inherited fd above 2 is.
@@ -395,6 +396,21 @@ def test_exec_fails(run, broker, tmp_path):
     assert "No such file" in run.fails(command=[missing, *NET])
     assert "No such file" in run.fails("--if-needed", command=[missing])
     assert "No such file" in run.fails("--no-probe", command=[missing, *NET_JSON])
+
+
+def test_killed_while_it_probes(run, tmp_path):
+    """The QEMU that it asked goes with it."""
+    silent = tmp_path / "silent"
+    silent.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid.new\n"
+                      f"mv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 60\n")  # fmt: skip
+    silent.chmod(0o755)
+    run.env["REAL_QEMU"] = str(silent)
+    process = subprocess.Popen([run.rssb, "run", "--", run.qemu, *NET], env=run.env)
+    wait_for((tmp_path / "pid").exists, "the probe", 20)
+    process.kill()
+    process.wait()
+    probed = Path("/proc") / (tmp_path / "pid").read_text().strip()
+    wait_for(lambda: not probed.exists(), "its end")
 
 
 @pytest.mark.parametrize("options", [["--wait", "x"], ["--wait", "-1"], ["--wait"], ["--nope"]])

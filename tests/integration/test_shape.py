@@ -213,16 +213,16 @@ def test_objects_of_the_abi_pass(what, compiled, verdict):
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_changed_objects_fail(what, compiled, verdict):
+def test_fault_37_changed_objects_fail(what, compiled, verdict):
     text, why = BAD[what]
     assert why in (verdict(compiled(text)) or "it passed")
 
 
-def test_without_btf(compiled, verdict):
+def test_fault_36_without_btf(compiled, verdict):
     assert "it has no BTF" in verdict(compiled(source(), "-g0"))
 
 
-def test_other_elf_files(compiled, verdict, build, tmp_path):
+def test_fault_35_other_elf_files(compiled, verdict, build, tmp_path):
     assert "for machine 62, not for BPF" in verdict(build / "rssb")
     good = compiled(source()).read_bytes()
 
@@ -237,7 +237,7 @@ def test_other_elf_files(compiled, verdict, build, tmp_path):
     assert "not a relocatable object" in verdict(changed(16, 2))
 
 
-def test_damaged_btf(compiled, verdict, tmp_path):
+def test_fault_36_damaged_btf(compiled, verdict, tmp_path):
     good = compiled(source()).read_bytes()
     start = good.index(b"\x9f\xeb\x01")
     path = tmp_path / "changed.o"

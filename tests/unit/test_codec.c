@@ -142,7 +142,7 @@ static void refuse_length(size_t len, const char *reason)
 	free(bytes);
 }
 
-static void packet_lengths(void **state)
+static void fault_6_packet_lengths(void **state)
 {
 	refuse_length(0, "a message has at least 16 bytes, this has 0");
 	refuse_length(1, "a message has at least 16 bytes, this has 1");
@@ -210,7 +210,7 @@ int main(void)
 		cmocka_unit_test(replies_both_ways),
 		cmocka_unit_test(refused_requests),
 		cmocka_unit_test(header_fields),
-		cmocka_unit_test(packet_lengths),
+		cmocka_unit_test(fault_6_packet_lengths),
 		cmocka_unit_test(unknown_op_is_not_encoded),
 		cmocka_unit_test(refusal_is_cut_to_fit),
 		cmocka_unit_test(names),

@@ -39,7 +39,7 @@ static void peer_is_read(void **state)
 }
 
 /* A lookup that fails leaves a peer that nobody lets in. */
-static void unreadable_peer(void **state)
+static void fault_24_unreadable_peer(void **state)
 {
 	const struct policy all = {
 		.n_uids = 1, .uids = { (uid_t)-1 }, .n_gids = 1, .gids = { (gid_t)-1 }
@@ -92,7 +92,7 @@ static void users_and_groups(void **state)
 	}
 }
 
-static void nobody_only_if_named(void **state)
+static void fault_24_nobody_only_if_named(void **state)
 {
 	const struct peer nobody = { 65534, 65534, 1 };
 	struct policy policy = { .n_gids = 1, .gids = { 65534 } };
@@ -161,9 +161,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(peer_is_read),
-		cmocka_unit_test(unreadable_peer),
+		cmocka_unit_test(fault_24_unreadable_peer),
 		cmocka_unit_test(users_and_groups),
-		cmocka_unit_test(nobody_only_if_named),
+		cmocka_unit_test(fault_24_nobody_only_if_named),
 		cmocka_unit_test(supplementary_groups),
 		cmocka_unit_test(many_groups),
 		cmocka_unit_test(names),

@@ -238,7 +238,7 @@ static void nothing_yet(void **state)
 }
 
 /* The kernel refused: it is told, and may be asked for again. */
-static void failure_of_the_kernel(void **state)
+static void fault_39_failure_of_the_kernel(void **state)
 {
 	pool_restock(&pool, 0, 0);
 	assert_int_equal(fake_loader_asked(peer, 0), 4);
@@ -268,7 +268,7 @@ static const struct {
 	{ "an error that was not asked for", false, 0, -EPERM, 0 },
 };
 
-static void insane_answers(void **state)
+static void fault_50_insane_answers(void **state)
 {
 	for (size_t i = 0; i < sizeof(insane) / sizeof(insane[0]); i++) {
 		unsigned object, before = open_fds();
@@ -288,7 +288,7 @@ static void insane_answers(void **state)
 	}
 }
 
-static void wrong_size(void **state)
+static void fault_50_wrong_size(void **state)
 {
 	static const uint8_t bytes[9];
 	unsigned object;
@@ -338,9 +338,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_set_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(sheds_what_is_too_much, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_yet, setup, teardown),
-		cmocka_unit_test_setup_teardown(failure_of_the_kernel, setup, teardown),
-		cmocka_unit_test_setup_teardown(insane_answers, setup, teardown),
-		cmocka_unit_test_setup_teardown(wrong_size, setup, teardown),
+		cmocka_unit_test_setup_teardown(fault_39_failure_of_the_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(fault_50_insane_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(fault_50_wrong_size, setup, teardown),
 		cmocka_unit_test_setup_teardown(fds_that_are_no_maps, setup, teardown),
 		cmocka_unit_test_setup_teardown(loader_gone, setup, teardown),
 	};

@@ -211,7 +211,7 @@ static void damage(struct bytes *b, const struct bytes *good)
 	}
 }
 
-static void damaged_objects_harm_nobody(void **state)
+static void fault_32_damaged_objects_harm_nobody(void **state)
 {
 	unsigned passed = 0, failed = 0;
 
@@ -238,7 +238,7 @@ int main(void)
 		cmocka_unit_test(alignment_does_not_matter),
 		cmocka_unit_test(input_is_left_alone),
 		cmocka_unit_test(truncated_objects_fail),
-		cmocka_unit_test(damaged_objects_harm_nobody),
+		cmocka_unit_test(fault_32_damaged_objects_harm_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);

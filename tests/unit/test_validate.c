@@ -322,14 +322,14 @@ static void one_row(size_t i)
 	assert_int_equal(why.retry_ms, 0);
 }
 
-static void boundaries(void **state)
+static void fault_7_boundaries(void **state)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		one_row(i);
 }
 
 /* Every power of two is a length of a table, and no other number is. */
-static void table_lengths(void **state)
+static void fault_7_table_lengths(void **state)
 {
 	union rssb_request got;
 	struct rssb_refusal why;
@@ -349,8 +349,8 @@ static void table_lengths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(boundaries),
-		cmocka_unit_test(table_lengths),
+		cmocka_unit_test(fault_7_boundaries),
+		cmocka_unit_test(fault_7_table_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,13 +5,14 @@
 #include <json-c/json.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "fd.h"
 #include "client/cli/mem.h"
@@ -30,23 +31,41 @@ struct child {
 	int qmp, errors; /* our ends of its stdin and stdout, and of its stderr */
 };
 
-extern char **environ;
-
-static int child_spawn(struct child *child, const char *binary, int qmp, int errors)
+/* In the child.  Whoever kills rssb has no QEMU left behind that waits for orders. */
+static int child_become(pid_t parent, const char *binary, int qmp, int errors)
 {
 	const char *const argv[] = { binary, "-machine",	"none", "-nodefaults", "-display",
 				     "none", "-no-user-config", "-qmp", "stdio",       NULL };
-	posix_spawn_file_actions_t actions;
-	int r = posix_spawn_file_actions_init(&actions);
 
-	if (r)
-		return -r;
-	if (!(r = posix_spawn_file_actions_adddup2(&actions, qmp, STDIN_FILENO)) &&
-	    !(r = posix_spawn_file_actions_adddup2(&actions, qmp, STDOUT_FILENO)) &&
-	    !(r = posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)))
-		r = posix_spawnp(&child->pid, binary, &actions, NULL, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	return -r;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || dup2(qmp, STDIN_FILENO) < 0 ||
+	    dup2(qmp, STDOUT_FILENO) < 0 || dup2(errors, STDERR_FILENO) < 0)
+		return errno;
+	if (getppid() != parent)
+		return ESRCH;
+	execvp(binary, (char *const *)argv);
+	return errno;
+}
+
+/* 0, or why the child is no QEMU: it says so through a pipe that closes when it becomes one. */
+static int child_spawn(struct child *child, const char *binary, int qmp, int errors)
+{
+	const pid_t parent = getpid();
+	int result[2], err = 0;
+
+	if (pipe2(result, O_CLOEXEC))
+		return -errno;
+	child->pid = fork();
+	if (child->pid == 0) {
+		err = child_become(parent, binary, qmp, errors);
+		_exit(write(result[1], &err, sizeof(err)) < 0 ? 126 : 127);
+	}
+	if (child->pid < 0)
+		err = errno;
+	fd_closep(&result[1]);
+	if (child->pid > 0 && read(result[0], &err, sizeof(err)) < 0)
+		err = errno;
+	fd_closep(&result[0]);
+	return -err;
 }
 
 static int child_start(struct child *child, const char *binary)
