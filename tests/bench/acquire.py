@@ -35,7 +35,7 @@ class Requests:
         """Arguments that let the pool fill up, and the loader sleep, before each burst."""
         pause_s = 0.004 + 1.5 * clients * self.refill_s
         return ["--bursts", max(3, int(round_s / pause_s)), "--pause-us", int(pause_s * 1e6),
-                "--clients", clients]  # fmt: skip
+                "--clients", clients, "--keep"]  # fmt: skip
 
     def ask(self, whom, *args):
         done = self.world.run(

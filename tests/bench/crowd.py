@@ -12,10 +12,10 @@ POOL = 64
 SUSTAINED_S = 0.8  # a round, if the loader takes as long as libbpf
 
 
-def sustained(asking, clients):
+def sustained(asking, clients, *keep):
     """Each asks again as soon as it was served: the pool is empty after the first few."""
     requests = max(2 * POOL, int(SUSTAINED_S / asking.refill_s))
-    return asking.ask("broker", "--clients", clients, "--burst", requests // clients)
+    return asking.ask("broker", "--clients", clients, "--burst", requests // clients, *keep)
 
 
 def rate_of(name, found):
@@ -34,7 +34,8 @@ def measure(report, asking, qemu_object):
         things[f"floor, {crowd(n)}"] = lambda paced=paced: asking.ask("floor", *paced)
         things[f"broker, {crowd(n)}"] = lambda paced=paced: asking.ask("broker", *paced)
     for n in CLIENTS:
-        things[f"sustained, {crowd(n)}"] = lambda n=n: sustained(asking, n)
+        things[f"sustained, {crowd(n)}"] = lambda n=n: sustained(asking, n, "--keep")
+    things["churn"] = lambda: sustained(asking, 1)
     return rounds(ROUNDS, things, report.progress, SECONDS_MAX)
 
 
@@ -60,5 +61,6 @@ def section(report, asking, qemu_object):
     report.section(
         "sustained",
         "Sustained: asked again at once, the loader is the bound",
-        [Row(qemu)] + [row for n in CLIENTS for row in sustained_rows(found, n, qemu)],
+        [Row(qemu)] + [row for n in CLIENTS for row in sustained_rows(found, n, qemu)]
+        + [Row(rate_of("1 client that keeps none, grants", found["churn"]), qemu)],
     )

@@ -5,10 +5,12 @@
  * librssb.  It must never count closing what it got, nor its pauses.
  *
  * usage: request --socket PATH [--library] [--clients N] [--bursts N]
- *                [--burst N] [--pause-us N] [--hold]
+ *                [--burst N] [--pause-us N] [--keep | --hold]
  *	Each of N clients (processes) makes a burst of requests one after the
- *	other, all begin each burst together; before each is a pause.  --hold
- *	keeps what was granted until stdin ends (one client only).
+ *	other, all begin each burst together; before each is a pause.  --keep
+ *	keeps what was granted until the last burst, as a VM does: else the
+ *	kernel frees one set while the next is asked for.  --hold keeps it
+ *	until stdin ends (one client only).
  *
  * Prints one JSON object: requests, busy, seconds (pauses left out), histogram.
  */
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -37,7 +40,7 @@
 
 static struct {
 	const char *socket;
-	int library, hold; /* flags */
+	int library, keep, hold; /* flags */
 	unsigned clients, bursts, burst, pause_us;
 } options = { .clients = 1, .bursts = 1, .burst = 1 };
 
@@ -136,7 +139,7 @@ static uint64_t acquire_raw(void)
 		int fd;
 
 		memcpy(&fd, CMSG_DATA(&control.header) + i * sizeof(fd), sizeof(fd));
-		if (!options.hold)
+		if (!options.keep && !options.hold)
 			fd_closep(&fd);
 	}
 	return reply_granted(&reply.reply, n_fds) ? ns : 0;
@@ -170,7 +173,7 @@ static uint64_t acquire_library(void)
 		fprintf(stderr, "request: %s\n", broker ? rssb_reason(broker) : strerror(-err));
 		_exit(1);
 	}
-	if (!options.hold)
+	if (!options.keep && !options.hold)
 		rssb_fds_close(&fds);
 	rssb_close(broker);
 	return err ? 0 : ns;
@@ -285,6 +288,7 @@ static bool options_read(int argc, char **argv)
 		{ "bursts", required_argument, NULL, 'n' },
 		{ "burst", required_argument, NULL, 'b' },
 		{ "pause-us", required_argument, NULL, 'p' },
+		{ "keep", no_argument, &options.keep, 1 },
 		{ "hold", no_argument, &options.hold, 1 },
 		{ 0 },
 	};
@@ -317,14 +321,27 @@ static bool options_read(int argc, char **argv)
 	       options.clients <= (options.hold ? 1 : CLIENTS_MAX);
 }
 
+/* What is kept is five fds a grant. */
+static void nofile_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		die("request: RLIMIT_NOFILE");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		die("request: RLIMIT_NOFILE");
+}
+
 int main(int argc, char **argv)
 {
 	if (!options_read(argc, argv)) {
 		fprintf(stderr, "usage: request --socket PATH [--library] [--clients N] "
-				"[--bursts N] [--burst N] [--pause-us N] [--hold]\n");
+				"[--bursts N] [--burst N] [--pause-us N] [--keep | --hold]\n");
 		return 2;
 	}
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", options.socket);
+	nofile_raise();
 	steering_init();
 	wire_init();
 	shared_init();
