@@ -9,6 +9,7 @@
  * Prints one JSON object: attempts, refused (by the kernel: the backlog was
  * full), seconds.
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -233,12 +234,15 @@ static void flood(unsigned number)
 	static void (*const manners[])(
 		void) = { [VISIT] = visit, [LEAVE] = visit, [STAY] = stay, [CONVERSE] = converse };
 
+	const struct attack *attack = options.attack;
+
+	assert(attack); /* as options_read() has it */
 	me.number = number;
-	me.n_held = (options.attack->held + options.processes - 1) / options.processes;
+	me.n_held = (attack->held + options.processes - 1) / options.processes;
 	me.next_ns = clock_ns();
 	memset(me.held, -1, sizeof(me.held));
 	while (!shared->stop)
-		manners[options.attack->manner]();
+		manners[attack->manner]();
 }
 
 /* --- the processes ----------------------------------------------------------- */
