@@ -28,18 +28,6 @@ static const char *who(char ret[PEER_LABEL_MAX + 64], const struct session *sess
 	return ret;
 }
 
-/* Never the key; of the client's bytes a grant's label alone, which was checked. */
-static void log_grant(const struct session *session, unsigned op, const struct outcome *o)
-{
-	char whom[PEER_LABEL_MAX + 64], id[2 * RSSB_OBJECT_ID_LEN + 1];
-
-	rssb_object_id_format(id, o->reply.acquire.object_id);
-	log_line_of(&session->account->log, LOG_INFO,
-		    "%s grant=%llu name=%.16s object=%.12s result=ok", who(whom, session, op),
-		    (unsigned long long)o->grant->id, o->grant->label[0] ? o->grant->label : "-",
-		    id);
-}
-
 /* Most of a flood ends here, without a line. */
 static void log_decision(struct front *f, const struct session *session, unsigned op,
 			 const struct outcome *o)
@@ -48,9 +36,7 @@ static void log_decision(struct front *f, const struct session *session, unsigne
 	unsigned status = o->reply.base.status, repeated;
 	char whom[PEER_LABEL_MAX + 64];
 
-	if (o->grant)
-		log_grant(session, op, o);
-	else if (status == RSSB_OK && log_shows(LOG_DEBUG))
+	if (status == RSSB_OK && log_shows(LOG_DEBUG))
 		log_line_of(&account->log, LOG_DEBUG, "%s result=ok", who(whom, session, op));
 	else if (status != RSSB_OK &&
 		 account_refusal_is_news(account, status, f->service.now_ms, &repeated))
@@ -116,6 +102,15 @@ static void conclude_unsent(struct front *f, struct session *session,
 	refuse(f, session, request, &why);
 }
 
+/* A grant that its client has the fds of; the rest of it is done when the client has run. */
+static void conclude_grant(struct front *f, struct session *session, struct outcome *o)
+{
+	counters_latency(&f->service.counters, clock_ns() - session->asked_ns);
+	o->grant->pid = session->peer.pid;
+	front_watch_lease(f, o->grant);
+	handover_begin(&f->handover, o->grant, &o->set);
+}
+
 /* Sends and logs; then the client has its copies and ours are closed. */
 static void conclude(struct front *f, struct session *session, const struct rssb_header *request,
 		     struct outcome *o)
@@ -127,15 +122,10 @@ static void conclude(struct front *f, struct session *session, const struct rssb
 		return;
 	}
 	counters_reply(&f->service.counters, request->op, o->reply.base.status);
-	if (o->grant) {
-		counters_latency(&f->service.counters, clock_ns() - session->asked_ns);
-		o->grant->pid = session->peer.pid;
-		/* After the reply: a fifth of what the client would wait for, seen. */
-		if (o->grant->kind != RSSB_KIND_MANAGED)
-			hold_unmap_steering(&o->grant->hold);
-		front_watch_lease(f, o->grant);
-	}
-	log_decision(f, session, request->op, o);
+	if (o->grant)
+		conclude_grant(f, session, o);
+	else
+		log_decision(f, session, request->op, o);
 	outcome_done(o);
 	conclude_session(f, session, o->reply.base.status);
 }
@@ -198,6 +188,7 @@ static void perform(struct front *f, struct session *session, const union rssb_r
 {
 	struct outcome o = OUTCOME_INIT;
 
+	front_finish_handover(f); /* its grant may be what this one ends */
 	if (request_perform(&f->service, session->account, request, &o)) {
 		session_wait(&f->sessions, session, request, o.object, f->service.now_ms + WAIT_MS);
 		front_watch_session(f, session, false);

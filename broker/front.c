@@ -159,6 +159,11 @@ void front_watch_leases(struct front *f)
 	}
 }
 
+void front_finish_handover(struct front *f)
+{
+	handover_finish(&f->handover, &f->service.objects);
+}
+
 void front_restock(struct front *f, unsigned object)
 {
 	if (f->loader_rests ||

@@ -8,6 +8,7 @@
 #include "activation.h"
 #include "closer.h"
 #include "duty.h"
+#include "handover.h"
 #include "loader.h"
 #include "options.h"
 #include "policy.h"
@@ -22,6 +23,7 @@ struct front {
 	struct sessions sessions;
 	struct closer closer;
 	struct duty duty;
+	struct handover handover;
 	const struct activation *manager; /* the service manager */
 	uint64_t ready_at_ms;	     /* when to tell it once more that we are ready; 0: it knows */
 	uint64_t watchdog_at_ms;     /* when to tell it that we live; 0: never */
@@ -68,6 +70,9 @@ int front_add_session(struct front *f, const struct session *session);
 
 /* Polls a session for requests (or only for its end, while it waits). */
 void front_watch_session(struct front *f, const struct session *session, bool requests);
+
+/* Does what is left to do for the last set that was handed over. */
+void front_finish_handover(struct front *f);
 
 /* Ends a session, and lets the listener go on if it had to pause. */
 void front_end_session(struct front *f, struct session *session);

@@ -244,6 +244,8 @@ static int time_left(const struct front *f)
 	next = earlier(next, f->watchdog_at_ms);
 	next = earlier(next, f->watch_leases_at_ms);
 	next = earlier(next, f->accept_at_ms);
+	if (f->handover.grant)
+		next = earlier(next, now_ms + HANDOVER_MS);
 	if (f->sessions.n_closing)
 		next = earlier(next, now_ms + CLOSER_PAUSE_MS);
 	if (!next)
@@ -288,6 +290,7 @@ int loop_turn(struct front *f, int timeout_ms)
 	/* #syscalls:front epoll_wait epoll_pwait */
 	n = epoll_wait(f->epoll, events, EVENTS_PER_TURN, timeout_ms);
 	f->service.now_ms = clock_ms();
+	front_finish_handover(f);
 	if (n < 0)
 		return errno == EINTR ? 0 : log_error(-errno, "epoll_wait");
 	for (int i = 0; i < n && !err; i++)
@@ -309,6 +312,7 @@ int loop_run(struct front *f, const struct activation *manager)
 		tell_alive(f);
 		err = loop_turn(f, time_left(f));
 	}
+	front_finish_handover(f);
 	activation_notify(manager, "STOPPING=1");
 	return err;
 }

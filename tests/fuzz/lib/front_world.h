@@ -233,6 +233,7 @@ static void world_settle(void)
 			;
 		world_turn();
 	} while (world.front.sessions.n_open || !pool_is_quiet(&s->pool));
+	FUZZ_CHECK(!world.front.handover.grant);
 	grants_end(s);
 	FUZZ_CHECK(!world.front.sessions.n_waiting && !world.front.sessions.n_closing);
 	FUZZ_CHECK(!s->accounts.n_sessions && !s->accounts.n_grants);
