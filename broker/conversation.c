@@ -30,10 +30,10 @@ static const char *who(char ret[PEER_LABEL_MAX + 64], const struct session *sess
 
 /* Most of a flood ends here, without a line. */
 static void log_decision(struct front *f, const struct session *session, unsigned op,
-			 const struct outcome *o)
+			 unsigned status, const char *reason)
 {
 	struct account *account = session->account;
-	unsigned status = o->reply.base.status, repeated;
+	unsigned repeated;
 	char whom[PEER_LABEL_MAX + 64];
 
 	if (status == RSSB_OK && log_shows(LOG_DEBUG))
@@ -41,24 +41,20 @@ static void log_decision(struct front *f, const struct session *session, unsigne
 	else if (status != RSSB_OK &&
 		 account_refusal_is_news(account, status, f->service.now_ms, &repeated))
 		log_line_of(&account->log, LOG_INFO, "%s result=%s reason=\"%s\" repeated=%u",
-			    who(whom, session, op), rssb_status_name(status), o->reply.base.reason,
-			    repeated);
+			    who(whom, session, op), rssb_status_name(status), reason, repeated);
 }
 
 /* --- replies --------------------------------------------------------------------- */
 
-/* Sends o's reply to a request with that header.  The outcome stays the caller's. */
-static int reply_send(const struct session *session, const struct rssb_header *request,
-		      struct outcome *o)
+/* Turns o's reply into the wire's bytes and sends them.  The fds stay the caller's. */
+static int reply_send(const struct session *session, uint32_t tag, struct outcome *o)
 {
-	union rssb_reply_any wire = o->reply;
 	int fds[RSSB_FDS_MAX];
 	size_t n_fds = outcome_fds(o, fds), len;
 
-	wire.base.header.op = request->op | RSSB_OP_REPLY;
-	wire.base.header.tag = request->tag;
-	len = rssb_reply_encode(&wire);
-	return packet_send(session->fd, &wire, len, fds, n_fds);
+	o->reply.base.header.tag = tag;
+	len = rssb_reply_encode(&o->reply);
+	return packet_send(session->fd, &o->reply, len, fds, n_fds);
 }
 
 /* The statuses after which the broker hangs up. */
@@ -115,26 +111,28 @@ static void conclude_grant(struct front *f, struct session *session, struct outc
 static void conclude(struct front *f, struct session *session, const struct rssb_header *request,
 		     struct outcome *o)
 {
-	int err = reply_send(session, request, o);
+	unsigned status = o->reply.base.status; /* sending turns it into the wire's */
+	int err = reply_send(session, request->tag, o);
 
 	if (err) {
 		conclude_unsent(f, session, request, o, err);
 		return;
 	}
-	counters_reply(&f->service.counters, request->op, o->reply.base.status);
+	counters_reply(&f->service.counters, request->op, status);
 	if (o->grant)
 		conclude_grant(f, session, o);
 	else
-		log_decision(f, session, request->op, o);
+		log_decision(f, session, request->op, status, o->reply.base.reason);
 	outcome_done(o);
-	conclude_session(f, session, o->reply.base.status);
+	conclude_session(f, session, status);
 }
 
 static void refuse(struct front *f, struct session *session, const struct rssb_header *request,
 		   const struct rssb_refusal *why)
 {
-	struct outcome o = OUTCOME_INIT;
+	struct outcome o;
 
+	outcome_init(&o, request->op);
 	outcome_refuse(&o, why);
 	conclude(f, session, request, &o);
 }
@@ -186,9 +184,10 @@ static int check_unread(struct front *f, struct session *session, struct rssb_re
 
 static void perform(struct front *f, struct session *session, const union rssb_request *request)
 {
-	struct outcome o = OUTCOME_INIT;
+	struct outcome o;
 
 	front_finish_handover(f); /* its grant may be what this one ends */
+	outcome_init(&o, request->header.op);
 	if (request_perform(&f->service, session->account, request, &o)) {
 		session_wait(&f->sessions, session, request, o.object, f->service.now_ms + WAIT_MS);
 		front_watch_session(f, session, false);
@@ -336,8 +335,7 @@ void conversation_overdue(struct front *f, struct session *session)
 
 void conversation_refuse(struct front *f, struct session *session, const struct rssb_refusal *why)
 {
-	const struct rssb_header none = { 0 };
-	struct outcome o = OUTCOME_INIT;
+	struct outcome o;
 
 	if (!session->guarded) {
 		/* Unread input at close would reach the peer as an error, before the reply. */
@@ -347,8 +345,9 @@ void conversation_refuse(struct front *f, struct session *session, const struct 
 		packet_done(&p);
 		explicit_bzero(p.data, p.len);
 	}
+	outcome_init(&o, 0);
 	outcome_refuse(&o, why);
-	if (!reply_send(session, &none, &o))
-		log_decision(f, session, 0, &o);
+	if (!reply_send(session, 0, &o))
+		log_decision(f, session, 0, why->status, why->reason);
 	front_end_session(f, session);
 }

@@ -21,5 +21,6 @@ struct handover {
 /* Takes *set, of a grant whose reply went out.  Nothing may wait already. */
 void handover_begin(struct handover *h, struct grant *grant, struct set *set);
 
-/* Gives up the broker's copies and, where the grant is not managed, its maps; says so in the log. */
+/* Gives up the broker's copies and, where the grant is not managed, its maps; says so in the log.
+ */
 void handover_finish(struct handover *h, const struct objects *objects);

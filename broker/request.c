@@ -27,6 +27,15 @@
 		return 0;                                                                          \
 	} while (0)
 
+void outcome_init(struct outcome *ret, unsigned op)
+{
+	rssb_reply_init(&ret->reply, op);
+	ret->set = (struct set)SET_INIT;
+	ret->grant = NULL;
+	ret->elf = -1;
+	ret->object = 0;
+}
+
 void outcome_refuse(struct outcome *ret, const struct rssb_refusal *why)
 {
 	ret->reply.base.status = why->status;

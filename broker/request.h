@@ -32,10 +32,9 @@ struct outcome {
 	int elf;		    /* EXPORT */
 	unsigned object;	    /* -EAGAIN: the object that is not ready */
 };
-#define OUTCOME_INIT                                                                               \
-	{                                                                                          \
-		.set = SET_INIT, .elf = -1                                                         \
-	}
+
+/* The outcome of an operation, known or not, that has none yet. */
+void outcome_init(struct outcome *ret, unsigned op);
 
 /*
  * Carries out a decoded request of an account that the policy allows.  0 with a

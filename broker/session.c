@@ -10,6 +10,12 @@
 
 #define NO_SLOT UINT32_MAX
 
+/* All in use.  They lie in front, for the slot that was freed last is taken first: who asks
+ * alone does not wait for a look at all the others. */
+#define FOR_EACH_OPEN(it, s)                                                                       \
+	for (uint32_t i_ = 0, left_ = (s)->n_open; left_ && ((it) = &(s)->list[i_], true); i_++)   \
+		if ((it)->state != SESSION_FREE && left_--)
+
 void sessions_init(struct sessions *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -91,14 +97,13 @@ void session_set_deadline(struct sessions *s, struct session *session, uint64_t 
 /* A deadline that was cleared leaves its time behind: one look too many, once. */
 struct session *session_overdue(struct sessions *s, uint64_t now_ms)
 {
+	struct session *it;
 	uint64_t next = 0;
 
 	if (!s->next_deadline_ms || s->next_deadline_ms > now_ms)
 		return NULL;
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
-		struct session *it = &s->list[i];
-
-		if (it->state == SESSION_FREE || !it->deadline_ms)
+	FOR_EACH_OPEN (it, s) {
+		if (!it->deadline_ms)
 			continue;
 		if (it->deadline_ms <= now_ms)
 			return it;
@@ -120,19 +125,21 @@ bool session_reply_unread(const struct session *session)
 
 unsigned sessions_denied(const struct sessions *s)
 {
+	const struct session *it;
 	unsigned n = 0;
 
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
-		n += s->list[i].state != SESSION_FREE && !s->list[i].allowed;
+	FOR_EACH_OPEN (it, s)
+		n += !it->allowed;
 	return n;
 }
 
 unsigned sessions_unread(const struct sessions *s, const struct account *account)
 {
+	const struct session *it;
 	unsigned n = 0;
 
-	for (uint32_t i = 0; i < SESSIONS_MAX; i++)
-		n += s->list[i].account == account && session_reply_unread(&s->list[i]);
+	FOR_EACH_OPEN (it, s)
+		n += it->account == account && session_reply_unread(it);
 	return n;
 }
 
@@ -144,13 +151,12 @@ static bool session_waits_for(const struct session *session, unsigned object)
 struct session *session_first_waiting(struct sessions *s, unsigned object,
 				      const struct accounts *accounts, uint64_t now_ms)
 {
-	struct session *first = NULL;
-	unsigned fewest = 0;
+	struct session *it, *first = NULL;
+	unsigned fewest = 0, recent;
 
-	for (uint32_t i = 0; s->n_waiting && i < SESSIONS_MAX; i++) {
-		struct session *it = &s->list[i];
-		unsigned recent;
-
+	if (!s->n_waiting)
+		return NULL;
+	FOR_EACH_OPEN (it, s) {
 		if (!session_waits_for(it, object))
 			continue;
 		recent = account_recent(accounts, it->account, now_ms);
@@ -165,9 +171,12 @@ struct session *session_first_waiting(struct sessions *s, unsigned object,
 
 unsigned sessions_waiting(const struct sessions *s, unsigned object)
 {
+	const struct session *it;
 	unsigned n = 0;
 
-	for (uint32_t i = 0; s->n_waiting && i < SESSIONS_MAX; i++)
-		n += session_waits_for(&s->list[i], object);
+	if (!s->n_waiting)
+		return 0;
+	FOR_EACH_OPEN (it, s)
+		n += session_waits_for(it, object);
 	return n;
 }

@@ -331,31 +331,51 @@ static bool reply_texts_right(const union rssb_reply_any *r, const struct op *op
 	return op != &ops[RSSB_OP_GRANT] || label_is_plain(r->grant.label);
 }
 
+/* Whether len bytes are a reply; its base.  *ret_op: to what; NULL: to nothing that is known. */
+static int reply_base_decode(struct rssb_reply *ret, const void *buf, size_t len,
+			     const struct op **ret_op)
+{
+	if (len < sizeof(*ret))
+		return -EBADMSG;
+	memcpy(ret, buf, sizeof(*ret));
+	reply_swap(ret);
+	if (ret->header.magic != RSSB_PROTO_MAGIC)
+		return -EBADMSG;
+	if (ret->header.version != RSSB_PROTO_VERSION)
+		return -EPROTONOSUPPORT;
+	*ret_op = op_find(ret->header.op & ~RSSB_OP_REPLY);
+	if (!(ret->header.op & RSSB_OP_REPLY) || ret->header.length != len ||
+	    len != reply_len(*ret_op, ret->status) || ret->n_fds > RSSB_FDS_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
 int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
 {
-	union rssb_reply_any r = { 0 };
+	const size_t base_len = sizeof(struct rssb_reply);
+	union rssb_reply_any
+		r; /* the largest reply is thirty times ACQUIRE's: only its own is set */
 	const struct op *op;
+	size_t full_len;
+	int err = reply_base_decode(&r.base, buf, len, &op);
 
-	if (len < sizeof(r.base) || len > sizeof(r))
+	if (err)
+		return err;
+	full_len = reply_len(op, RSSB_OK);
+	memset((char *)&r + base_len, 0, full_len - base_len);
+	memcpy((char *)&r + base_len, (const char *)buf + base_len, len - base_len);
+	if (!reply_texts_right(&r, op))
 		return -EBADMSG;
-	memcpy(&r, buf, len);
-	reply_swap(&r.base);
-
-	if (r.base.header.magic != RSSB_PROTO_MAGIC)
-		return -EBADMSG;
-	if (r.base.header.version != RSSB_PROTO_VERSION)
-		return -EPROTONOSUPPORT;
-	op = op_find(r.base.header.op & ~RSSB_OP_REPLY);
-	if (!(r.base.header.op & RSSB_OP_REPLY) || r.base.header.length != len ||
-	    len != reply_len(op, r.base.status))
-		return -EBADMSG;
-	if (r.base.n_fds > RSSB_FDS_MAX || !reply_texts_right(&r, op))
-		return -EBADMSG;
-	if (op && op->reply_swap)
+	if (len > base_len)
 		op->reply_swap(&r);
-
-	*ret = r;
+	memcpy(ret, &r, full_len);
 	return 0;
+}
+
+void rssb_reply_init(union rssb_reply_any *ret, unsigned op)
+{
+	memset(ret, 0, reply_len(op_find(op), RSSB_OK));
+	ret->base.header.op = (uint16_t)(op | RSSB_OP_REPLY);
 }
 
 size_t rssb_reply_encode(union rssb_reply_any *r)
@@ -364,7 +384,7 @@ size_t rssb_reply_encode(union rssb_reply_any *r)
 	size_t len = reply_len(op, r->base.status);
 
 	header_fill(&r->base.header, len);
-	if (op && op->reply_swap)
+	if (len > sizeof(r->base))
 		op->reply_swap(r);
 	reply_swap(&r->base);
 	return len;

@@ -64,10 +64,13 @@ size_t rssb_request_encode(union rssb_request *r);
 
 /*
  * Accepts exactly one well-formed reply.  0 with *ret in host byte order, where
- * strings are NUL-terminated and a failed reply's body is zero; -EBADMSG: it is
- * not one; -EPROTONOSUPPORT: of another version.
+ * strings are NUL-terminated and the body of a failed reply to its operation is
+ * zero; -EBADMSG: it is not one; -EPROTONOSUPPORT: of another version.
  */
 int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len);
+
+/* Makes *ret the empty reply to an operation, known or not: as long as such a reply gets. */
+void rssb_reply_init(union rssb_reply_any *ret, unsigned op);
 
 /* As rssb_request_encode(); a failed reply is its base alone. */
 size_t rssb_reply_encode(union rssb_reply_any *r);

@@ -111,7 +111,7 @@ static union rssb_request of_grant(enum rssb_op op, uint64_t id)
 
 static void perform(struct account *account, union rssb_request r, struct outcome *ret)
 {
-	*ret = (struct outcome)OUTCOME_INIT;
+	outcome_init(ret, r.header.op);
 	assert_int_equal(request_perform(&service, account, &r, ret), 0);
 }
 
@@ -262,9 +262,10 @@ static void kept(void **state)
 static void empty_pool(void **state)
 {
 	union rssb_request r = acquire(RSSB_KIND_HANDOFF, RSSB_ACQUIRE_STATS, "");
-	struct outcome o = OUTCOME_INIT;
+	struct outcome o;
 
 	stock(0, 1);
+	outcome_init(&o, r.header.op);
 	assert_int_equal(request_perform(&service, &alice, &r, &o), -EAGAIN);
 	assert_int_equal(o.object, 1);
 	assert_int_equal(alice.n_grants, 0);
