@@ -13,7 +13,7 @@
 #include "log.h"
 #include "packet.h"
 
-#define RESTOCK_DELAY_MS 2   /* after a grant */
+#define RESTOCK_DELAY_MS 5   /* after a grant */
 #define RESTOCK_RETRY_MS 100 /* after the loader could not be asked */
 #define DRAINED_MAX	 4
 #define LEASES_DELAY_MS	 1000 /* after one that could not be polled */
@@ -129,6 +129,20 @@ void front_end_session(struct front *f, struct session *session)
 		close_session(f, session);
 	else if (session->state != SESSION_CLOSING)
 		session_set_closing(&f->sessions, session); /* its account goes on paying */
+}
+
+/* When one finds no hand free again, the others will not. */
+void front_close_again(struct front *f)
+{
+	uint32_t before = f->sessions.n_closing + 1;
+
+	for (uint32_t i = 0;
+	     i < SESSIONS_MAX && f->sessions.n_closing && f->sessions.n_closing < before; i++) {
+		if (f->sessions.list[i].state != SESSION_CLOSING)
+			continue;
+		before = f->sessions.n_closing;
+		front_end_session(f, &f->sessions.list[i]);
+	}
 }
 
 /* --- grants and the pool --------------------------------------------------- */

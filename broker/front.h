@@ -77,6 +77,9 @@ void front_finish_handover(struct front *f);
 /* Ends a session, and lets the listener go on if it had to pause. */
 void front_end_session(struct front *f, struct session *session);
 
+/* Ends those for whom the closer had no hand free. */
+void front_close_again(struct front *f);
+
 /* Restocks what a session waits for; or, a little later, what one took. */
 void front_restock(struct front *f, unsigned object);
 void front_restock_soon(struct front *f, unsigned object);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "fd.h"
 #include "log.h"
 
 /* Never the key; of the client's bytes the grant's label alone, which was checked. */
@@ -24,6 +25,7 @@ void handover_begin(struct handover *h, struct grant *grant, struct set *set)
 	h->grant = grant;
 	h->set = *set;
 	*set = (struct set)SET_INIT;
+	fd_closep(&h->set.lease_read); /* from here on the client's is the last one */
 }
 
 void handover_finish(struct handover *h, const struct objects *objects)

@@ -10,7 +10,7 @@
 #include "object.h"
 #include "set.h"
 
-#define HANDOVER_MS 1
+#define HANDOVER_MS 5
 
 /* All zero: nothing waits. */
 struct handover {

@@ -21,7 +21,6 @@
 #include "packet.h"
 
 #define EVENTS_PER_TURN	 64
-#define ACCEPTS_PER_TURN 64   /* then the others have their turn */
 #define DENIED_MAX	 32   /* connections of those who may not ask; told so, they go */
 #define PAUSE_MS	 100  /* without free fds */
 #define CLOSER_PAUSE_MS	 2    /* without free hands of the closer */
@@ -86,9 +85,11 @@ static void session_start(struct front *f, int *fd)
 	}
 }
 
-static void on_listener(struct front *f)
+/* As many as there are events in this turn: then the others have theirs.  Who comes alone does
+ * not wait for a look behind it. */
+static void on_listener(struct front *f, int accepts)
 {
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < accepts; i++) {
 		_cleanup_fd_ int fd = -1;
 
 		if (f->sessions.n_open == SESSIONS_MAX) {
@@ -177,27 +178,13 @@ static int on_loader(struct front *f)
 
 /* --- time -------------------------------------------------------------------- */
 
-/* Those for whom the closer had no hand free; when one finds none again, the others will not. */
-static void close_again(struct front *f)
-{
-	uint32_t before = f->sessions.n_closing + 1;
-
-	for (uint32_t i = 0;
-	     i < SESSIONS_MAX && f->sessions.n_closing && f->sessions.n_closing < before; i++) {
-		if (f->sessions.list[i].state != SESSION_CLOSING)
-			continue;
-		before = f->sessions.n_closing;
-		front_end_session(f, &f->sessions.list[i]);
-	}
-}
-
 static void on_time(struct front *f)
 {
 	struct session *overdue;
 
 	while ((overdue = session_overdue(&f->sessions, f->service.now_ms)))
 		conversation_overdue(f, overdue);
-	close_again(f);
+	front_close_again(f);
 	if (f->restock_at_ms && f->restock_at_ms <= f->service.now_ms) {
 		f->restock_at_ms = 0;
 		f->loader_rests = false;
@@ -255,13 +242,22 @@ static int time_left(const struct front *f)
 
 /* --- the loop ------------------------------------------------------------------ */
 
-static int on_event(struct front *f, const struct epoll_event *e)
+/* The ends of grants: the client that asks next may rely on what it gave up before. */
+static void on_leases(struct front *f, const struct epoll_event *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (events[i].data.u64 >> 56 == SOURCE_LEASE)
+			on_lease(f, (uint32_t)events[i].data.u64, events[i].data.u64);
+}
+
+/* One of n events. */
+static int on_event(struct front *f, const struct epoll_event *e, int n)
 {
 	uint32_t index = (uint32_t)e->data.u64;
 
 	switch ((enum source)(e->data.u64 >> 56)) {
 	case SOURCE_LISTENER:
-		on_listener(f);
+		on_listener(f, n);
 		return 0;
 	case SOURCE_SIGNALS:
 		f->stopping = true;
@@ -272,8 +268,7 @@ static int on_event(struct front *f, const struct epoll_event *e)
 		on_session(f, index, e->data.u64, e->events);
 		return 0;
 	case SOURCE_LEASE:
-		on_lease(f, index, e->data.u64);
-		return 0;
+		return 0; /* came first */
 	case SOURCE_CLOSER:
 		return log_error(-ECHILD, "the closer is gone");
 	}
@@ -293,8 +288,9 @@ int loop_turn(struct front *f, int timeout_ms)
 	front_finish_handover(f);
 	if (n < 0)
 		return errno == EINTR ? 0 : log_error(-errno, "epoll_wait");
+	on_leases(f, events, n);
 	for (int i = 0; i < n && !err; i++)
-		err = on_event(f, &events[i]);
+		err = on_event(f, &events[i], n);
 	on_time(f);
 	return err ? err : f->failure;
 }

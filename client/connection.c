@@ -155,17 +155,16 @@ static int send_until(const struct rssb *c, const void *data, size_t len, int64_
 	return r;
 }
 
-/* Waits first: no reply is there before it was thought of. */
+/* Asks first: on the same CPU the broker has often answered before send returns. */
 static int recv_until(const struct rssb *c, struct packet *p, int64_t deadline)
 {
 	int r;
 
-	do {
+	while ((r = packet_recv(c->sock, p)) == -EAGAIN) {
 		r = wait_for(c, POLLIN, deadline);
 		if (r)
 			return r;
-		r = packet_recv(c->sock, p);
-	} while (r == -EAGAIN);
+	}
 	if (r != -ECONNRESET)
 		return r;
 

@@ -33,7 +33,7 @@ class Requests:
 
     def paced(self, clients=1, round_s=ROUND_S):
         """Arguments that let the pool fill up, and the loader sleep, before each burst."""
-        pause_s = 0.004 + 1.5 * clients * self.refill_s
+        pause_s = 0.008 + 1.5 * clients * self.refill_s
         return ["--bursts", max(3, int(round_s / pause_s)), "--pause-us", int(pause_s * 1e6),
                 "--clients", clients, "--keep"]  # fmt: skip
 
