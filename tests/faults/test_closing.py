@@ -3,6 +3,8 @@
 
 Where the kernel refuses fds from clients a library stands in for one that does not.
 """
+import contextlib
+import errno
 import os
 import signal
 import socket
@@ -13,6 +15,8 @@ import pytest
 import vectors
 import wire
 from broker import CLIENT, Broker, wait_for
+from injected import CLOSER, HAND, KILL, Fault
+from sweep import Served, demand, faults, samples, sweep
 from test_accounts import OLD_KERNEL
 from test_broker_activation import Activated, directory, listener  # noqa: F401  (fixtures)
 
@@ -129,3 +133,68 @@ def test_fault_38_the_closer_is_killed(build, interposed):
         os.kill(closer.pid, signal.SIGKILL)
         assert broker.process.wait(5) == 1
         assert "the closer is gone" in broker.log()
+
+
+# --- the closer fails ----------------------------------------------------------------------------
+
+FAR = 1 << 20  # a call that is never made
+ERRORS = {"SIGKILL": KILL, "EPERM": errno.EPERM, "EMFILE": errno.EMFILE, "ENOMEM": errno.ENOMEM,
+          "EAGAIN": errno.EAGAIN, "EINTR": errno.EINTR}  # fmt: skip
+
+
+@pytest.fixture
+def swept(build, interposed):
+    if "san" in build.parts:
+        pytest.skip("the sanitizers make calls of their own; the plain build is swept")
+    with Served(build, "--penalty-fd", "0", env=interposed(OLD_KERNEL)) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def fd_sent(broker):
+    """Sends one, and demands that the broker lets go of it however its closer fares."""
+    read, write = os.pipe()
+    try:
+        with wire.Connection(broker.socket) as connection:
+            yield lambda: send_last(connection, write)
+        os.set_blocking(read, False)
+        wait_for(lambda: has_hung_up(read), "the fd's last close")
+    finally:
+        os.close(read)
+
+
+def send_last(connection, fd):
+    connection.send(INFO, [fd])
+    os.close(fd)
+    demand(last_words(connection).status == wire.MALFORMED, "an fd was no fault")
+    return True
+
+
+def has_hung_up(pipe):
+    try:
+        return os.read(pipe, 1) == b""
+    except BlockingIOError:
+        return False
+
+
+def calls_of(served, process):
+    """How many it makes for one such connection."""
+    broker = served.get()
+    with fd_sent(broker) as send:
+        broker.arm(Fault(process, errno.EINTR, FAR))
+        assert send()
+    assert served.settles() == "as before"
+    return FAR - broker.control.countdown
+
+
+@pytest.mark.parametrize("process", [CLOSER, HAND], ids=["closer", "hand"])
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_fault_10_each_call_of_the_closer_fails(swept, process, error):
+    """The fd is closed, and the service goes on, or has ended because it has no closer."""
+    n = calls_of(swept, process)
+    assert n > 4
+    found = sweep(lambda fault: swept.ask_under(fault, fd_sent),
+                  faults(process, error, samples(n, 5)), workers=1)  # fmt: skip
+    assert found["answered"] + found["ends"] > 0
+    if process == HAND:
+        assert not found["ends"]

@@ -134,7 +134,7 @@ class Broker:
         """Whether the pool is full, of each further object with one set, and the loader idle."""
         ready = self.front.kinds().get("anon_inode:bpf-prog")
         want = pool + self.n_objects() - 1
-        return ready == want and "anon_inode:bpf-prog" not in self.loader.kinds()
+        return ready == want and not any("bpf-" in kind for kind in self.loader.kinds())
 
     def n_objects(self):
         return int(re.search(r"ready: (\d+) objects", self.log())[1])

@@ -14,7 +14,7 @@ import bpf_objects
 from broker import Broker, Process, wait_for
 from seccomp import name_of, number_of
 
-FRONT, LOADER, CLOSER = range(3)
+FRONT, LOADER, CLOSER, HAND = range(4)  # a hand is a child of the closer's
 KILL = 0  # in the place of an error
 
 DEADLINE_S = 60  # for what takes a second, or ten of CPU time, on a machine with much else to do

@@ -8,8 +8,8 @@
  * usage: inject CONTROL PROGRAM ARG...
  *	CONTROL is a file of one page with a struct control in it, which the test
  *	maps, too (tests/lib/injected.py).  Processes are numbered as they come to
- *	be.  Calls are counted from the first ioctl(2) of the program on, by which
- *	it looks at its stderr: what ld.so does is not its own.
+ *	be, from the fourth on anew when one has ended.  Calls are counted from the first ioctl(2)
+ *of the program on, by which it looks at its stderr: what ld.so does is not its own.
  *
  * Ends as the program does.  Must never let a process outlive it.
  */
@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define PROCESSES_MAX 8
+#define STAY	      3 /* front, loader and closer; others come and go */
 #define CONTROL_SIZE  4096
 
 /* The test writes the first part, countdown last; the rest is ours. */
@@ -64,15 +65,27 @@ static void die(const char *what)
 static struct process *process_find(pid_t pid)
 {
 	for (int i = 0; i < PROCESSES_MAX; i++) {
-		if (!processes[i].pid) {
-			processes[i].pid = pid;
-			control->pids[i] = (uint32_t)pid;
-		}
 		if (processes[i].pid == pid)
 			return &processes[i];
 	}
+	for (int i = 0; i < PROCESSES_MAX; i++) {
+		if (processes[i].pid)
+			continue;
+		processes[i] = (struct process){ .pid = pid };
+		control->pids[i] = (uint32_t)pid;
+		return &processes[i];
+	}
 	fprintf(stderr, "inject: more than %d processes\n", PROCESSES_MAX);
 	exit(125);
+}
+
+/* Its number may be another's, but those of the three that stay. */
+static void process_ended(pid_t pid)
+{
+	for (int i = STAY; i < PROCESSES_MAX; i++) {
+		if (processes[i].pid == pid)
+			processes[i].pid = 0;
+	}
 }
 
 /* Calls that are not counted: they do not return. */
@@ -153,6 +166,15 @@ static void on_exit_of_call(struct process *p)
 	ptrace(PTRACE_SETREGS, p->pid, NULL, &regs);
 }
 
+/* Those that stay have their numbers by the order in which they were forked. */
+static void on_fork(const struct process *parent)
+{
+	unsigned long child;
+
+	if (!processes[STAY - 1].pid && !ptrace(PTRACE_GETEVENTMSG, parent->pid, NULL, &child))
+		process_find((pid_t)child);
+}
+
 /* Returns the signal that the process shall get, or 0. */
 static int on_stop(struct process *p, int status)
 {
@@ -168,8 +190,11 @@ static int on_stop(struct process *p, int status)
 			on_exit_of_call(p);
 		return 0;
 	}
-	if (status >> 16) /* an event: a child, an execve */
+	if (status >> 16) { /* an event: a child, an execve */
+		if (status >> 16 != PTRACE_EVENT_EXEC)
+			on_fork(p);
 		return 0;
+	}
 	if (!p->started && sig == SIGSTOP) {
 		p->started = true;
 		return 0;
@@ -187,6 +212,7 @@ static int trace(pid_t first)
 		if (!WIFSTOPPED(status)) {
 			if (pid == first)
 				result = status;
+			process_ended(pid);
 			continue;
 		}
 		ptrace(PTRACE_SYSCALL, pid, NULL, on_stop(process_find(pid), status));
