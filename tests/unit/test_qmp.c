@@ -206,6 +206,56 @@ static void utf8_is_decoded(void **state)
 	}
 }
 
+/* Both sides of every bound, as Unicode draws them. */
+static void utf8_bounds(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len; /* 0: refused */
+	} rows[] = {
+		{ "\x7f", 1 },
+		{ "\x80", 0 },
+		{ "\xbf", 0 },
+		{ "\xc0\x80", 2 },
+		{ "\xc0\x81", 0 },
+		{ "\xc1\xbf", 0 },
+		{ "\xc2\x80", 2 },
+		{ "\xc3\x29", 0 },
+		{ "\xc3\xc0", 0 },
+		{ "\xdf\xbf", 2 },
+		{ "\xe0\x80\x80", 0 },
+		{ "\xe0\x9f\xbf", 0 },
+		{ "\xe0\xa0\x80", 3 },
+		{ "\xed\x9f\xbf", 3 },
+		{ "\xed\xa0\x80", 0 },
+		{ "\xed\xbf\xbf", 0 },
+		{ "\xee\x80\x80", 3 },
+		{ "\xef\xb7\x8f", 3 },
+		{ "\xef\xb7\x90", 0 },
+		{ "\xef\xb7\xaf", 0 },
+		{ "\xef\xb7\xb0", 3 },
+		{ "\xef\xbf\xbd", 3 },
+		{ "\xef\xbf\xbe", 0 },
+		{ "\xef\xbf\xbf", 0 },
+		{ "\xf0\x80\x80\x80", 0 },
+		{ "\xf0\x8f\xbf\xbd", 0 },
+		{ "\xf0\x90\x80\x80", 4 },
+		{ "\xf0\x9f\xbf\xbe", 0 },
+		{ "\xf4\x8f\xbf\xbd", 4 },
+		{ "\xf4\x8f\xbf\xbf", 0 },
+		{ "\xf4\x90\x80\x80", 0 },
+		{ "\xf8\x90\x80\x80", 0 },
+	};
+	uint32_t code;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t got = qmp_utf8_decode(rows[i].text, &code);
+
+		if (got != rows[i].len)
+			fail_msg("row %zu: %zu bytes, expected %zu", i, got, rows[i].len);
+	}
+}
+
 static void base64_is_read_back(void **state)
 {
 	static const char *const bad[] = { "A",	    "AB",	"ABC",	"A===", "====",
@@ -234,6 +284,7 @@ int main(void)
 		cmocka_unit_test(worst_messages_have_room),
 		cmocka_unit_test(lines_are_ascii),
 		cmocka_unit_test(utf8_is_decoded),
+		cmocka_unit_test(utf8_bounds),
 		cmocka_unit_test(base64_is_read_back),
 	};
 
