@@ -115,7 +115,10 @@ static bool token_take(struct bucket *b, struct bucket_rule rule)
 /* Whether there is room for a line of that level. */
 static bool sink_take(int level)
 {
-	return level < LOG_NOTICE || token_take(&sink.lines, flood_rule);
+	if (level < LOG_NOTICE || token_take(&sink.lines, flood_rule))
+		return true;
+	sink.dropped++;
+	return false;
 }
 
 static bool share_take(struct log_share *share, int level)
@@ -131,12 +134,8 @@ void log_line(int level, const char *format, ...)
 	char text[LINE_MAX_LEN];
 	va_list args;
 
-	if (!log_shows(level))
+	if (!log_shows(level) || !sink_take(level))
 		return;
-	if (!sink_take(level)) {
-		sink.dropped++;
-		return;
-	}
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -149,12 +148,8 @@ void log_line_of(struct log_share *share, int level, const char *format, ...)
 	va_list args;
 	size_t n;
 
-	if (!log_shows(level) || !share_take(share, level))
+	if (!log_shows(level) || !share_take(share, level) || !sink_take(level))
 		return;
-	if (!sink_take(level)) {
-		sink.dropped++;
-		return;
-	}
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

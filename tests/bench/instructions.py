@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from series import Row, Series, rounds
-from world import wait_for
+from waiting import wait_for
 
 ROUNDS = 3
 SECONDS_MAX = 40

@@ -17,7 +17,8 @@ import guest as guests
 import machine
 import proc
 import steered
-from world import ROOT, wait_for
+from waiting import wait_for
+from world import ROOT
 
 PLUGS = 100
 IFACE = "eth0"

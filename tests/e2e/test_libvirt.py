@@ -17,7 +17,8 @@ import flows
 import guest as guests
 import libvirt as virt
 import steered
-from world import NOBODY, ROOT, Broker, World, wait_for
+from waiting import wait_for
+from world import NOBODY, ROOT, Broker, World
 
 WARNING = "Unable to load eBPF program"
 MACS = [guests.MAC, "52:54:00:12:34:57", "52:54:00:12:34:58"]
@@ -32,11 +33,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def broker(world, build):
-    """At the default path: libvirt gives the emulator next to no environment."""
-    broker = Broker(world, build)
-    world.run(["install", "-d", "/run/rss-broker"])
-    world.run(["ln", "-s", broker.socket, "/run/rss-broker/rss-broker.sock"])
-    return broker
+    return Broker(world, build).at_default_path(world)
 
 
 def install(world, build, name, qemus):

@@ -8,7 +8,7 @@ import flows
 import guest as guests
 import machine
 import steered
-from world import wait_for
+from waiting import wait_for
 
 IFACE = "eth0"
 

@@ -13,7 +13,8 @@ import threading
 import documents
 import libvirt as virt
 import pytest
-from world import NOBODY, ROOT, Broker, World, wait_for
+from waiting import wait_for
+from world import NOBODY, ROOT, Broker, World
 
 PAGE = ROOT / "docs" / "quickstart.md"
 BLOCKS = documents.blocks(PAGE)
@@ -67,10 +68,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def broker(world, build):
-    broker = Broker(world, build)
-    world.run(["install", "-d", "/run/rss-broker"])
-    world.run(["ln", "-s", broker.socket, "/run/rss-broker/rss-broker.sock"])
-    return broker
+    return Broker(world, build).at_default_path(world)
 
 
 @pytest.fixture(scope="module")

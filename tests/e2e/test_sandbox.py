@@ -18,7 +18,8 @@ import guest as guests
 import proc
 import steered
 import tap_reader
-from world import NOBODY, ROOT, wait_for
+from waiting import wait_for
+from world import NOBODY, ROOT
 
 STRANGER = 61235  # whom the broker does not allow
 IFACE = "eth0"

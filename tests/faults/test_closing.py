@@ -14,11 +14,12 @@ import time
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
 from injected import CLOSER, HAND, KILL, Fault
 from sweep import Served, demand, faults, samples, sweep
 from test_accounts import OLD_KERNEL
 from test_broker_activation import Activated, directory, listener  # noqa: F401  (fixtures)
+from waiting import wait_for
 
 INFO = vectors.read("request-info")
 OTHER = 61001

@@ -14,8 +14,9 @@ import vectors
 import wire
 from broker import CLIENT
 from broker import Broker as PlainBroker
-from broker import Process, wait_for
+from broker import Process
 from test_objects import objects
+from waiting import wait_for
 from world import Broker, World
 
 ROOT = Path(__file__).resolve().parents[2]

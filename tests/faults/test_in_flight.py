@@ -5,7 +5,8 @@ import time
 
 import vectors
 import wire
-from broker import Broker, wait_for
+from broker import Broker
+from waiting import wait_for
 
 ACQUIRE, EXPORT = vectors.read("request-acquire-no-config"), vectors.read("request-export-abi")
 UIDS = range(61001, 61013)  # each within its own limits

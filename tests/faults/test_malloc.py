@@ -8,9 +8,10 @@ import errno
 import struct
 
 import pytest
-from broker import Broker, wait_for
+from broker import Broker
 from injected import FRONT, LOADER, Fault
 from sweep import demand, samples, sweep
+from waiting import wait_for
 
 EVERY = 41
 

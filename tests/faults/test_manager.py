@@ -6,9 +6,10 @@ import socket
 
 import pytest
 import wire
-from broker import Broker, wait_for
+from broker import Broker
 from injected import FRONT, Fault, Injected
 from sweep import ACQUIRE
+from waiting import wait_for
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import bpf_objects
 import pytest
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
 from supervisor import SIGNALS, Supervisor
 from sweep import WHOLE
+from waiting import wait_for
 
 UID = 61236  # of the broker: in no other test
 CLIENTS = [61001, 61001, 61002, 61003]

@@ -16,10 +16,11 @@ import subprocess
 import bpf_fd
 import pytest
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
 from injected import FRONT, KILL, LOADER, Fault, Injected
 from request_kinds import KINDS, ask, prepared
 from sweep import ACQUIRE, FLOWS, MAC, Served, faults, samples, start_under, steers, sweep
+from waiting import wait_for
 
 PROCESSES = {"front": FRONT, "loader": LOADER}
 EVERY_AT_START, EVERY_OF_BPF, EVERY_IN_A_REQUEST = 23, 9, 11

@@ -10,7 +10,8 @@ import time
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
+from waiting import wait_for
 
 INFO = vectors.read("request-info")
 ACQUIRE = vectors.read("request-acquire-no-config")

@@ -9,7 +9,7 @@ import pytest
 
 from command import ok
 from tap_reader import TapReader
-from broker import wait_for
+from waiting import wait_for
 from world import DAEMON, Broker, World
 
 

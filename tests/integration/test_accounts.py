@@ -11,7 +11,8 @@ import time
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, in_cgroup, wait_for
+from broker import CLIENT, Broker, in_cgroup
+from waiting import wait_for
 
 OTHER = 65533  # the next account
 INFO = vectors.read("request-info")

@@ -17,7 +17,8 @@ import bench_world  # noqa: E402
 import page  # noqa: E402
 from report import Report, number  # noqa: E402
 from series import Row, Series, merged, percentile, rounds  # noqa: E402
-from world import Broker, World, wait_for  # noqa: E402
+from waiting import wait_for  # noqa: E402
+from world import Broker, World  # noqa: E402
 
 
 def test_rounds_take_turns():

@@ -10,8 +10,9 @@ import bpf_fd
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
 from flows import TCP, Flow, Steering
+from waiting import wait_for
 
 MAC = bytes.fromhex("020000000002")
 

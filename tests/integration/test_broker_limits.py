@@ -7,7 +7,8 @@ import time
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
+from waiting import wait_for
 
 OTHER = 61001
 INFO = vectors.read("request-info")

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, in_cgroup, wait_for
+from broker import CLIENT, Broker, in_cgroup
 from test_accounts import OLD_KERNEL, talk
+from waiting import wait_for
 
 # Not on every machine, or not in every run: where else each is used.
 NOT_ALWAYS = {

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import vectors
 import wire
-from broker import UID, Broker, wait_for
+from broker import UID, Broker
+from waiting import wait_for
 
 CAP_BPF, CAP_PERFMON = 1 << 39, 1 << 38
 INFO = vectors.read("request-info")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from broker import Process, wait_for
+from broker import Process
+from waiting import wait_for
 from world import ROOT
 
 KUBERNETES = ROOT / "docs/examples/kubernetes"

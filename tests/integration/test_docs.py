@@ -14,7 +14,8 @@ import help_text
 import proc
 import pytest
 from tap_reader import TapReader
-from world import ROOT, stop, wait_for
+from waiting import wait_for
+from world import ROOT, stop
 
 TABLE = Path(__file__).with_name("shown_commands.txt")
 PAGES = [*documents.PAGES, *documents.MAN]

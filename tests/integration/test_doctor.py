@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from command import refused
-from world import DAEMON, NOBODY, Broker, World, wait_for
+from waiting import wait_for
+from world import DAEMON, NOBODY, Broker, World
 
 OK, BAD, NONE = "ok", "problem", "not applicable"
 

@@ -13,7 +13,8 @@ import flows
 import pytest
 from copied_tree import flags, output_of
 from tap_reader import MAC
-from world import ROOT, stop, wait_for
+from waiting import wait_for
+from world import ROOT, stop
 
 EXAMPLES = ROOT / "docs" / "examples"
 QUEUES = 3

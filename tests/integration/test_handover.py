@@ -8,7 +8,8 @@ import signal
 import bpf_fd
 import pytest
 import wire
-from broker import Broker, wait_for
+from broker import Broker
+from waiting import wait_for
 
 
 @pytest.fixture

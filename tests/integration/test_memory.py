@@ -6,7 +6,8 @@ That it refuses in time: test_accounts.py.
 import re
 
 import pytest
-from broker import Broker, in_cgroup, wait_for
+from broker import Broker, in_cgroup
+from waiting import wait_for
 
 LIMIT = 24 << 20  # of memory_cgroup
 

@@ -15,7 +15,8 @@ import bpf_fd
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
+from waiting import wait_for
 
 
 @pytest.fixture(scope="module")

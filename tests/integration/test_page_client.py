@@ -24,7 +24,8 @@ import page_client as page
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
+from waiting import wait_for
 
 MAC = bytes.fromhex("020000000002")
 ALL_TYPES = 0x1FF

@@ -13,8 +13,9 @@ import bpf_fd
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
 from flows import TCP, UDP, Flow, Steering, toeplitz
+from waiting import wait_for
 
 ALL_TYPES = 0x1FF
 MAC = bytes.fromhex("020000000002")

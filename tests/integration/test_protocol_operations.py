@@ -12,8 +12,9 @@ import bpf_fd
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, wait_for
+from broker import CLIENT, Broker
 from flows import TCP, Flow, Steering
+from waiting import wait_for
 
 F_ADD_SEALS, F_GET_SEALS = 1033, 1034
 ALL_SEALS = 0xF  # SEAL, SHRINK, GROW, WRITE

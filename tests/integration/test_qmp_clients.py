@@ -9,7 +9,8 @@ import sys
 import pytest
 
 import qmp_talk
-from world import ROOT, Broker, wait_for
+from waiting import wait_for
+from world import ROOT, Broker
 
 CLIENT = ROOT / "build" / "qmp-client" / "usr" / "lib" / "python3" / "dist-packages"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 import qmp_talk
-from broker import Broker, Process, wait_for
+from broker import Broker, Process
+from waiting import wait_for
 from world import NOBODY, UNPRIVILEGED
 
 REQUEST = b'{"execute": "request-ebpf", "arguments": {"id": "rss"}}\n'

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from broker import wait_for
 from fake_broker import BUSY, DENIED, HANG_UP, INTERNAL, LIMIT, NO_OBJECT, FakeBroker
+from waiting import wait_for
 
 # Prints its arguments and what each inherited fd above 2 is.
 REPORT = """#!/usr/bin/python3

@@ -19,7 +19,7 @@ import pytest
 import flows
 from command import ok
 from tap_reader import MAC
-from world import wait_for
+from waiting import wait_for
 
 QUEUES = 4
 FLOWS = 400

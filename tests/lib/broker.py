@@ -10,20 +10,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
+
+from waiting import wait_for
 
 UID = 61235  # of the broker: nobody else's, in no range of Debian's
 CLIENT = 65534
-
-
-def wait_for(condition, what, timeout_s=10.0):
-    """Returns what condition() returned, as soon as that is true."""
-    deadline = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
-        time.sleep(0.005)
-    return result
 
 
 def in_cgroup(group):

@@ -11,8 +11,9 @@ import os
 import signal
 
 import bpf_objects
-from broker import Broker, Process, wait_for
+from broker import Broker, Process
 from seccomp import name_of, number_of
+from waiting import wait_for
 
 FRONT, LOADER, CLOSER, HAND = range(4)  # a hand is a child of the closer's
 KILL = 0  # in the place of an error

@@ -9,7 +9,8 @@ import signal
 from pathlib import Path
 
 import guest as guests
-from world import ROOT, wait_for
+from waiting import wait_for
+from world import ROOT
 
 DOMAIN = """
 <domain type='qemu'>

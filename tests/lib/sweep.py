@@ -13,9 +13,9 @@ from pathlib import Path
 
 import bpf_fd
 import wire
-from broker import wait_for
 from flows import TCP, Flow, Steering
 from injected import DEADLINE_S, FRONT, KILL, LOADER, Fault, Injected
+from waiting import wait_for
 
 WHOLE = bool(os.environ.get("RSSB_SOAK"))
 WORKERS = 2

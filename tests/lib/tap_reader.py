@@ -4,7 +4,7 @@ import fcntl
 import os
 import struct
 
-from world import wait_for
+from waiting import wait_for
 
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100

@@ -13,8 +13,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
+
+from waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
@@ -46,16 +47,6 @@ UNPRIVILEGED = [
     "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
     "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--",
 ]  # fmt: skip
-
-
-def wait_for(condition, what, timeout_s=10.0):
-    """Returns what condition() returned, as soon as that is true."""
-    deadline = time.monotonic() + timeout_s
-    while not (result := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {timeout_s} s")
-        time.sleep(0.01)
-    return result
 
 
 class World:
@@ -181,6 +172,12 @@ class Broker:
                 stderr=log,
             )  # fmt: skip
         wait_for(self._is_up, "the broker's socket")
+
+    def at_default_path(self, world):
+        """There, too: libvirt gives an emulator next to no environment."""
+        world.run(["install", "-d", "/run/rss-broker"])
+        world.run(["ln", "-s", self.socket, "/run/rss-broker/rss-broker.sock"])
+        return self
 
     def stop(self):
         """SIGTERM ends it well, and no sanitizer has anything to say."""

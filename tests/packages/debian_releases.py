@@ -18,7 +18,8 @@ import flows
 import pytest
 import systemd_guest
 from chroot import Chroot
-from world import ROOT, wait_for
+from waiting import wait_for
+from world import ROOT
 
 BUILDER = "builder"
 OLDER, NEWER = "0.0.1-1", "99.0-1"
