@@ -232,7 +232,7 @@ static void world_settle(void)
 		while (loader_serve(0))
 			;
 		world_turn();
-	} while (world.front.sessions.n_open || !pool_is_quiet(&s->pool));
+	} while (kernel.n_backlog || world.front.sessions.n_open || !pool_is_quiet(&s->pool));
 	FUZZ_CHECK(!world.front.handover.grant);
 	grants_end(s);
 	FUZZ_CHECK(!world.front.sessions.n_waiting && !world.front.sessions.n_closing);
