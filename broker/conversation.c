@@ -107,7 +107,7 @@ static void conclude_grant(struct front *f, struct session *session, struct outc
 	handover_begin(&f->handover, o->grant, &o->set);
 }
 
-/* Sends and logs; then the client has its copies and ours are closed. */
+/* Sends, and logs what is no grant; the client has its copies of the fds then. */
 static void conclude(struct front *f, struct session *session, const struct rssb_header *request,
 		     struct outcome *o)
 {

@@ -13,7 +13,7 @@
 #include "log.h"
 #include "packet.h"
 
-#define RESTOCK_DELAY_MS 5   /* after a grant */
+#define RESTOCK_DELAY_MS 5   /* after a grant, when its handover ends */
 #define RESTOCK_RETRY_MS 100 /* after the loader could not be asked */
 #define DRAINED_MAX	 4
 #define LEASES_DELAY_MS	 1000 /* after one that could not be polled */

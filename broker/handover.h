@@ -10,6 +10,7 @@
 #include "object.h"
 #include "set.h"
 
+/* Behind the next tick: to set a timer for before it costs a virtual machine some 20 us. */
 #define HANDOVER_MS 5
 
 /* All zero: nothing waits. */
@@ -21,6 +22,5 @@ struct handover {
 /* Takes *set, of a grant whose reply went out.  Nothing may wait already. */
 void handover_begin(struct handover *h, struct grant *grant, struct set *set);
 
-/* Gives up the broker's copies and, where the grant is not managed, its maps; says so in the log.
- */
+/* Gives up the broker's copies and, of a grant that is not managed, the maps.  Logs the grant. */
 void handover_finish(struct handover *h, const struct objects *objects);
