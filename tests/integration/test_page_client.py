@@ -6,6 +6,7 @@ What no broker of ours would say comes from a peer that sends what a test gives 
 import ast
 import contextlib
 import fcntl
+import gc
 import hashlib
 import mmap
 import os
@@ -479,6 +480,7 @@ def test_a_status_of_the_future(tmp_path):
 @pytest.mark.parametrize("flags", [0, page.KEEP], ids=["lease", "keep"])
 def test_fds_that_this_machine_refuses(client, flags):
     """No room for them: said as it is, and nothing of the grant is left at the broker."""
+    gc.collect()  # what other tests forgot is closed now, not below
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     probe = os.dup(0)
     os.close(probe)
