@@ -233,7 +233,8 @@ demo: deps
 
 # What make check takes samples of; its figures are in docs/security.md.
 soak: deps
-	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
+	+$(MAKE) all test-programs
+	tests/setup/qemu.sh 10.0
 	RSSB_SOAK=1 RSSB_BUILD=$(B) $(PYTEST) -rP $(SOAK_ARGS) tests/faults </dev/null
 
 bench: deps

@@ -184,6 +184,7 @@ static __always_inline bool parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 t
 	ret->types = types;
 	ret->extended = 0;
 	ret->ret_ports = &f->v4.ports;
+	forget(ret->ret_ports);
 	return true;
 }
 
@@ -314,6 +315,7 @@ static __always_inline bool parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 t
 	ret->extended = types / RSS_HASH_IP_EX & w->family;
 	w->first = 3;
 	ret->ret_ports = &f->v6.ports;
+	forget(ret->ret_ports);
 	return true;
 }
 

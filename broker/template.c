@@ -194,6 +194,18 @@ static int stats_resize(const struct bpf_object *obj, const struct object *objec
 	return bpf_map__set_max_entries(bpf_object__prev_map(obj, NULL), n_cpus);
 }
 
+/* The verifier says last why it refuses a program; behind that it counts. */
+static void log_verdict(char *verifier_log)
+{
+	char *end = strstr(verifier_log, "\nprocessed "), *last;
+
+	if (!end)
+		return;
+	*end = '\0';
+	last = strrchr(verifier_log, '\n');
+	log_info("the verifier: %s", last ? last + 1 : verifier_log);
+}
+
 int template_load(struct template *ret, const struct object *object, unsigned n_cpus)
 {
 	/* Without a buffer of ours libbpf tries again and again, each time with a larger one. */
@@ -204,6 +216,7 @@ int template_load(struct template *ret, const struct object *object, unsigned n_
 	struct bpf_object *obj;
 	int err;
 
+	verifier_log[0] = '\0';
 	libbpf_set_print(libbpf_log);
 	obj = bpf_object__open_mem(object->elf, object->size, &opts);
 	if (!obj)
@@ -212,6 +225,10 @@ int template_load(struct template *ret, const struct object *object, unsigned n_
 	err = stats_resize(obj, object, n_cpus);
 	if (!err)
 		err = bpf_object__load(obj);
+	if (err)
+		log_verdict(verifier_log);
+	if (err == -ENOSPC) /* of the buffer, for what it says while it refuses */
+		err = -EACCES;
 	if (!err)
 		err = template_read(&t, obj);
 	bpf_object__close(obj);

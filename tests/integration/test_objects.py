@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 import struct
 import subprocess
 import threading
@@ -206,10 +207,11 @@ def test_fault_34_directories_that_are_refused(build, store, elf, what):
     assert status == 1 and f"object directory {path}: " in log
 
 
-def test_fault_39_an_object_that_the_kernel_refuses(build, store, tmp_path):
-    """Of the right shape, but the verifier says no: left out, the others serve."""
+@pytest.mark.parametrize("n_words", [0, 2000], ids=["at once", "after long talk"])
+def test_fault_39_an_object_that_the_kernel_refuses(build, store, tmp_path, n_words):
+    """Of the right shape, but the verifier says no, and why: left out, the others serve."""
     source = tmp_path / "bad.bpf.c"
-    source.write_text((REFUSED_BY_VERIFIER))
+    source.write_text(REFUSED_BY_VERIFIER.replace("N_WORDS", str(n_words)))
     include = subprocess.check_output(["cc", "-print-multiarch"], text=True).strip()
     subprocess.run(
         ["clang", "-target", "bpf", "-O2", "-g", "-I.", f"-I/usr/include/{include}", "-c", source,
@@ -217,7 +219,9 @@ def test_fault_39_an_object_that_the_kernel_refuses(build, store, tmp_path):
     )  # fmt: skip
     (store / "bad.bpf.o").chmod(0o644)
     with Broker(build, "--objects", store) as broker:
-        assert "object bad cannot be loaded and is left out" in broker.log()
+        said = broker.log()
+        assert "object bad cannot be loaded and is left out: Permission denied" in said
+        assert re.search("<6>rss-broker: the verifier: R[0-9] invalid mem access 'scalar'\n", said)
         assert list(objects(broker)) == ["rss", "rss-stats"]
 
 
@@ -243,6 +247,9 @@ int tun_rss_steering_prog(struct __sk_buff *skb)
 
 	bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
 	bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, &zero);
+#pragma unroll
+	for (int i = 0; i < N_WORDS; i++)
+		((volatile struct __sk_buff *)skb)->mark;
 	return (queue ? *queue : 0) + *(volatile int *)(long)skb->len; /* no pointer */
 }
 """
