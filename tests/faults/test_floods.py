@@ -3,9 +3,12 @@
 
 The bounds are for busy machines and sanitizers; `make bench` measures, on docs/security.md.
 """
+import os
 import re
 import resource
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -83,14 +86,12 @@ def test_fault_41_refusals_that_take_turns_are_logged_once_each(build):
 
 
 @pytest.fixture
-def slow_objects(qemu, tmp_path):
+def slow_objects(qemu):
     """QEMU's own object, which takes tens of milliseconds to load, as an administrator's."""
-    store = Path("/run") / f"rssb-floods.{tmp_path.name}"
-    store.mkdir(mode=0o755)
-    (store / "slow.bpf.o").write_bytes((qemu.parent / "rss.bpf.o").read_bytes())
-    yield store
-    (store / "slow.bpf.o").unlink()
-    store.rmdir()
+    with tempfile.TemporaryDirectory(prefix="rssb-floods.", dir="/run") as store:
+        os.chmod(store, 0o755)
+        shutil.copyfile(qemu.parent / "rss.bpf.o", Path(store) / "slow.bpf.o")
+        yield store
 
 
 def test_fault_19_a_slow_object_does_not_keep_the_others_waiting(build, slow_objects):

@@ -101,8 +101,9 @@ def test_request_counts_each_request(asking, whom, more):
     assert 1000 < fastest <= slowest < found["seconds"] * 1e9
 
 
-def test_steps_count_instructions(asking):
+def test_steps_count_instructions(asking, build):
     """Twice as many requests cost the floor twice its instructions, and no request costs much."""
+    most = 30000 if "san" in build.parts else 300  # with the sanitizers' own
 
     def count(n):
         request = [asking.bench / "request", "--socket", asking.sockets["floor"], "--burst", n]
@@ -110,7 +111,7 @@ def test_steps_count_instructions(asking):
         return int(done.stdout)
 
     once = [(count(2 * n) - count(n)) / n for n in (10, 20)]
-    assert all(30 < each < 300 for each in once) and max(once) < 1.2 * min(once)
+    assert all(30 < each < most for each in once) and max(once) < 1.2 * min(once)
 
 
 def test_load_says_what_libbpf_took(asking, build):
