@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from waiting import wait_for
@@ -123,7 +124,16 @@ class Broker:
             return probe.connect_ex(str(self.socket)) == 0
 
     def is_at_rest(self, pool=8):
-        """Whether the pool is full, of each further object with one set, and the loader idle."""
+        """Whether the pool is full, of each further object with one set, and the loader idle.
+
+        Looks twice: for some milliseconds the front has the fds of a set that it handed over.
+        """
+        if not self._seems_at_rest(pool):
+            return False
+        time.sleep(0.01)
+        return self._seems_at_rest(pool)
+
+    def _seems_at_rest(self, pool):
         ready = self.front.kinds().get("anon_inode:bpf-prog")
         want = pool + self.n_objects() - 1
         return ready == want and not any("bpf-" in kind for kind in self.loader.kinds())
