@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "mem.h"
 #include "steering.h"
 #include "toeplitz.h"
 
@@ -63,26 +64,27 @@ static void show_text(const struct result *result)
 		printf("queue  %d%s\n", result->queue, result->type ? "" : " (the default queue)");
 }
 
-static struct json_object *number_or_null(int value)
+/* A number below 0 is none: null. */
+static void set_number(struct json_object *root, const char *key, int64_t value)
 {
-	return value < 0 ? NULL : json_object_new_int(value);
+	if (value < 0)
+		json_object_object_add(root, key, NULL);
+	else
+		mem_json_set(root, key, json_object_new_int64(value));
 }
 
 static void show_json(const struct result *result)
 {
-	struct json_object *root = json_object_new_object();
-	struct json_object *hash = NULL, *type = NULL;
+	_cleanup_json_ struct json_object *root = mem_must(json_object_new_object());
 
-	if (result->type) {
-		hash = json_object_new_int64(result->hash);
-		type = json_object_new_string(steering_hash_type_name(result->type));
-	}
-	json_object_object_add(root, "hash", hash);
-	json_object_object_add(root, "type", type);
-	json_object_object_add(root, "entry", number_or_null(result->entry));
-	json_object_object_add(root, "queue", number_or_null(result->queue));
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_SPACED));
-	json_object_put(root);
+	set_number(root, "hash", result->type ? (int64_t)result->hash : -1);
+	if (result->type)
+		mem_json_set_string(root, "type", steering_hash_type_name(result->type));
+	else
+		json_object_object_add(root, "type", NULL);
+	set_number(root, "entry", result->entry);
+	set_number(root, "queue", result->queue);
+	puts(mem_json_text(root, JSON_C_TO_STRING_SPACED));
 }
 
 /* The flow from the first two words, the steering from the third. */

@@ -6,6 +6,7 @@
 
 #include "codec.h"
 #include "commands.h"
+#include "mem.h"
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
@@ -47,11 +48,11 @@ static void object_show(const struct rssb_object *object, struct json_object *ar
 		       rssb_abi_name(object->abi), object->size, id);
 		return;
 	}
-	row = json_object_new_object();
-	json_object_object_add(row, "id", json_object_new_string(id));
-	json_object_object_add(row, "name", json_object_new_string(object->name));
-	json_object_object_add(row, "abi", json_object_new_string(rssb_abi_name(object->abi)));
-	json_object_object_add(row, "size", json_object_new_int64(object->size));
+	row = mem_must(json_object_new_object());
+	mem_json_set_string(row, "id", id);
+	mem_json_set_string(row, "name", object->name);
+	mem_json_set_string(row, "abi", rssb_abi_name(object->abi));
+	mem_json_set(row, "size", json_object_new_int64(object->size));
 	json_object_array_add(array, row);
 }
 
@@ -81,28 +82,29 @@ static int show_text(struct rssb *c, const struct rssb_info *info)
 
 static struct json_object *info_json(const struct rssb_info *info)
 {
-	struct json_object *root = json_object_new_object();
-	struct json_object *list = json_object_new_array();
+	struct json_object *root = mem_must(json_object_new_object());
+	struct json_object *list = mem_must(json_object_new_array());
 
 	for (size_t i = 0; i < N_KINDS; i++)
 		if (info->kinds & 1u << kinds[i].bit)
-			json_object_array_add(list, json_object_new_string(kinds[i].name));
-	json_object_object_add(root, "version", json_object_new_string(info->version));
-	json_object_object_add(root, "queues-max", json_object_new_int(info->queues_max));
-	json_object_object_add(root, "table-max", json_object_new_int(info->table_max));
-	json_object_object_add(root, "kinds", list);
+			json_object_array_add(list,
+					      mem_must(json_object_new_string(kinds[i].name)));
+	mem_json_set_string(root, "version", info->version);
+	mem_json_set(root, "queues-max", json_object_new_int(info->queues_max));
+	mem_json_set(root, "table-max", json_object_new_int(info->table_max));
+	mem_json_set(root, "kinds", list);
 	return root;
 }
 
 static int show_json(struct rssb *c, const struct rssb_info *info)
 {
 	struct json_object *root = info_json(info);
-	struct json_object *objects = json_object_new_array();
+	struct json_object *objects = mem_must(json_object_new_array());
 	int status = objects_show(c, info->n_objects, objects);
 
-	json_object_object_add(root, "objects", objects);
+	mem_json_set(root, "objects", objects);
 	if (status == CLI_OK)
-		puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY));
+		puts(mem_json_text(root, JSON_C_TO_STRING_PRETTY));
 	json_object_put(root);
 	return status;
 }

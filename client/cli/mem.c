@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "commands.h"
 #include "mem.h"
 
 void mem_none(void)
 {
-	exit(cli_fail("memory", "there is none left"));
+	fputs("rssb: memory: there is none left\n", stderr); /* cli_fail() would ask for some */
+	exit(EXIT_FAILURE);
 }
 
 void *mem_new(size_t n, size_t size)
@@ -49,4 +49,9 @@ void mem_json_set(struct json_object *object, const char *key, struct json_objec
 void mem_json_set_string(struct json_object *object, const char *key, const char *value)
 {
 	mem_json_set(object, key, json_object_new_string(value));
+}
+
+const char *mem_json_text(struct json_object *object, int flags)
+{
+	return mem_must(json_object_to_json_string_ext(object, flags));
 }

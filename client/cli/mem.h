@@ -33,3 +33,6 @@ void mem_json_putp(struct json_object **pp);
 /* object[key] = value, which object then owns. */
 void mem_json_set(struct json_object *object, const char *key, struct json_object *value);
 void mem_json_set_string(struct json_object *object, const char *key, const char *value);
+
+/* As JSON, by JSON_C_TO_STRING_* flags; object's. */
+const char *mem_json_text(struct json_object *object, int flags);

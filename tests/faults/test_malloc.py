@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Fault 47: the n-th allocation of start-up fails, in the front or in the loader, for every n.
+"""Fault 47: the n-th allocation fails, for every n: of start-up, in front or loader; of a command.
 
-Demanded: one line that says so, and status 1.  `make soak` tries every n, `make check` some.
+Demanded: one line that says so, and status 1.  Of the broker `make soak` tries every n, `make
+check` some.
 """
 import contextlib
 import errno
 import struct
+import subprocess
 
 import pytest
 from broker import Broker
@@ -99,3 +101,46 @@ def test_fault_47_the_nth_malloc_fails(build, environment, process):
     assert n > 50
     faults = [Fault(process, errno.ENOMEM, i) for i in samples(n, EVERY)]
     sweep(lambda fault: start_under(build, environment, fault), faults)
+
+
+# --- a command --------------------------------------------------------------------------------
+
+NTH_OF_A_COMMAND = """
+#include <stdlib.h>
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+static int left;
+__attribute__((constructor)) static void begin(void) { left = atoi(getenv("FAIL_AT")); }
+static int fails(void) { return left && --left == 0; }
+void *malloc(size_t size) { return fails() ? NULL : __libc_malloc(size); }
+void *calloc(size_t n, size_t size) { return fails() ? NULL : __libc_calloc(n, size); }
+void *realloc(void *p, size_t size) { return fails() ? NULL : __libc_realloc(p, size); }
+"""
+
+COMMANDS = {
+    "hash": ["hash", "--json", "1.2.3.4:5", "6.7.8.9:10", "equal 4"],
+    "run": ["run", "--optional", "--", "true"],
+    "status": ["status", "--json"],
+}
+NO_MEMORY = "rssb: memory: there is none left\n"
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_fault_47_the_nth_malloc_of_a_command_fails(build, interposed, words):
+    """It does without, or ends with one line; and not by asking for memory to say so."""
+    if "san" in build.parts:
+        pytest.skip("the sanitizers have an allocator of their own; the plain build is tested")
+    environment = {**interposed(NTH_OF_A_COMMAND), "RSSB_SOCKET": "/nonexistent"}
+
+    def outcome(n):
+        done = subprocess.run([build / "rssb", *words], env={**environment, "FAIL_AT": str(n)},
+                              capture_output=True, text=True, timeout=20)  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    n_failed = 0
+    for n in range(1, 200):
+        status, _shown, said = outcome(n)  # json-c itself shows less, and says nothing
+        n_failed += said == NO_MEMORY
+        assert status in (0, 1) and (status == 0 or said.count("\n") == 1), (n, status, said)
+    assert n_failed > 1

@@ -353,7 +353,7 @@ static void all_are_answered(void)
 		while (loader_serve(0))
 			;
 		world_turn();
-		if (read_all() || world.front.sessions.n_waiting)
+		if (read_all() || world.front.sessions.n_waiting || kernel.n_backlog)
 			quiet = 0;
 		if (world.front.sessions.n_waiting)
 			kernel.now_ns += 200000000;

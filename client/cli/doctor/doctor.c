@@ -154,8 +154,8 @@ static int examine(struct doctor *d, bool json)
 	problems = report(d, array);
 	doctor_done(d);
 	if (json)
-		puts(json_object_to_json_string_ext(array, JSON_C_TO_STRING_PRETTY |
-								   JSON_C_TO_STRING_NOSLASHESCAPE));
+		puts(mem_json_text(array,
+				   JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	return problems ? CLI_FAILED : CLI_OK;
 }
 

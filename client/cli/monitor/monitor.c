@@ -121,9 +121,8 @@ static int libvirt_execute(struct monitor *m, const char *command, struct json_o
 	mem_json_set_string(request, "execute", command);
 	if (arguments)
 		mem_json_set(request, "arguments", arguments);
-	r = virsh_monitor_command(m->domain,
-				  json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN),
-				  fd, ANSWER_MS, &reply, &why);
+	r = virsh_monitor_command(m->domain, mem_json_text(request, JSON_C_TO_STRING_PLAIN), fd,
+				  ANSWER_MS, &reply, &why);
 	if (r)
 		/* Not -EREMOTEIO: it was not QEMU that refused. */
 		return fail(m, r == -EREMOTEIO ? -ENOTCONN : r, why);

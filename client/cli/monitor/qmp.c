@@ -186,7 +186,7 @@ static int command_send(struct qmp *q, const char *command, struct json_object *
 	mem_json_set_string(request, "execute", command);
 	if (arguments)
 		mem_json_set(request, "arguments", arguments);
-	line = mem_format("%s\n", json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
+	line = mem_format("%s\n", mem_json_text(request, JSON_C_TO_STRING_PLAIN));
 	return send_all(q, line, fd, deadline);
 }
 

@@ -157,7 +157,5 @@ char *qemu_device_format(const struct qemu_device *dev, struct json_object *type
 		return members_insert(dev->json, more);
 	copy = props_copy(dev, types);
 	return members_insert(
-		mem_must(json_object_to_json_string_ext(
-			copy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)),
-		more);
+		mem_json_text(copy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), more);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "client/cli/mem.h"
 #include "codec.h"
 #include "status.h"
 
@@ -89,23 +90,23 @@ void status_print_text(const struct status *s)
 
 static void add_int(struct json_object *to, const char *key, uint64_t value)
 {
-	json_object_object_add(to, key, json_object_new_uint64(value));
+	mem_json_set(to, key, json_object_new_uint64(value));
 }
 
 static void add_counters(struct json_object *to, const char *key, const uint64_t c[COUNTERS],
 			 const char *(*name)(unsigned))
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = mem_must(json_object_new_object());
 
 	for (unsigned i = 0; i < COUNTERS; i++)
 		if (c[i])
 			add_int(o, i ? name(i) : "unreadable", c[i]);
-	json_object_object_add(to, key, o);
+	mem_json_set(to, key, o);
 }
 
 static void add_all(struct json_object *to, const struct rssb_broker_status *b)
 {
-	struct json_object *bins = json_object_new_array();
+	struct json_object *bins = mem_must(json_object_new_array());
 
 	add_int(to, "ready", b->ready);
 	add_int(to, "loads", b->loads);
@@ -115,24 +116,24 @@ static void add_all(struct json_object *to, const struct rssb_broker_status *b)
 	add_counters(to, "requests", b->requests, rssb_op_name);
 	add_counters(to, "refusals", b->refusals, rssb_status_name);
 	for (unsigned i = 0; i < BINS; i++)
-		json_object_array_add(bins, json_object_new_uint64(b->latency[i]));
-	json_object_object_add(to, "latency-log2-us", bins);
+		json_object_array_add(bins, mem_must(json_object_new_uint64(b->latency[i])));
+	mem_json_set(to, "latency-log2-us", bins);
 	add_int(to, "latency-sum-ns", b->latency_sum_ns);
 }
 
 static struct json_object *grant_json(const struct rssb_grant_info *g)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = mem_must(json_object_new_object());
 	char id[2 * RSSB_OBJECT_ID_LEN + 1];
 
 	rssb_object_id_format(id, g->object_id);
 	add_int(o, "id", g->id);
 	if (g->label[0])
-		json_object_object_add(o, "label", json_object_new_string(g->label));
-	json_object_object_add(o, "kind", json_object_new_string(kind_name(g->kind)));
-	json_object_object_add(o, "counts", json_object_new_boolean(g->counts));
-	json_object_object_add(o, "kept", json_object_new_boolean(g->kept));
-	json_object_object_add(o, "object", json_object_new_string(id));
+		mem_json_set_string(o, "label", g->label);
+	mem_json_set_string(o, "kind", kind_name(g->kind));
+	mem_json_set(o, "counts", json_object_new_boolean(g->counts));
+	mem_json_set(o, "kept", json_object_new_boolean(g->kept));
+	mem_json_set_string(o, "object", id);
 	add_int(o, "uid", g->uid);
 	add_int(o, "pid", g->pid);
 	add_int(o, "age-ms", g->age_ms);
@@ -144,11 +145,11 @@ static struct json_object *grant_json(const struct rssb_grant_info *g)
 
 void status_print_json(const struct status *s)
 {
-	struct json_object *root = json_object_new_object();
-	struct json_object *grants = json_object_new_array();
+	struct json_object *root = mem_must(json_object_new_object());
+	struct json_object *grants = mem_must(json_object_new_array());
 
-	json_object_object_add(root, "version", json_object_new_string(s->info.version));
-	json_object_object_add(root, "all", json_object_new_boolean(s->broker.all));
+	mem_json_set_string(root, "version", s->info.version);
+	mem_json_set(root, "all", json_object_new_boolean(s->broker.all));
 	add_int(root, "uptime-ms", s->broker.uptime_ms);
 	add_int(root, "connections", s->broker.connections);
 	add_int(root, "live-grants", s->broker.grants);
@@ -156,8 +157,8 @@ void status_print_json(const struct status *s)
 		add_all(root, &s->broker);
 	for (size_t i = 0; i < s->n_grants; i++)
 		json_object_array_add(grants, grant_json(&s->grants[i]));
-	json_object_object_add(root, "grants", grants);
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY));
+	mem_json_set(root, "grants", grants);
+	puts(mem_json_text(root, JSON_C_TO_STRING_PRETTY));
 	json_object_put(root);
 }
 

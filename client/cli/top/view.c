@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "client/cli/mem.h"
 #include "client/cli/steering.h"
 
 enum {
@@ -153,22 +154,22 @@ void view_line(FILE *out, const struct rates *r)
 static struct json_object *counts_json(const uint64_t *counts, unsigned n,
 				       const char *(*name)(unsigned i))
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object = mem_must(json_object_new_object());
 
 	for (unsigned i = 0; i < n; i++)
-		json_object_object_add(object, name(i), json_object_new_uint64(counts[i]));
+		mem_json_set(object, name(i), json_object_new_uint64(counts[i]));
 	return object;
 }
 
 static struct json_object *queues_json(const struct rates *r)
 {
-	struct json_object *array = json_object_new_array();
+	struct json_object *array = mem_must(json_object_new_array());
 
 	for (unsigned i = 0; i < r->queues; i++) {
-		struct json_object *row = json_object_new_object();
+		struct json_object *row = mem_must(json_object_new_object());
 
-		json_object_object_add(row, "packets", json_object_new_uint64(r->queue_packets[i]));
-		json_object_object_add(row, "bytes", json_object_new_uint64(r->queue_bytes[i]));
+		mem_json_set(row, "packets", json_object_new_uint64(r->queue_packets[i]));
+		mem_json_set(row, "bytes", json_object_new_uint64(r->queue_bytes[i]));
 		json_object_array_add(array, row);
 	}
 	return array;
@@ -176,19 +177,18 @@ static struct json_object *queues_json(const struct rates *r)
 
 void view_json(FILE *out, const struct rates *r)
 {
-	struct json_object *root = json_object_new_object();
+	struct json_object *root = mem_must(json_object_new_object());
 	char seconds[32];
 
 	snprintf(seconds, sizeof(seconds), "%.6f", r->seconds);
-	json_object_object_add(root, "grant", json_object_new_uint64(r->grant_id));
-	json_object_object_add(root, "seconds", json_object_new_double_s(r->seconds, seconds));
-	json_object_object_add(root, "packets", json_object_new_uint64(r->packets));
-	json_object_object_add(root, "bytes", json_object_new_uint64(r->bytes));
-	json_object_object_add(root, "queues", queues_json(r));
-	json_object_object_add(root, "hashed",
-			       counts_json(r->hashed, RATES_HASH_TYPES, hash_type_name));
-	json_object_object_add(root, "default-queue",
-			       counts_json(r->fallback, RATES_FALLBACKS, rates_fallback_name));
-	fprintf(out, "%s\n", json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN));
+	mem_json_set(root, "grant", json_object_new_uint64(r->grant_id));
+	mem_json_set(root, "seconds", json_object_new_double_s(r->seconds, seconds));
+	mem_json_set(root, "packets", json_object_new_uint64(r->packets));
+	mem_json_set(root, "bytes", json_object_new_uint64(r->bytes));
+	mem_json_set(root, "queues", queues_json(r));
+	mem_json_set(root, "hashed", counts_json(r->hashed, RATES_HASH_TYPES, hash_type_name));
+	mem_json_set(root, "default-queue",
+		     counts_json(r->fallback, RATES_FALLBACKS, rates_fallback_name));
+	fprintf(out, "%s\n", mem_json_text(root, JSON_C_TO_STRING_PLAIN));
 	json_object_put(root);
 }
