@@ -348,14 +348,16 @@ static void script_run(struct fuzz_input *in)
 /* Clients that read and wait: in the end each of their requests was answered. */
 static void all_are_answered(void)
 {
+	const struct sessions *s = &world.front.sessions;
+
 	world.closer_rests = false;
 	for (unsigned quiet = 0; quiet < 2; quiet++) {
 		while (loader_serve(0))
 			;
 		world_turn();
-		if (read_all() || world.front.sessions.n_waiting || kernel.n_backlog)
+		if (read_all() || s->n_waiting || s->n_closing || kernel.n_backlog)
 			quiet = 0;
-		if (world.front.sessions.n_waiting)
+		if (s->n_waiting)
 			kernel.now_ns += 200000000;
 	}
 	for (size_t i = 0; i < CLIENTS; i++) {
