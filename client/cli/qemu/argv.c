@@ -136,6 +136,16 @@ static void write_converted(struct words *w, const struct qemu_args *a, struct j
 	}
 }
 
+/* What has to stand between options and one more: two commas would be one of the last value. */
+static const char *comma_after(const char *options)
+{
+	size_t n = 0;
+
+	for (const char *p = options; *p; p++)
+		n = *p == ',' ? n + 1 : 0;
+	return n % 2 ? "" : ",";
+}
+
 static void arg_write(struct words *w, const struct qemu_arg *arg)
 {
 	const struct qemu_device *dev = &arg->device;
@@ -144,7 +154,7 @@ static void arg_write(struct words *w, const struct qemu_arg *arg)
 		return;
 	words_copy(w, arg->option);
 	if (dev->turn_rss_off && !dev->json) /* the last value wins */
-		words_add(w, mem_format("%s,rss=off", arg->value));
+		words_add(w, mem_format("%s%srss=off", arg->value, comma_after(arg->value)));
 	else if (qemu_device_changes(dev))
 		words_add(w, qemu_device_format(dev, NULL));
 	else
