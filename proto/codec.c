@@ -4,8 +4,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "validate.h"
@@ -388,17 +386,6 @@ size_t rssb_reply_encode(union rssb_reply_any *r)
 		op->reply_swap(r);
 	reply_swap(&r->base);
 	return len;
-}
-
-int rssb_refuse(struct rssb_refusal *ret, enum rssb_status status, const char *format, ...)
-{
-	va_list args;
-
-	ret->status = status;
-	va_start(args, format);
-	vsnprintf(ret->reason, sizeof(ret->reason), format, args);
-	va_end(args);
-	return -EINVAL;
 }
 
 const char *rssb_op_name(unsigned op)

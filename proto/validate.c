@@ -6,8 +6,21 @@
 #include "validate.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #define REFUSE(...) return rssb_refuse(why, RSSB_INVALID, __VA_ARGS__)
+
+int rssb_refuse(struct rssb_refusal *ret, enum rssb_status status, const char *format, ...)
+{
+	va_list args;
+
+	ret->status = status;
+	va_start(args, format);
+	vsnprintf(ret->reason, sizeof(ret->reason), format, args);
+	va_end(args);
+	return -EINVAL;
+}
 
 static bool all_zero(const void *p, size_t len)
 {

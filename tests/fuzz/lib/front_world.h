@@ -233,7 +233,7 @@ static void world_settle(void)
 			;
 		world_turn();
 	} while (kernel.n_backlog || world.front.sessions.n_open || !pool_is_quiet(&s->pool));
-	world_turn(); /* for leases in replies that nobody read: they ended with their connections */
+	world_turn(); /* leases in replies that nobody read ended with their connections */
 	FUZZ_CHECK(!world.front.handover.grant);
 	grants_end(s);
 	FUZZ_CHECK(!world.front.sessions.n_waiting && !world.front.sessions.n_closing);
