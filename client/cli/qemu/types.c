@@ -79,13 +79,13 @@ static struct json_object *size_value(const char *text)
 	return mem_must(json_object_new_uint64(size));
 }
 
+/* Written anew: "+.5" and "0x1p3" are no JSON. */
 static struct json_object *number_value(const char *text)
 {
 	char *end;
 	double n = strtod(text, &end);
 
-	return end == text || *end || !isfinite(n) ? NULL
-						   : mem_must(json_object_new_double_s(n, text));
+	return end == text || *end || !isfinite(n) ? NULL : mem_must(json_object_new_double(n));
 }
 
 static struct json_object *value_of_type(const char *type, const char *text)
