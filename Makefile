@@ -72,12 +72,17 @@ ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-pro
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
 	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS) $(if $(COVERAGE),--coverage -O0)
+# What goes into another's process has neither sanitizers nor coverage of its own.
+GUEST_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% -DRSSB_SANITIZED --coverage,$(ALL_CFLAGS))
+GUEST_LDFLAGS = $(filter-out -fsanitize% --coverage,$(ALL_LDFLAGS))
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(if $(COVERAGE),--coverage) $(LDFLAGS)
 
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
+# Built anew for it: librssb, and what answers QEMU.
+PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/*.c proto/*.c))
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c))
 # What an object must look like: judged by the broker, and without privilege by rssb.
 SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
@@ -91,7 +96,8 @@ TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tes
 .PHONY: all check check-unit check-abi deb deb-check demo bench soak fuzz coverage lint valgrind format \
 	deps install clean test-programs fuzz-programs coverage-programs FORCE
 
-all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/rssb.pc $(BPF_OBJS) $(MAN)
+all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/librssb-qemu.so \
+	$(B)/rssb.pc $(BPF_OBJS) $(MAN)
 
 # Another compiler or other flags rebuild everything; the same ones nothing.
 $(B)/flags: FORCE
@@ -159,6 +165,15 @@ $(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a $(B)/libproto.a
 $(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/librssb.map
 	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,librssb.so.$(SOVERSION) \
 		-Wl,--version-script=client/librssb.map -o $@ $(filter %.o,$^)
+
+# It is loaded into every program between rssb run and QEMU, so its TLS is static.
+$(B)/preload/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -ftls-model=initial-exec -MMD -MP -c $< -o $@
+
+$(B)/librssb-qemu.so: $(PRELOAD_OBJS) client/preload/librssb-qemu.map
+	$(CC) -shared $(GUEST_LDFLAGS) -Wl,-soname,$(@F) -Wl,--no-undefined \
+		-Wl,--version-script=client/preload/librssb-qemu.map -o $@ $(filter %.o,$^)
 
 $(B)/librssb.so: $(B)/librssb.so.$(SOVERSION)
 	ln -sf $(<F) $@
@@ -302,6 +317,7 @@ install: all $(UNITS) $(APPARMOR)
 	$(INSTALL) -D -m 755 $(B)/rssb $(DESTDIR)$(BINDIR)/rssb
 	$(INSTALL) -D -m 755 $(B)/librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so.$(SOVERSION)
 	ln -sf librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so
+	$(INSTALL) -D -m 644 $(B)/librssb-qemu.so $(DESTDIR)$(LIBDIR)/rss-broker/librssb-qemu.so
 	$(INSTALL) -D -m 644 $(B)/librssb.a $(DESTDIR)$(LIBDIR)/librssb.a
 	$(INSTALL) -D -m 644 $(B)/rssb.pc $(DESTDIR)$(LIBDIR)/pkgconfig/rssb.pc
 	$(INSTALL) -d $(DESTDIR)$(UNITDIR)

@@ -17,6 +17,7 @@ INSTALLED = {
     "lib/librssb.so.0",
     "lib/librssb.so",
     "lib/librssb.a",
+    "lib/rss-broker/librssb-qemu.so",
     "lib/pkgconfig/rssb.pc",
     "include/rssb.h",
     "etc/apparmor.d/usr.sbin.rss-broker",
