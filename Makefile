@@ -235,16 +235,16 @@ deps:
 	tests/setup/deps.sh
 
 check: deps
-	+tests/setup/check.sh $(if $(SAN),SAN=1)
+	+tests/run/check.sh $(if $(SAN),SAN=1)
 
 # UPDATE=1 records what was added.
 ABI := tests/abi/librssb.so.$(SOVERSION) $(if $(UPDATE),--update)
 check-abi: $(B)/librssb.so.$(SOVERSION)
-	@tests/setup/check_abi.py client/rssb.h $< $(ABI)
+	@tests/abi/check_abi.py client/rssb.h $< $(ABI)
 
 demo: deps
 	+$(MAKE) all $(B)/tests/tools/demo_client
-	tests/setup/demo.sh $(B)
+	tests/run/demo.sh $(B)
 
 # What make check takes samples of; its figures are in docs/security.md.
 soak: deps
@@ -266,17 +266,17 @@ fuzz: deps
 coverage: deps
 	+$(MAKE) -s CC=gcc COVERAGE=1 coverage-programs
 	tests/setup/qemu.sh 10.0
-	tests/setup/coverage.py build/coverage
+	tests/run/coverage.py build/coverage
 coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
 
 # --- the rest ---------------------------------------------------------------
 
 lint: deps
-	tests/setup/lint.sh
+	tests/lint/lint.sh
 
 valgrind: deps
 	+$(MAKE) all test-programs
-	tests/setup/valgrind.sh $(B)
+	tests/run/valgrind.sh $(B)
 
 format:
 	clang-format -i $$(git ls-files '*.[ch]')

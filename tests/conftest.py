@@ -5,7 +5,7 @@ Test programs (built from tests/unit/test_*.c and tests/bpf/test_*.c, speaking
 TAP) and Python tests are items of one pytest run; the last line it prints is
 "N passed, N failed".  A result that a program did not report is a failure.
 
-Paths come from the environment, which `tests/setup/check.sh` sets:
+Paths come from the environment, which `tests/run/check.sh` sets:
     RSSB_BUILD        where the programs under test are   (default build)
     RSSB_QEMU         a QEMU >= 9.0                        (build/qemu/10.0/qemu-system-x86_64)
     RSSB_QEMU_OBJECT  the steering object it exports       (build/qemu/10.0/rss.bpf.o)
@@ -20,12 +20,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "lib"))
+_TESTS = Path(__file__).parent
+sys.path[:0] = [str(_TESTS / "lib"), str(_TESTS / "bench")]
 sys.dont_write_bytecode = True
 
 import copied_tree  # noqa: E402  (found by the path above)
 import programs  # noqa: E402
+from fixtures import directory, interposed, listener, memory_cgroup  # noqa: E402,F401
+from paths import ROOT, TESTS  # noqa: E402
 
 # make soak, make deb-check
 ITEM_TIMEOUT_S = 7200 if any(map(os.environ.get, ("RSSB_SOAK", "RSSB_DEB_CHECK"))) else 240
@@ -56,7 +58,7 @@ def pytest_collection_modifyitems(items):
     folders = ["unit", "fuzz", "bpf", "integration", "faults", "e2e"]
 
     def rank(item):
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        folder = item.path.relative_to(TESTS).parts[0]
         return folders.index(folder) if folder in folders else len(folders)
 
     items.sort(key=rank)

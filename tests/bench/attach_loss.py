@@ -15,12 +15,12 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "lib"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 sys.dont_write_bytecode = True
 
 import flows  # noqa: E402  (found by the path above)
 import random  # noqa: E402
+from paths import ROOT  # noqa: E402
 from tap_reader import MAC, TapReader  # noqa: E402
 from world import Broker, World  # noqa: E402
 

@@ -11,9 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
-ROOT = BENCH.parent.parent
-sys.path[:0] = [str(BENCH), str(ROOT / "tests" / "lib")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 sys.dont_write_bytecode = True
 
 import acquire  # noqa: E402  (found by the path above)
@@ -27,6 +25,7 @@ import packets  # noqa: E402
 import plots  # noqa: E402
 import vmstart  # noqa: E402
 from bench_world import BenchWorld, end_well  # noqa: E402
+from paths import ROOT  # noqa: E402
 from report import Report  # noqa: E402
 from world import Broker  # noqa: E402
 

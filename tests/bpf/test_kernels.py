@@ -6,11 +6,10 @@ is Debian 12's; RSSB_KERNELS names more, their vmlinuz separated by colons.
 """
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 KERNELS = [str(ROOT / "build/guest/vmlinuz"), *os.environ.get("RSSB_KERNELS", "").split(":")]
 OBJECTS = ("rss", "rss-stats")
 INSNS_MAX = 20000  # with both capabilities

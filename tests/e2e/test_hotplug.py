@@ -15,10 +15,10 @@ import bpf_stats
 import flows
 import guest as guests
 import machine
+from paths import ROOT
 import proc
 import steered
 from waiting import wait_for
-from world import ROOT
 
 PLUGS = 100
 IFACE = "eth0"

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-import machine
-import proc
 from fake_broker import FakeBroker
-from world import ROOT
+import machine
+from paths import ROOT
+import proc
 
 QUEUES = 2
 

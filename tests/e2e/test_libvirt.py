@@ -16,9 +16,10 @@ import bpf_stats
 import flows
 import guest as guests
 import libvirt as virt
+from paths import ROOT
 import steered
 from waiting import wait_for
-from world import NOBODY, ROOT, Broker, World
+from world import NOBODY, Broker, World
 
 WARNING = "Unable to load eBPF program"
 MACS = [guests.MAC, "52:54:00:12:34:57", "52:54:00:12:34:58"]

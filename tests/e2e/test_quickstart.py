@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """docs/quickstart.md, done: its tap, its VM, its questions, its libvirt domain, its output.
 
-Installing packages and changing groups is tests/integration/test_deb.py's.  Numbers differ from run to
+Installing packages and changing groups is tests/packages/test_deb.py's.  Numbers differ from run to
 run, so output is compared without them; what the numbers must be is said here.
 """
 import contextlib
@@ -12,9 +12,10 @@ import threading
 
 import documents
 import libvirt as virt
+from paths import ROOT
 import pytest
 from waiting import wait_for
-from world import NOBODY, ROOT, Broker, World
+from world import NOBODY, Broker, World
 
 PAGE = ROOT / "docs" / "quickstart.md"
 BLOCKS = documents.blocks(PAGE)

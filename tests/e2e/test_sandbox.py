@@ -15,11 +15,12 @@ import pytest
 
 import flows
 import guest as guests
+from paths import ROOT
 import proc
 import steered
 import tap_reader
 from waiting import wait_for
-from world import NOBODY, ROOT
+from world import NOBODY
 
 STRANGER = 61235  # whom the broker does not allow
 IFACE = "eth0"

@@ -14,11 +14,11 @@ import time
 import pytest
 import vectors
 import wire
+from activated import Activated
 from broker import CLIENT, Broker
 from injected import CLOSER, HAND, KILL, Fault
+from interposed import OLD_KERNEL
 from sweep import Served, demand, faults, samples, sweep
-from test_accounts import OLD_KERNEL
-from test_broker_activation import Activated, directory, listener  # noqa: F401  (fixtures)
 from waiting import wait_for
 
 INFO = vectors.read("request-info")
@@ -112,7 +112,7 @@ def test_fault_10_the_closer_does_not_wait_as_long_as_the_client_chose(build, in
             not hand.is_alive() for hand in closer.children()), "the closer's hands", LINGER_S / 4)
 
 
-def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slow):  # noqa: F811
+def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slow):
     """A service manager's socket takes connections, and their fds, before there is a broker."""
     connection = connect(directory / "sock")
     connection.send(INFO, [slow.fileno()])

@@ -7,25 +7,19 @@ import os
 import re
 import resource
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import isolation
 import pytest
 import vectors
 import wire
 from broker import CLIENT
 from broker import Broker as PlainBroker
 from broker import Process
-from test_objects import objects
 from waiting import wait_for
 from world import Broker, World
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "bench"))
-
-import isolation  # noqa: E402  (found by the path above)
 
 INFO = vectors.read("request-info")
 ACQUIRE = vectors.read("request-acquire-no-config")
@@ -97,7 +91,7 @@ def slow_objects(qemu):
 def test_fault_19_a_slow_object_does_not_keep_the_others_waiting(build, slow_objects):
     """One account has the loader busy for a second; another one's sets are made in between."""
     with PlainBroker(build, "--objects", slow_objects, "--allow-user", str(OTHER)) as broker:
-        slow = objects(broker)["slow"]
+        slow = wire.objects(broker.socket)["slow"]
         with wire.as_user(CLIENT):
             hostile = [wire.Connection(broker.socket) for _ in range(HOSTILE_GRANTS)]
         for client in hostile:

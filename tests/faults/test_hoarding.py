@@ -6,7 +6,7 @@ import pytest
 import vectors
 import wire
 from broker import CLIENT, Broker
-from test_accounts import LABELS
+from interposed import LABELS
 
 INFO = vectors.read("request-info")
 EXPORT = vectors.read("request-export-abi")

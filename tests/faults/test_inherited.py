@@ -3,10 +3,9 @@
 import os
 import signal
 
-from broker import Broker
-from test_accounts import OLD_KERNEL
-from test_broker_activation import Activated, directory, listener  # noqa: F401  (fixtures)
-from test_system import LogTo
+from activated import Activated
+from broker import Broker, LogTo
+from interposed import OLD_KERNEL
 
 SIGPIPE_SET = 1 << (signal.SIGPIPE - 1)
 
@@ -16,7 +15,7 @@ def child(broker, name):
     return found
 
 
-def test_the_loader_does_not_share_the_socket_of_the_service(build, directory, listener):  # noqa: F811
+def test_the_loader_does_not_share_the_socket_of_the_service(build, directory, listener):
     """Who takes it over is no step nearer to the clients."""
     with Activated(build, listener) as broker:
         kinds = {name: child(broker, name).kinds()["socket"] for name in ("rss-loader", "rss-closer")}

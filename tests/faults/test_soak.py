@@ -6,7 +6,6 @@ printed, and stand in docs/security.md.
 """
 import concurrent.futures
 import json
-import random
 import shutil
 import signal
 import subprocess

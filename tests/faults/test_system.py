@@ -4,13 +4,12 @@ import contextlib
 import fcntl
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker
+from broker import CLIENT, Broker, LogTo
 from waiting import wait_for
 
 INFO = vectors.read("request-info")
@@ -20,22 +19,6 @@ ACQUIRE = vectors.read("request-acquire-no-config")
 def ask(broker, message=INFO, uid=CLIENT):
     with wire.as_user(uid):
         return wire.ask(broker.socket, message)
-
-
-class LogTo(Broker):
-    """A broker whose stderr is something else."""
-
-    def __init__(self, build, stderr):
-        super().__init__(build)
-        self.stderr = stderr
-
-    def start(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=self.stderr)
-        return self
-
-    def wait_ready(self):
-        wait_for(self.is_up, "the socket")
-        return self
 
 
 def test_fault_41_nobody_reads_the_log(build):

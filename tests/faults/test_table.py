@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
 """docs/security.md says which test shows what: each of them exists, and each fault's test is in it."""
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from paths import ROOT, TESTS
+
 PAGE = (ROOT / "docs" / "security.md").read_text()
 FAULTS = {*range(1, 61)} - {14, 43, 52, 55, 57}
 
 
 def sources():
-    return {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.[cp]*")
+    return {path.name: path.read_text() for path in TESTS.rglob("test_*.[cp]*")
             if path.suffix in (".c", ".py")}  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def numbered():
 
 def test_every_test_of_the_page_exists():
     files, missing = sources(), []
-    named = re.findall(r"`(?:tests/\w+/)?(test_\w+\.(?:py|c))(?:::(\w+))?`", PAGE)
+    named = re.findall(r"`(?:tests/[\w/]+/)?(test_\w+\.(?:py|c))(?:::(\w+))?`", PAGE)
     assert len(named) > 60
     for file, test in named:
         text = files.get(file, "")

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 import seeds
+from paths import ROOT, TESTS
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+HERE = TESTS / "fuzz"
 BUILD = ROOT / "build" / "fuzz"
 
 # Bytes of the longest input: what its reader takes, and some more.

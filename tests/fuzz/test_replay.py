@@ -7,13 +7,13 @@ It must never pass a harness that has nothing to read, nor files that no harness
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 import seeds
 from copied_tree import output_of
+from paths import TESTS
 
-HERE = Path(__file__).resolve().parent
+HERE = TESTS / "fuzz"
 HARNESSES = sorted(seeds.MAKERS)
 CORPORA_MAX = 2 << 20  # bytes, of all
 TIMEOUT_S = 200

@@ -156,3 +156,19 @@ class Broker:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class LogTo(Broker):
+    """A broker whose stderr is something else."""
+
+    def __init__(self, build, stderr):
+        super().__init__(build)
+        self.stderr = stderr
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=self.stderr)
+        return self
+
+    def wait_ready(self):
+        wait_for(self.is_up, "the socket")
+        return self

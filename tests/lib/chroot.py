@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from world import ROOT
+from paths import ROOT
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                "HOME": "/root", "LC_ALL": "C.UTF-8", "TERM": "dumb",

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 
-from world import ROOT
+from paths import ROOT
 
 
 def output_of(*command, **kwargs):

@@ -2,7 +2,7 @@
 """What README and docs show: their blocks of code, the commands in those, their links."""
 import re
 
-from world import ROOT
+from paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MAN = sorted((ROOT / "docs" / "man").glob("*.scd"))

@@ -10,8 +10,8 @@ import struct
 import subprocess
 
 import bpf_stats
+from paths import ROOT
 from waiting import wait_for
-from world import ROOT
 
 MAC = "52:54:00:12:34:56"
 QUEUES = 4

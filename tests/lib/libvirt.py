@@ -9,8 +9,8 @@ import signal
 from pathlib import Path
 
 import guest as guests
+from paths import ROOT
 from waiting import wait_for
-from world import ROOT
 
 DOMAIN = """
 <domain type='qemu'>

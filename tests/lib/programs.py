@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from paths import TESTS
 
 TIMEOUT_S = 200
 
@@ -81,7 +82,7 @@ class ProgramFile(pytest.File):
     """tests/unit/test_x.c stands for $RSSB_BUILD/tests/unit/test_x."""
 
     def collect(self):
-        inside = self.path.relative_to(Path(__file__).resolve().parent.parent)
+        inside = self.path.relative_to(TESTS)
         program = Path(os.environ["RSSB_BUILD"], "tests", inside).with_suffix("")
         for name in dict.fromkeys(CMOCKA_TEST.findall(self.path.read_text())):
             yield CmockaItem.from_parent(self, name=name, program=program)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from world import ROOT
+from paths import ROOT
 
 SOURCES = ROOT / "tests" / "guest" / "systemd"
 GUEST = ROOT / "build" / "guest"

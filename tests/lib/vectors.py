@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The golden messages of tests/vectors/: "XX", "XX*N", "text", and # to the end of the line."""
 import re
-from pathlib import Path
 
-DIRECTORY = Path(__file__).resolve().parent.parent / "vectors"
+from paths import TESTS
+
+DIRECTORY = TESTS / "vectors"
 # Read by root: a test that has become somebody else may not enter every tree.
 TEXTS = {path.stem: path.read_text() for path in DIRECTORY.glob("*.hex")}
 TOKEN = re.compile(r'\s*(?:#.*|"([^"]*)"|([0-9a-f]{2})(?:\*(\d+))?(?=\s|$))')

@@ -147,6 +147,17 @@ def export(object_id):
     return put(vectors.read("request-export-id"), 24, "32s", object_id)
 
 
+def objects(path):
+    """{name: id} of all that a broker serves."""
+    found = {}
+    for index in range(99):
+        reply = ask(path, put(vectors.read("request-object"), 16, "I", index))
+        if reply.status != OK:
+            return found
+        object_id, name = struct.unpack_from("<32s32s", reply.body)
+        found[name.rstrip(b"\0").decode()] = object_id
+
+
 @contextlib.contextmanager
 def as_user(uid, gid=None, groups=()):
     """This process, as far as SO_PEERCRED of a connect() in here tells."""

@@ -15,9 +15,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from paths import ROOT
 from waiting import wait_for
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
 DAEMON = 1  # another user
 

@@ -12,14 +12,14 @@ import re
 import subprocess
 
 import bpf_fd
+from chroot import Chroot
 import copied_tree
 import debian
 import flows
+from paths import ROOT
 import pytest
 import systemd_guest
-from chroot import Chroot
 from waiting import wait_for
-from world import ROOT
 
 BUILDER = "builder"
 OLDER, NEWER = "0.0.1-1", "99.0-1"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What cannot be tested under valgrind (tests/setup/valgrind.sh says that it is one). */
+/* What cannot be tested under valgrind (tests/run/valgrind.sh says that it is one). */
 #pragma once
 
 #include <stdbool.h>

@@ -8,11 +8,11 @@ import gzip
 import re
 import subprocess
 
+from chroot import Chroot
 import copied_tree
 import debian
+from paths import ROOT
 import pytest
-from chroot import Chroot
-from world import ROOT
 
 PACKAGING = ROOT / "docs" / "packaging" / "debian"
 # What only a package has, or has elsewhere.

@@ -8,8 +8,8 @@ import re
 import shutil
 import subprocess
 
+from paths import ROOT
 import pytest
-from world import ROOT
 
 BASE = "/etc/apparmor.d"
 INTERFACES = ROOT / "build" / "selinux" / "include"

@@ -9,12 +9,13 @@ import select
 import shutil
 import subprocess
 
-import flows
-import pytest
 from copied_tree import flags, output_of
+import flows
+from paths import ROOT
+import pytest
 from tap_reader import MAC
 from waiting import wait_for
-from world import ROOT, stop
+from world import stop
 
 EXAMPLES = ROOT / "docs" / "examples"
 QUEUES = 3

@@ -49,13 +49,13 @@ static_analysis() {
 		xargs cppcheck --quiet --error-exitcode=1 \
 		--enable=warning,portability,performance --inline-suppr --std=c11 -j "$lint_jobs" \
 		-I. -Iproto -Iclient -D__x86_64__ -D_GNU_SOURCE \
-		--library=tests/setup/cppcheck.xml \
+		--library=tests/lint/cppcheck.xml \
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches
 }
 
 tidy_files() {
 	xargs -P "$lint_jobs" -n 4 clang-tidy --quiet -p build/lint \
-		--config-file=tests/setup/clang-tidy.yaml "$@" 2>/dev/null
+		--config-file=tests/lint/clang-tidy.yaml "$@" 2>/dev/null
 }
 
 # A test may allocate nothing.
@@ -64,7 +64,7 @@ tidy() {
 
 	mkdir -p build/lint
 	make -n -B CC=clang B=build/lint/clang all test-programs 2>/dev/null |
-		tests/setup/compile_commands.py >build/lint/compile_commands.json
+		tests/lint/compile_commands.py >build/lint/compile_commands.json
 	git ls-files '*.c' | grep -v -e '\.bpf\.c$' -e '^tests/' | tidy_files || failed=1
 	git ls-files 'tests/*.c' | grep -v '^tests/guest/' |
 		tidy_files --checks=-clang-analyzer-optin.* || failed=1
@@ -114,7 +114,7 @@ scan_build() {
 
 step "clang-format" format
 step "shellcheck" shell
-step "house rules" tests/setup/house_rules.py
+step "house rules" tests/lint/house_rules.py
 step "cppcheck" static_analysis
 step "gcc" compile gcc
 step "clang" compile clang

@@ -8,13 +8,11 @@ import hashlib
 import itertools
 import os
 import re
-import struct
 import subprocess
 import threading
 
 import bpf_fd
 import pytest
-import vectors
 import wire
 from broker import CLIENT, Broker
 from waiting import wait_for
@@ -43,17 +41,6 @@ def put(store, name, data, mode=0o644):
     return path
 
 
-def objects(broker):
-    """The ids of what it serves, by name."""
-    found = {}
-    for index in range(99):
-        reply = wire.ask(broker.socket, wire.put(vectors.read("request-object"), 16, "I", index))
-        if reply.status != wire.OK:
-            return found
-        object_id, name = struct.unpack_from("<32s32s", reply.body)
-        found[name.rstrip(b"\0").decode()] = object_id
-
-
 def acquire(broker, object_id):
     return wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG, object_id=object_id))
 
@@ -62,16 +49,16 @@ def test_a_file_is_one_more_object(build, store, elf):
     put(store, "qemu-10.0.bpf.o", elf)
     put(store, "notes.txt", b"not one of them")
     with Broker(build, "--objects", store) as broker:
-        assert list(objects(broker)) == ["rss", "rss-stats", "qemu-10.0"]
+        assert list(wire.objects(broker.socket)) == ["rss", "rss-stats", "qemu-10.0"]
         assert f"object directory {store}: 1 not read, whose names do not end in" in broker.log()
-        object_id = objects(broker)["qemu-10.0"]
+        object_id = wire.objects(broker.socket)["qemu-10.0"]
         assert object_id == hashlib.sha256(elf).digest()
         with acquire(broker, object_id) as reply:
             assert (reply.status, reply.object_id) == (wire.OK, object_id)
         with wire.ask(broker.socket, wire.export(object_id)) as reply:
             assert os.pread(reply.fds[wire.ELF], len(elf) + 1, 0) == elf
         with wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG)) as reply:
-            assert reply.object_id == objects(broker)["rss"]  # by ABI it stays the broker's own
+            assert reply.object_id == wire.objects(broker.socket)["rss"]  # by ABI it stays the broker's own
 
 
 @contextlib.contextmanager
@@ -100,7 +87,7 @@ def test_fault_33_swapped_while_it_is_read(build, store, elf):
     contents = {hashlib.sha256(data).digest(): data for data in (elf, elf + b"\0")}
     for _ in range(5):
         with swapping(path, contents.values()), Broker(build, "--objects", store) as broker:
-            object_id = objects(broker)["one"]
+            object_id = wire.objects(broker.socket)["one"]
             with acquire(broker, object_id) as reply:
                 assert (reply.status, reply.object_id) == (wire.OK, object_id)
             with wire.ask(broker.socket, wire.export(object_id)) as reply:
@@ -148,8 +135,8 @@ def test_fault_31_and_34_left_out(build, store, elf, what):
     with Broker(build, "--objects", store) as broker:
         lines = [line for line in broker.log().splitlines() if "bad.bpf.o is left out" in line]
         assert len(lines) == 1 and lines[0].endswith(f"bad.bpf.o is left out: {why}")
-        assert "bad" not in objects(broker)
-        good = objects(broker)["good"]
+        assert "bad" not in wire.objects(broker.socket)
+        good = wire.objects(broker.socket)["good"]
         with acquire(broker, good) as reply:
             assert reply.status == wire.OK
 
@@ -160,7 +147,7 @@ def test_fault_31_truncated_everywhere(build, store, elf):
         for length in range(batch, min(batch + 64 * 100, len(elf)), 64):
             put(store, f"cut-{length}.bpf.o", elf[:length])
         with Broker(build, "--objects", store) as broker:
-            assert list(objects(broker)) == ["rss", "rss-stats"]
+            assert list(wire.objects(broker.socket)) == ["rss", "rss-stats"]
             assert broker.log().count("is left out: ") == len(list(store.iterdir()))
         for path in store.iterdir():
             path.unlink()
@@ -171,14 +158,14 @@ def test_more_than_there_is_room_for(build, store):
     for i in range(20):
         put(store, f"o{i:02}.bpf.o", elf + bytes(i + 1))
     with Broker(build, "--objects", store) as broker:
-        assert len(objects(broker)) == 16
+        assert len(wire.objects(broker.socket)) == 16
         assert broker.log().count("there are 16 objects already") == 6
 
 
 def test_a_name_with_odd_bytes(build, store, elf):
     put(store, "a b\n\x1b[31m.bpf.o", elf)
     with Broker(build, "--objects", store) as broker:
-        assert list(objects(broker))[2:] == ["a_b___31m"]
+        assert list(wire.objects(broker.socket))[2:] == ["a_b___31m"]
         assert "\x1b" not in broker.log()
 
 
@@ -222,7 +209,7 @@ def test_fault_39_an_object_that_the_kernel_refuses(build, store, tmp_path, n_wo
         said = broker.log()
         assert "object bad cannot be loaded and is left out: Permission denied" in said
         assert re.search("<6>rss-broker: the verifier: R[0-9] invalid mem access 'scalar'\n", said)
-        assert list(objects(broker)) == ["rss", "rss-stats"]
+        assert list(wire.objects(broker.socket)) == ["rss", "rss-stats"]
 
 
 REFUSED_BY_VERIFIER = """
@@ -263,11 +250,11 @@ def test_a_restart_takes_new_objects_and_costs_no_client_anything(build, store, 
         program = held.fds[wire.PROG]
         assert bpf_fd.test_run(program, bytes(64)) == 0
         put(store, "two.bpf.o", elf + b"\0")
-        assert "two" not in objects(broker)
+        assert "two" not in wire.objects(broker.socket)
         broker.stop()
         broker.start()
         wait_for(lambda: broker.log().count("ready: ") == 2, "READY again")
-        assert list(objects(broker))[2:] == ["one", "two"]
+        assert list(wire.objects(broker.socket))[2:] == ["one", "two"]
         assert bpf_fd.test_run(program, bytes(64)) == 0
         with wire.as_user(CLIENT):
             again = acquire(broker, hashlib.sha256(elf).digest())

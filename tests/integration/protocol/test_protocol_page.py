@@ -7,9 +7,9 @@ assertion about the header's struct or constant.
 import re
 import subprocess
 
+from paths import ROOT
 import pytest
 import vectors
-from world import ROOT
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 HEADER = (ROOT / "proto" / "rssb_proto.h").read_text()

@@ -4,8 +4,8 @@ import re
 import subprocess
 
 import help_text
+from paths import ROOT
 import pytest
-from world import ROOT
 
 FILES = ROOT / "client" / "completions"
 

@@ -2,15 +2,10 @@
 """docs/performance.md and docs/security.md say what docs/bench.json says."""
 import json
 import re
-import sys
-from pathlib import Path
 
+import page
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "bench"))
-
-import page  # noqa: E402  (found by the path above)
+from paths import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
 DOCUMENT = json.loads((ROOT / "docs" / "bench.json").read_text())

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import documents
 import help_text
+from paths import ROOT
 import proc
 import pytest
 from tap_reader import TapReader
 from waiting import wait_for
-from world import ROOT, stop
+from world import stop
 
 TABLE = Path(__file__).with_name("shown_commands.txt")
 PAGES = [*documents.PAGES, *documents.MAN]

@@ -6,9 +6,9 @@ It must never build into, or install from, the tree that is being tested.
 import os
 import re
 
-import pytest
 from copied_tree import flags, make, output_of
-from world import ROOT
+from paths import ROOT
+import pytest
 
 # Installed, below the prefix.
 INSTALLED = {

@@ -3,22 +3,18 @@
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import acquire
+import bench_world
+import page
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "bench"))
-
-import acquire  # noqa: E402  (found by the path above)
-import bench_world  # noqa: E402
-import page  # noqa: E402
-from report import Report, number  # noqa: E402
-from series import Row, Series, merged, percentile, rounds  # noqa: E402
-from waiting import wait_for  # noqa: E402
-from world import Broker, World  # noqa: E402
+from paths import ROOT
+from report import Report, number
+from series import Row, Series, merged, percentile, rounds
+from waiting import wait_for
+from world import Broker, World
 
 
 def test_rounds_take_turns():

@@ -14,9 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "fuzz"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("lib", "fuzz")]
+
 import seeds  # noqa: E402  (found by the path above)
+from paths import ROOT  # noqa: E402
 
 WHOLE = ("proto/codec.c", "proto/validate.c")
 OURS = ("proto/", "broker/", "client/")

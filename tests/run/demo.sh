@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # make demo: gets the QEMU and the guest, then shows the main job
-# (tests/tools/demo.py).  It must never leave anything running or installed.
+# (tests/run/demo.py).  It must never leave anything running or installed.
 #
-# usage: tests/setup/demo.sh [BUILD]
+# usage: tests/run/demo.sh [BUILD]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -14,4 +14,4 @@ if [ "$(id -u)" != 0 ]; then
 fi
 tests/setup/qemu.sh 10.0
 tests/setup/guest.sh
-exec /usr/bin/python3 -B tests/tools/demo.py "${1:-build}"
+exec /usr/bin/python3 -B tests/run/demo.py "${1:-build}"

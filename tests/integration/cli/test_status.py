@@ -4,10 +4,11 @@ import json
 import re
 import subprocess
 
+from command import ok, refused
+from paths import ROOT
 import pytest
 import wire
-from command import ok, refused
-from world import DAEMON, ROOT, Broker, World
+from world import DAEMON, Broker, World
 
 
 @pytest.fixture

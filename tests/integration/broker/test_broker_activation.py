@@ -3,46 +3,14 @@
 import os
 import socket
 import stat
-import tempfile
-from pathlib import Path
 
 import pytest
 import vectors
 import wire
+from activated import Activated
 from broker import CLIENT, Broker
 
 INFO = vectors.read("request-info")
-
-# Puts the given fds at 3, 4, ... and the pid of what it becomes into LISTEN_PID.
-MANAGER = 'at=3; for fd in $FDS; do eval "exec $at<&$fd"; at=$((at+1)); done; ' \
-    'export LISTEN_FDS LISTEN_PID=${PID:-$$}; exec "$@"'  # fmt: skip
-
-
-class Activated(Broker):
-    """Started as a service manager would, with these sockets."""
-
-    def __init__(self, build, *socks, env=None, **keywords):
-        fds = [sock.fileno() for sock in socks]
-        env = {"FDS": " ".join(map(str, fds)), "LISTEN_FDS": str(len(fds)), **(env or {})}
-        super().__init__(build, prefix=["bash", "-c", MANAGER, "bash"], pass_fds=fds,
-                         env={**os.environ, **env}, **keywords)  # fmt: skip
-
-
-@pytest.fixture
-def directory():
-    with tempfile.TemporaryDirectory(prefix="rssb-unit.") as path:
-        os.chmod(path, 0o755)
-        yield Path(path)
-
-
-@pytest.fixture
-def listener(directory):
-    """As a socket unit makes it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-        sock.bind(str(directory / "sock"))
-        os.chmod(directory / "sock", 0o666)
-        sock.listen()
-        yield sock
 
 
 def ask(path):

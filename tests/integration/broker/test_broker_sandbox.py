@@ -12,7 +12,7 @@ import pytest
 import vectors
 import wire
 from broker import CLIENT, Broker, in_cgroup
-from test_accounts import OLD_KERNEL, talk
+from interposed import OLD_KERNEL
 from waiting import wait_for
 
 # Not on every machine, or not in every run: where else each is used.
@@ -54,7 +54,7 @@ def use_everything(path):
         c.send(b"")
         c.receive()
     with wire.as_user(CLIENT), wire.Connection(path) as c:
-        assert talk(c, vectors.read("request-info")).status == wire.LIMIT  # it waits for that
+        assert c.ask(vectors.read("request-info")).status == wire.LIMIT  # it waits for that
 
 
 def calls_after_the_seal(trace):
@@ -86,7 +86,7 @@ def send_what_lingers(path):
     with receiver, wire.as_user(CLIENT), wire.Connection(path) as c:
         c.send(vectors.read("request-info"), [sender.fileno()])
         sender.close()
-        assert talk(c, b"").status in (wire.MALFORMED, wire.LIMIT)
+        assert c.ask(b"").status in (wire.MALFORMED, wire.LIMIT)
         time.sleep(0.3)
 
 

@@ -5,7 +5,7 @@
 # which the sanitizers do not see, and whatever leaks, is a failure; so is a program
 # that does not run.
 #
-# usage: tests/setup/valgrind.sh BUILD [PROGRAM...]     default: all of BUILD/tests/unit
+# usage: tests/run/valgrind.sh BUILD [PROGRAM...]     default: all of BUILD/tests/unit
 #
 # Left out: test_seal, whose children load the broker's system call filters: these
 # kill valgrind for calls of its own.  What it finds in libraries: valgrind.supp.
@@ -32,7 +32,7 @@ judge() {
 	local program=$1 log=$2/${1##*/}
 
 	if RSSB_VALGRIND=1 CMOCKA_MESSAGE_OUTPUT=TAP valgrind --quiet --error-exitcode=99 \
-		--suppressions=tests/setup/valgrind.supp --leak-check=full \
+		--suppressions=tests/run/valgrind.supp --leak-check=full \
 		--show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
 		"$program" >"$log" 2>&1 </dev/null; then
 		return 0

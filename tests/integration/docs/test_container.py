@@ -10,11 +10,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-import yaml
 from broker import Process
+from paths import ROOT
+import pytest
 from waiting import wait_for
-from world import ROOT
+import yaml
 
 KUBERNETES = ROOT / "docs/examples/kubernetes"
 CONTAINERFILE = (ROOT / "docs/examples/container/Containerfile").read_text()

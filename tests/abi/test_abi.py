@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from world import ROOT
+from paths import ROOT, TESTS
 
 HEADER = ROOT / "client" / "rssb.h"
 
@@ -63,7 +63,7 @@ def test_every_function_is_documented():
 
 def abi_check(header, library, record):
     done = subprocess.run(
-        [ROOT / "tests" / "setup" / "check_abi.py", header, library, record],
+        [TESTS / "abi" / "check_abi.py", header, library, record],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stderr == ""
@@ -81,7 +81,7 @@ def library(build):
 
 @pytest.fixture
 def record():
-    return ROOT / "tests" / "abi" / f"librssb.so.{soversion()}"
+    return TESTS / "abi" / f"librssb.so.{soversion()}"
 
 
 def test_abi_is_as_recorded(library, record):

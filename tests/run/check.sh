@@ -5,7 +5,7 @@
 # test, and ends with the line "N passed, N failed".  SAN=1: the same with ASan
 # and UBSan.  It must never end with status 0 when a test failed or none ran.
 #
-# usage: tests/setup/check.sh [SAN=1]      more arguments for pytest in PYTEST_ARGS
+# usage: tests/run/check.sh [SAN=1]      more arguments for pytest in PYTEST_ARGS
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

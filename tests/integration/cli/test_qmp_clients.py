@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
+from paths import ROOT
 import qmp_talk
 from waiting import wait_for
-from world import ROOT, Broker
+from world import Broker
 
 CLIENT = ROOT / "build" / "qmp-client" / "usr" / "lib" / "python3" / "dist-packages"
 

@@ -8,10 +8,10 @@ import re
 import resource
 import time
 
-import pytest
 import vectors
 import wire
 from broker import CLIENT, Broker, in_cgroup
+from interposed import LABELS, OLD_KERNEL
 from waiting import wait_for
 
 OTHER = 65533  # the next account
@@ -38,19 +38,9 @@ def connect(broker, uid=CLIENT):
         return wire.Connection(broker.socket)
 
 
-def talk(connection, message):
-    """Like a good client: a broker that has hung up has said why before."""
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        connection.send(message)
-    try:
-        return connection.receive()
-    except ConnectionResetError:
-        return connection.receive()
-
-
 def ask(broker, message, uid=CLIENT):
     with connect(broker, uid) as connection:
-        return talk(connection, message)
+        return connection.ask(message)
 
 
 def acquired(broker, n, uid=CLIENT):
@@ -102,43 +92,6 @@ def sends_an_fd(broker):
         connection.send(INFO, [0])
         with contextlib.suppress(ConnectionResetError):
             connection.receive()
-
-
-OLD_KERNEL = """
-#define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
-{
-	if (level == SOL_SOCKET && option == 83) { /* SO_PASSRIGHTS */
-		errno = ENOPROTOOPT;
-		return -1;
-	}
-	return syscall(SYS_setsockopt, fd, level, option, value, len);
-}
-"""
-
-# A security label for each gid, as an LSM would give one for each VM.
-LABELS = """
-#define _GNU_SOURCE
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
-{
-	struct ucred cred;
-	socklen_t size = sizeof(cred);
-	if (level != SOL_SOCKET || option != SO_PEERSEC)
-		return syscall(SYS_getsockopt, fd, level, option, value, len);
-	syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &cred, &size);
-	*len = snprintf(value, *len, "vm:c%u", cred.gid) + 1;
-	return 0;
-}
-"""
 
 
 def test_fault_9_penalty_for_an_fd(build, interposed):

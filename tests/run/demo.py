@@ -20,12 +20,12 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "lib"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 import bpf_stats  # noqa: E402
 import flows  # noqa: E402
 import guest as guests  # noqa: E402
+from paths import ROOT  # noqa: E402
 from world import Broker, World  # noqa: E402
 
 FLOWS = 4000
