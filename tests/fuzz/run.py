@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """make fuzz: runs the harnesses under libFuzzer, one after the other, and prints a table.
 
-What each starts with: tests/fuzz/corpus/NAME, tests/fuzz/crashes/NAME, and seeds.py.  What it
+What each starts with: tests/fuzz/corpus/NAME.tar, tests/fuzz/crashes/NAME, and seeds.py.  What it
 finds goes to build/fuzz: corpus/NAME/ what reached something new, found/NAME/ what fell, log/NAME.
---adopt minimises the corpus into the tree, from where make check replays it.  It ends with 1 if
-anything fell.
+--adopt minimises the corpus into the archive, which make check replays.  It ends with 1 if anything
+fell.
 """
 import argparse
 import re
@@ -15,8 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-import seeds
-from paths import ROOT, TESTS
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+import corpus  # noqa: E402  (found by the path above)
+import seeds  # noqa: E402
+from paths import ROOT, TESTS  # noqa: E402
 
 HERE = TESTS / "fuzz"
 BUILD = ROOT / "build" / "fuzz"
@@ -48,7 +51,8 @@ def directory(kind, name):
 def starts(name):
     """Where the inputs to start with are."""
     seeds.write(directory("seeds", name), name)
-    return [d for d in (HERE / "corpus" / name, HERE / "crashes" / name, BUILD / "seeds" / name)
+    corpus.unpack(name, directory("kept", name))
+    return [d for d in (BUILD / "kept" / name, HERE / "crashes" / name, BUILD / "seeds" / name)
             if d.is_dir()]  # fmt: skip
 
 
@@ -93,28 +97,23 @@ def fuzz(name, seconds):
         sys.exit(f"fuzz: {name} did not run:\n{said[-3000:]}")
     if status and not fell:
         fell = [BUILD / "log" / name]
-    edges, features, corpus = map(int, reached[-1])
+    edges, features, inputs = map(int, reached[-1])
     executions = int(numbers["number_of_executed_units"])
     return {
         "name": name, "executions": executions, "rate": round(executions / took),
-        "edges": edges, "features": features, "corpus": corpus, "findings": len(fell),
+        "edges": edges, "features": features, "corpus": inputs, "findings": len(fell),
     }, fell  # fmt: skip
 
 
 def adopt(name):
-    """The fewest inputs that reach all that was reached, into the tree."""
+    """The fewest inputs that reach all that was reached, into the archive."""
     into = BUILD / "adopted" / name
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     status, said = run(name, "-set_cover_merge=1", into, directory("corpus", name), *starts(name))
     if status:
         sys.exit(f"fuzz: {name}: cannot minimise its corpus:\n{said[-3000:]}")
-    kept = [path for path in into.iterdir() if path.stat().st_size <= ADOPTED_MAX]
-    corpus = HERE / "corpus" / name
-    shutil.rmtree(corpus, ignore_errors=True)
-    corpus.mkdir(parents=True)
-    for path in kept:
-        shutil.copy(path, corpus / path.name)
+    corpus.pack(name, [path for path in into.iterdir() if path.stat().st_size <= ADOPTED_MAX])
 
 
 def main():

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """What fuzzing starts with besides the corpora: golden messages, and inputs as people write them.
 
@@ -6,11 +5,8 @@ Nothing of it is committed: it is made anew for each run, from tests/vectors and
 here.  An input must be one that its harness reads as it was meant.
 """
 import struct
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-import vectors  # noqa: E402  (found by the path above)
+import vectors
 
 
 def golden(*prefixes):

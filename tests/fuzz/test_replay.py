@@ -5,9 +5,11 @@ crashes and its seeds.
 It must never pass a harness that has nothing to read, nor files that no harness reads.
 """
 import os
+import shutil
 import signal
 import subprocess
 
+import corpus
 import pytest
 import seeds
 from copied_tree import output_of
@@ -29,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 """
 
 
-def files(kind, name=""):
-    return [path for path in (HERE / kind / name).rglob("*") if path.is_file()]
+def crashes(name):
+    return list((HERE / "crashes" / name).glob("*"))
 
 
 def replay(program, *paths):
@@ -43,21 +45,31 @@ def replay(program, *paths):
 
 def test_every_harness_has_a_corpus_and_every_corpus_a_harness():
     assert sorted(path.stem for path in HERE.glob("*.c")) == HARNESSES
-    assert sorted(path.name for path in (HERE / "corpus").iterdir()) == HARNESSES
+    assert corpus.names() == HARNESSES
     assert {path.name for path in (HERE / "crashes").iterdir()} <= set(HARNESSES)
-    for name in HARNESSES:
-        assert len(files("corpus", name)) >= 10, name
 
 
 def test_the_corpora_are_small():
-    assert sum(path.stat().st_size for path in files("corpus")) < CORPORA_MAX
+    assert sum(path.stat().st_size for path in corpus.DIRECTORY.iterdir()) < CORPORA_MAX
+
+
+def test_an_archive_is_its_inputs_alone(tmp_path, monkeypatch):
+    """Packed again, from files of another age in another order: the same bytes."""
+    monkeypatch.setattr(corpus, "DIRECTORY", tmp_path)
+    for name in HARNESSES:
+        shutil.copy(HERE / "corpus" / f"{name}.tar", tmp_path)
+        inputs = corpus.unpack(name, tmp_path / name)
+        corpus.pack(name, reversed(inputs))
+        assert corpus.archive(name).read_bytes() == (HERE / "corpus" / f"{name}.tar").read_bytes()
 
 
 @pytest.mark.parametrize("name", HARNESSES)
 def test_replay(build, tmp_path, name):
     """All of it, and the program says how much that was."""
     seeds.write(tmp_path / "seeds", name)
-    there = [*files("corpus", name), *files("crashes", name), *(tmp_path / "seeds").iterdir()]
+    kept = corpus.unpack(name, build / "tests" / "fuzz" / "corpus" / name)
+    assert len(kept) >= 10
+    there = [*kept, *crashes(name), *(tmp_path / "seeds").iterdir()]
     done = replay(build / "tests" / "fuzz" / name, *there)
     assert done.returncode == 0, "\n".join(done.stderr.splitlines()[-20:])
     assert done.stdout == f"replayed {len(there)}\n"

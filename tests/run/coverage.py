@@ -16,8 +16,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("lib", "fuzz")]
 
-import seeds  # noqa: E402  (found by the path above)
-from paths import ROOT  # noqa: E402
+import corpus  # noqa: E402  (found by the path above)
+import seeds  # noqa: E402
+from paths import ROOT, TESTS  # noqa: E402
 
 WHOLE = ("proto/codec.c", "proto/validate.c")
 OURS = ("proto/", "broker/", "client/")
@@ -46,9 +47,10 @@ def run_all(build):
     ran = [run(path) for path in sorted((build / "tests/unit").glob("test_*")) if not path.suffix]
     for name in seeds.MAKERS:
         with tempfile.TemporaryDirectory() as made:
-            seeds.write(Path(made), name)
-            kept = [ROOT / "tests/fuzz" / kind / name for kind in ("corpus", "crashes")]
-            ran.append(run(build / "tests/fuzz" / name, made, *filter(Path.is_dir, kept)))
+            seeds.write(Path(made, "seeds"), name)
+            corpus.unpack(name, Path(made, "corpus"))
+            crashes = TESTS / "fuzz" / "crashes" / name
+            ran.append(run(build / "tests/fuzz" / name, made, *filter(Path.is_dir, [crashes])))
     return len(ran) > 0 and all(ran)
 
 
