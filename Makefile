@@ -68,7 +68,7 @@ WHOLE_UNIONS := $(shell echo | $(CC) -fzero-init-padding-bits=unions -x c -c - -
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter \
 	-Wno-missing-field-initializers \
-	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. -Iproto -Iclient \
+	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
 	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS) $(if $(COVERAGE),--coverage -O0)
@@ -79,13 +79,13 @@ ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(if $(COVERAGE),--coverage) $(LDFLAGS)
 
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
-BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*.S)))
-LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c))
+BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*/*.c broker/*/*.S)))
+LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/lib/*.c))
 # Built anew for it: librssb, and what answers QEMU.
-PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/*.c proto/*.c))
-CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c))
-# What an object must look like: judged by the broker, and without privilege by rssb.
-SHAPE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard broker/shape*.c))
+PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/lib/*.c proto/*.c))
+CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c client/cli/*/*/*.c))
+# What an object must look like: checked by the broker, and without privilege by rssb.
+OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard bpf/object_check/*.c))
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -119,7 +119,7 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 
 # --- programs and libraries -----------------------------------------------
 
-$(B)/broker/%.o: PKG_CFLAGS = $(call pkg_cflags,$(BROKER_PKGS))
+$(B)/broker/%.o $(B)/bpf/object_check/%.o: PKG_CFLAGS = $(call pkg_cflags,$(BROKER_PKGS))
 $(B)/client/cli/%.o: PKG_CFLAGS = $(call pkg_cflags,$(CLI_PKGS))
 $(B)/tests/%: PKG_CFLAGS = $(call pkg_cflags,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
 
@@ -128,12 +128,12 @@ $(B)/%.o: %.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 
 # What seccomp allows, collected from the comments beside the calls.
-$(B)/broker/syscalls.h: broker/syscalls.sh $(wildcard broker/*.c proto/*.c)
+$(B)/broker/common/syscalls.h: broker/common/syscalls.sh $(wildcard broker/*.c broker/*/*.c proto/*.c)
 	@mkdir -p $(@D)
-	broker/syscalls.sh $(filter %.c,$^) > $@
+	broker/common/syscalls.sh $(filter %.c,$^) > $@
 
-$(B)/broker/seal.o: $(B)/broker/syscalls.h
-$(B)/broker/seal.o: PKG_CFLAGS += -I$(B)/broker
+$(B)/broker/common/seccomp.o: $(B)/broker/common/syscalls.h
+$(B)/broker/common/seccomp.o: PKG_CFLAGS += -I$(B)
 
 # The embedded objects: assembled from the very bytes of build/bpf/*.bpf.o.
 $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
@@ -143,8 +143,8 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 $(B)/libproto.a: $(PROTO_OBJS)
 # The program's own: neither tests nor fuzzers start by it, nor allocate by it.
 BROKER_MAIN := $(B)/broker/main.o $(B)/broker/allocate.o
-$(B)/libbroker.a: $(filter-out $(BROKER_MAIN),$(BROKER_OBJS))
-$(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(SHAPE_OBJS)
+$(B)/libbroker.a: $(filter-out $(BROKER_MAIN),$(BROKER_OBJS)) $(OBJECT_CHECK_OBJS)
+$(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(OBJECT_CHECK_OBJS)
 $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
 %.a:
@@ -162,9 +162,9 @@ $(B)/librssb.o: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a $(B)/libproto.a
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(CLI_PKGS))
 
-$(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/librssb.map
+$(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/lib/librssb.map
 	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,librssb.so.$(SOVERSION) \
-		-Wl,--version-script=client/librssb.map -o $@ $(filter %.o,$^)
+		-Wl,--version-script=client/lib/librssb.map -o $@ $(filter %.o,$^)
 
 # It is loaded into every program between rssb run and QEMU, so its TLS is static.
 $(B)/preload/%.o: %.c $(B)/flags
@@ -181,7 +181,7 @@ $(B)/librssb.so: $(B)/librssb.so.$(SOVERSION)
 # make install may be given another PREFIX than make was.
 PC_EDIT = -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|'
-$(B)/rssb.pc: client/rssb.pc.in FORCE
+$(B)/rssb.pc: client/lib/rssb.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed $(PC_EDIT) $< | cmp -s - $@ || sed $(PC_EDIT) $< > $@
 
@@ -227,7 +227,7 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.
 fuzz-programs: $(FUZZERS) $(BPF_OBJS)
 
 # For builders of packages, who are nobody and have no network: some need root, one a QEMU.
-ROOTLESS_TESTS := $(filter-out %/test_policy %/test_verify %/test_shape,$(UNIT_TESTS))
+ROOTLESS_TESTS := $(filter-out %/test_policy %/test_verify %/test_object_check,$(UNIT_TESTS))
 check-unit: $(ROOTLESS_TESTS) $(BPF_OBJS)
 	@set -e; for test in $(ROOTLESS_TESTS); do RSSB_BUILD=$(B) $$test; done
 
@@ -240,7 +240,7 @@ check: deps
 # UPDATE=1 records what was added.
 ABI := tests/abi/librssb.so.$(SOVERSION) $(if $(UPDATE),--update)
 check-abi: $(B)/librssb.so.$(SOVERSION)
-	@tests/abi/check_abi.py client/rssb.h $< $(ABI)
+	@tests/abi/check_abi.py client/include/rssb.h $< $(ABI)
 
 demo: deps
 	+$(MAKE) all $(B)/tests/tools/demo_client
@@ -281,12 +281,13 @@ valgrind: deps
 format:
 	clang-format -i $$(git ls-files '*.[ch]')
 
-UNITS := $(patsubst broker/%,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket))
-APPARMOR := $(patsubst broker/%,$(B)/%,$(wildcard broker/apparmor/*))
+UNITS := $(patsubst %,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket \
+	client/systemd/*.service client/systemd/*.socket))
+APPARMOR := $(patsubst %,$(B)/%,$(wildcard broker/apparmor/*))
 
 # Units and profiles name the programs where they are installed, which only make install knows.
 PLACES = -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|'
-$(UNITS) $(APPARMOR): $(B)/%: broker/% FORCE
+$(UNITS) $(APPARMOR): $(B)/%: % FORCE
 	@mkdir -p $(@D)
 	@sed $(PLACES) $< | cmp -s - $@ || sed $(PLACES) $< > $@
 
@@ -328,7 +329,7 @@ install: all $(UNITS) $(APPARMOR)
 	$(INSTALL) -m 644 $(filter %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)
 	$(INSTALL) -m 644 $(filter-out %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)/abstractions
 	$(INSTALL) -m 644 $(wildcard broker/selinux/rss_broker.*) $(DESTDIR)$(SELINUXDIR)
-	$(INSTALL) -D -m 644 client/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
+	$(INSTALL) -D -m 644 client/include/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
 	$(install_man)
 	$(call install_completions,rssb)
 	$(call install_completions,rss-broker)

@@ -21,7 +21,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "rss_maps.h"
+#include "bpf/rss_maps.h"
 
 #define PARSE_VLANS_MAX	     2	/* tags in the data; one more may be in the skb's metadata */
 #define PARSE_EXTENSIONS_MAX 11 /* IPv6 extension headers */

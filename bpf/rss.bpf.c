@@ -16,9 +16,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "rss_maps.h"
-#include "toeplitz.bpf.h"
-#include "parse.bpf.h"
+#include "bpf/rss_maps.h"
+#include "bpf/toeplitz.bpf.h"
+#include "bpf/parse.bpf.h"
 
 /*
  * In the order in which every loader takes them.  The initializers see to it:

@@ -16,7 +16,7 @@
 #include <linux/types.h>
 #include <bpf/bpf_endian.h>
 
-#include "rss_maps.h"
+#include "bpf/rss_maps.h"
 
 #define TOEPLITZ_WORDS (RSS_KEY_LEN / 8)
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "broker/common/log.h"
 
 #if defined(__GLIBC__) && !defined(RSSB_SANITIZED)
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes <-> structs of rssb_proto.h, by one table of operations.  Must stay pure. */
-#include "codec.h"
+#include "proto/codec.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
 
-#include "validate.h"
+#include "proto/validate.h"
 
 /*
  * Byte order.  Each function turns wire order into host order and back: the

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rssb_proto.h"
-#include "text.h"
+#include "proto/rssb_proto.h"
+#include "proto/text.h"
 
 /* Any request, in host byte order; header.op says which. */
 union rssb_request {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* One SOCK_SEQPACKET packet with its fds.  Must never look into the bytes. */
-#include "packet.h"
+#include "proto/packet.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "fd.h"
+#include "proto/fd.h"
 
 /* Moves every received fd into p. */
 static void packet_adopt_fds(struct packet *p, struct msghdr *msg)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rssb_proto.h"
+#include "proto/rssb_proto.h"
 
 /* The kernel's SCM_MAX_FD: with room for all of them none is cut off, and the
  * kernel never closes one in our context (a close can block). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the wire's numbers are called.  Pure. */
-#include "text.h"
+#include "proto/text.h"
 
 #include <stddef.h>
 

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "rssb_proto.h"
+#include "proto/rssb_proto.h"
 
 /* Writes an id as 64 hex digits and a NUL. */
 void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],

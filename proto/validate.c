@@ -3,7 +3,7 @@
  * The one judge of a request's values.  Pure; a refusal names the field, the
  * value and the allowed range, and never quotes a client's bytes.
  */
-#include "validate.h"
+#include "proto/validate.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "codec.h"
+#include "proto/codec.h"
 
 int validate_object(const union rssb_request *r, struct rssb_refusal *why);
 int validate_acquire(const union rssb_request *r, struct rssb_refusal *why);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "commands.h"
+#include "client/cli/commands/commands.h"
 
 static const struct command {
 	const char *name;

@@ -12,9 +12,9 @@
  */
 #include <sys/resource.h>
 
-#include "clock.h"
-#include "frames.h"
-#include "steerers.h"
+#include "tests/bench/clock.h"
+#include "tests/bench/frames.h"
+#include "tests/bench/steerers.h"
 
 #define SETS_MAX   512
 #define ROUNDS_MAX 64

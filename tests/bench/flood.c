@@ -25,10 +25,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "codec.h"
-#include "fd.h"
-#include "packet.h"
+#include "tests/bench/clock.h"
+#include "proto/codec.h"
+#include "proto/fd.h"
+#include "proto/packet.h"
 
 #define PROCESSES_MAX 16
 #define HELD_MAX      1024 /* connections, of one process */

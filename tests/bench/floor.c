@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "fd.h"
-#include "rssb_proto.h"
+#include "proto/fd.h"
+#include "proto/rssb_proto.h"
 
 #define FDS RSSB_FDS_MAX
 

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "tests/bench/clock.h"
 
 #define OBJECT_MAX (1u << 20)
 

@@ -28,11 +28,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/rssb.h"
-#include "clock.h"
-#include "codec.h"
-#include "fd.h"
-#include "histogram.h"
+#include "client/include/rssb.h"
+#include "tests/bench/clock.h"
+#include "proto/codec.h"
+#include "proto/fd.h"
+#include "tests/bench/histogram.h"
 
 #define CLIENTS_MAX 64
 #define TABLE_LEN   128

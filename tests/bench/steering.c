@@ -29,9 +29,9 @@
 #include <string.h>
 #include <bpf/bpf.h>
 
-#include "fd.h"
-#include "../bpf/lib/object.h"
-#include "../bpf/lib/packet.h"
+#include "proto/fd.h"
+#include "tests/bpf/lib/object.h"
+#include "tests/bpf/lib/packet.h"
 
 #define FLOWS	   16
 #define SLICES	   32  /* of a program and a flow, a round */

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fd.h"
+#include "proto/fd.h"
 
 #define PENDING_MAX 8
 

@@ -23,9 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fd.h"
-#include "frames.h"
-#include "steerers.h"
+#include "proto/fd.h"
+#include "tests/bench/frames.h"
+#include "tests/bench/steerers.h"
 
 #define QUEUES	     4
 #define BATCH	     512 /* frames between two drains: a queue holds more */

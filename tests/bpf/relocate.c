@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "bpf/rss_maps.h"
-#include "lib/object.h"
-#include "relocated.h"
+#include "tests/bpf/lib/object.h"
+#include "tests/bpf/relocated.h"
 
 _Static_assert(RELOCATED_FUNCS_MAX == OBJECT_FUNCTIONS_MAX, "room for all");
 

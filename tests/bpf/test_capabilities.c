@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/check.h"
-#include "lib/packet.h"
-#include "lib/reference.h"
+#include "tests/bpf/lib/check.h"
+#include "tests/bpf/lib/packet.h"
+#include "tests/bpf/lib/reference.h"
 
 #define BPF	  (1u << 0)
 #define PERFMON	  (1u << 1)

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/check.h"
-#include "lib/packet.h"
-#include "lib/reference.h"
+#include "tests/bpf/lib/check.h"
+#include "tests/bpf/lib/packet.h"
+#include "tests/bpf/lib/reference.h"
 
 #define PACKETS		 100000
 #define PACKETS_A_CONFIG 10

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/check.h"
-#include "lib/packet.h"
-#include "lib/reference.h"
+#include "tests/bpf/lib/check.h"
+#include "tests/bpf/lib/packet.h"
+#include "tests/bpf/lib/reference.h"
 
 #define VERIFIED_INSNS_MAX 2000
 

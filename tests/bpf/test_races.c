@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/check.h"
-#include "lib/packet.h"
+#include "tests/bpf/lib/check.h"
+#include "tests/bpf/lib/packet.h"
 
 #define RUNS 30000
 

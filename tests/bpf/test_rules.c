@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/check.h"
-#include "lib/packet.h"
-#include "lib/reference.h"
+#include "tests/bpf/lib/check.h"
+#include "tests/bpf/lib/packet.h"
+#include "tests/bpf/lib/reference.h"
 
 /* What is hashed. */
 enum {

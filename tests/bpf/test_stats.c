@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/check.h"
-#include "lib/packet.h"
-#include "lib/reference.h"
-#include "lib/tap.h"
+#include "tests/bpf/lib/check.h"
+#include "tests/bpf/lib/packet.h"
+#include "tests/bpf/lib/reference.h"
+#include "tests/bpf/lib/tap.h"
 
 #define ETHERNET 14 /* bytes of a header, which a test run does not count */
 

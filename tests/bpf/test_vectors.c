@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/check.h"
-#include "lib/packet.h"
-#include "lib/reference.h"
+#include "tests/bpf/lib/check.h"
+#include "tests/bpf/lib/packet.h"
+#include "tests/bpf/lib/reference.h"
 
 struct vector {
 	const char *dst, *src;

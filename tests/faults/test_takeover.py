@@ -48,7 +48,7 @@ def of_sanitizers(build):
     """What a build with sanitizers is let do besides; the plain build's list is the one that counts."""
     if "san" not in build.parts:
         return set()
-    text = (build / "broker" / "syscalls.h").read_text()
+    text = (build / "broker" / "common" / "syscalls.h").read_text()
     return set(re.findall(r'"(\w+)"', re.search(r"SYSCALLS_SANITIZER (.+)", text)[1]))
 
 

@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/connection.h"
-#include "lib/fds.h"
+#include "client/include/rssb.h"
+#include "client/lib/connection.h"
 #include "proto/fd.h"
-#include "rssb.h"
+#include "tests/fuzz/lib/fds.h"
 
 #define CALLS_MAX   8
 #define REPLIES_MAX 3

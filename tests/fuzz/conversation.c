@@ -4,8 +4,8 @@
  * clients, the clock and the loader do.  Every request must get exactly one reply,
  * every reply must be one that librssb can read, and nothing may be left behind.
  */
-#include "lib/front_world.h"
 #include "proto/codec.h"
+#include "tests/fuzz/lib/front_world.h"
 
 #define CLIENTS	   8
 #define LEASES	   16

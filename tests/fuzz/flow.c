@@ -7,9 +7,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
-#include "client/cli/steering.h"
-#include "client/cli/toeplitz.h"
-#include "lib/fuzz.h"
+#include "client/cli/rss/steering.h"
+#include "client/cli/rss/toeplitz.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 #define WORDS	   4
 #define REASON_MAX 256

@@ -7,12 +7,12 @@
 #include <bpf/libbpf.h>
 #include <elf.h>
 
-#include "broker/log.h"
-#include "broker/shape.h"
-#include "broker/template.h"
-#include "lib/fake_bpf.h"
-#include "lib/fuzz.h"
+#include "bpf/object_check/object_check.h"
+#include "broker/common/log.h"
+#include "broker/loader/template.h"
 #include "proto/fd.h"
+#include "tests/fuzz/lib/fake_bpf.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 #define CHANGES_MAX 32
 #define GROWTH_MAX  4096
@@ -210,7 +210,7 @@ static void change(struct making *m, struct fuzz_input *in)
 /* --- the judgement --------------------------------------------------------------------- */
 
 /* What libbpf makes of it: the same maps and the one program, or a refusal. */
-static void load(const struct shape *shape, const void *elf, size_t size)
+static void load(const struct object_check *shape, const void *elf, size_t size)
 {
 	struct object object = { .name = "fuzz", .elf = elf, .size = (uint32_t)size };
 	struct template template = TEMPLATE_INIT;
@@ -231,10 +231,10 @@ static void load(const struct shape *shape, const void *elf, size_t size)
 static void judge(const uint8_t *bytes, size_t size)
 {
 	uint8_t *elf = fuzz_copy(bytes, size);
-	char why[SHAPE_WHY_MAX] = "";
-	struct shape shape = { .n_maps = 99 };
+	char why[OBJECT_CHECK_WHY_MAX] = "";
+	struct object_check shape = { .n_maps = 99 };
 
-	if (shape_check(&shape, elf, size, why)) {
+	if (object_check(&shape, elf, size, why)) {
 		FUZZ_CHECK(shape.n_maps == 99 && why[0] && memchr(why, 0, sizeof(why)));
 		for (const char *at = why; *at; at++)
 			FUZZ_CHECK(*at >= ' ' && *at <= '~');

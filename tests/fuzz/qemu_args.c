@@ -9,7 +9,7 @@
 
 #include "client/cli/qemu/args.h"
 #include "client/cli/qemu/netdev.h"
-#include "lib/fuzz.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 #define WORDS_MAX 64
 

@@ -13,10 +13,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/cli/qmp/peer.h"
-#include "client/cli/qmp/program.h"
-#include "lib/fuzz.h"
+#include "client/cli/qmp_server/peer.h"
+#include "client/cli/qmp_server/program.h"
 #include "proto/fd.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 #define PIECE_MAX   4096
 #define SINGLE_MAX  64

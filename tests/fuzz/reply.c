@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 
-#include "lib/fuzz.h"
 #include "proto/codec.h"
+#include "tests/fuzz/lib/fuzz.h"
 #include "tests/unit/judge.h"
 
 #define UNTOUCHED 0xa5a5a5a5u

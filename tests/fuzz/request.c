@@ -6,8 +6,8 @@
  */
 #include <errno.h>
 
-#include "lib/fuzz.h"
 #include "proto/codec.h"
+#include "tests/fuzz/lib/fuzz.h"
 #include "tests/unit/judge.h"
 
 /* op and tag are for the reply; nothing else of what was refused gets out. */

@@ -6,9 +6,9 @@
  */
 #include <errno.h>
 
-#include "client/cli/steering.h"
-#include "lib/fuzz.h"
+#include "client/cli/rss/steering.h"
 #include "proto/codec.h"
+#include "tests/fuzz/lib/fuzz.h"
 #include "tests/unit/judge.h"
 
 #define REASON_MAX  256

@@ -81,7 +81,7 @@ def test_a_check_that_fails_ends_the_replay(tmp_path):
     source.write_text(CANARY)
     (tmp_path / "good").write_text("four")
     (tmp_path / "bad").write_text("bad")
-    output_of("cc", "-D_GNU_SOURCE", f"-I{HERE}", source, HERE / "lib/replay.c", "-o", program)
+    output_of("cc", "-D_GNU_SOURCE", f"-I{HERE.parent.parent}", f"-I{HERE}", source, HERE / "lib/replay.c", "-o", program)
     assert replay(program, tmp_path / "good").stdout == "replayed 1\n"
     done = replay(program, tmp_path / "good", tmp_path / "bad")
     assert done.returncode == -signal.SIGABRT

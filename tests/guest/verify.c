@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../bpf/relocated.h"
+#include "tests/bpf/relocated.h"
 
 static struct relocated relocated;
 static char verifier_log[1 << 16];

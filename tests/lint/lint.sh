@@ -48,7 +48,7 @@ static_analysis() {
 	git ls-files '*.c' | grep -v -e '\.bpf\.c$' -e '^tests/' |
 		xargs cppcheck --quiet --error-exitcode=1 \
 		--enable=warning,portability,performance --inline-suppr --std=c11 -j "$lint_jobs" \
-		-I. -Iproto -Iclient -D__x86_64__ -D_GNU_SOURCE \
+		-I. -D__x86_64__ -D_GNU_SOURCE \
 		--library=tests/lint/cppcheck.xml \
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches
 }

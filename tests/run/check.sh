@@ -36,7 +36,7 @@ make -s ${jobs:+"$jobs"} ${san:+SAN=1} all test-programs
 
 export RSSB_BUILD=build${san:+/san}
 # Some tests preload a library, or load ours into a program that has no sanitizer.  What each
-# program says of leaks stands (broker/seal.c).
+# program says of leaks stands (broker/common/seccomp.c).
 export ASAN_OPTIONS=${ASAN_OPTIONS:-verify_asan_link_order=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 # shellcheck disable=SC2086 # a list of words

@@ -24,7 +24,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "client/rssb.h"
+#include "client/include/rssb.h"
 #include "proto/fd.h"
 
 #define QUEUES	4

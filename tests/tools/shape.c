@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Says of each file what shape_check() says of its bytes: "FILE: ok N maps, LICENSE"
+ * Says of each file what object_check() says of its bytes: "FILE: ok N maps, LICENSE"
  * or "FILE: why not".  Exit status 1 if one is not of the ABI.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "broker/shape.h"
+#include "bpf/object_check/object_check.h"
 
 static void *read_file(const char *path, size_t *ret_size)
 {
@@ -34,12 +34,12 @@ int main(int argc, char **argv)
 	int status = 0;
 
 	for (int i = 1; i < argc; i++) {
-		char why[SHAPE_WHY_MAX] = "no reason given";
-		struct shape shape;
+		char why[OBJECT_CHECK_WHY_MAX] = "no reason given";
+		struct object_check shape;
 		size_t size;
 		void *data = read_file(argv[i], &size);
 
-		if (shape_check(&shape, data, size, why)) {
+		if (object_check(&shape, data, size, why)) {
 			printf("%s: %s\n", argv[i], why);
 			status = 1;
 		} else {

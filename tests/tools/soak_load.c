@@ -29,10 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "codec.h"
-#include "fd.h"
-#include "packet.h"
-#include "text.h"
+#include "proto/codec.h"
+#include "proto/fd.h"
+#include "proto/packet.h"
+#include "proto/text.h"
 
 #define CLIENTS_MAX 32
 #define STATUSES    (RSSB_TIMEOUT + 1)

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "client/rssb.h"
+#include "client/include/rssb.h"
 
 #define MAPS_MAX 8
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "bpf/rss_maps.h"
-#include "broker/pool.h"
+#include "broker/front/pool.h"
 #include "proto/fd.h"
 #include "proto/packet.h"
 
@@ -44,7 +44,7 @@ static inline struct set_fds fake_set_fds(bool counts)
 }
 
 /* A loader and the test's end of the line to it. */
-static inline void fake_loader_open(struct loader *ret, int *ret_peer)
+static inline void fake_loader_open(struct loader_link *ret, int *ret_peer)
 {
 	int sv[2];
 

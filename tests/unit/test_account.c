@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "broker/account.h"
-#include "capture.h"
+#include "broker/front/account.h"
+#include "tests/unit/capture.h"
 
 static struct accounts accounts;
 static struct account *alice, *root;
@@ -90,7 +90,7 @@ static void accounts_make_room(void **state)
 	assert_ptr_equal(fresh, last);
 	assert_int_equal(fresh->uid, 1);
 	assert_int_equal(fresh->n_grants, 0);
-	assert_true(bucket_is_full(&fresh->ended, 0));
+	assert_true(token_bucket_is_full(&fresh->ended, 0));
 }
 
 /* Of those that may go the one goes that kept least. */
@@ -230,7 +230,7 @@ static void rate_is_exact(void **state)
 
 		accounts.limits.rate = rates[i];
 		accounts.limits.rate_burst = 16;
-		alice->rate = (struct bucket){ 0 };
+		alice->rate = (struct token_bucket){ 0 };
 		for (uint64_t now = 0; now < 10000; now++) {
 			struct rssb_refusal why = { 0 };
 

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge.h"
 #include "proto/codec.h"
-#include "vector.h"
-#include "vector_fields.h"
+#include "tests/unit/judge.h"
+#include "tests/unit/vector.h"
+#include "tests/unit/vector_fields.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-#include "client/cli/doctor/doctor.h"
+#include "client/cli/commands/doctor/doctor.h"
 
 enum { ALICE = 4242, N_DEVICES = 2 };
 

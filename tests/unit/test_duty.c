@@ -8,8 +8,8 @@
 
 #include <time.h>
 
-#include "broker/clock.h"
-#include "broker/duty.h"
+#include "broker/common/clock.h"
+#include "broker/front/duty.h"
 
 #define MS 1000000ull
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/grant.h"
-#include "open_fds.h"
+#include "broker/front/grant.h"
 #include "proto/fd.h"
+#include "tests/unit/open_fds.h"
 
 static struct grants grants;
 static struct account alice = { .used = true, .uid = 1000 };
@@ -40,7 +40,7 @@ static int teardown(void **state)
 static struct grant *new_grant(struct account *account, const char *label, int *ret_lease)
 {
 	struct rssb_request_acquire request = { .kind = RSSB_KIND_MANAGED };
-	struct hold hold = HOLD_INIT;
+	struct grant_maps hold = GRANT_MAPS_INIT;
 	struct grant *grant;
 	int lease[2];
 

@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "broker/handover.h"
-#include "capture.h"
-#include "fake_set.h"
-#include "open_fds.h"
+#include "broker/front/handover.h"
+#include "tests/unit/capture.h"
+#include "tests/unit/fake_set.h"
+#include "tests/unit/open_fds.h"
 
 static const struct objects objects = { .n = 2, .list = { { .id = { 1 } }, { .id = { 0xab } } } };
 static struct account alice = { .used = true, .uid = 1000, .shown = "-" };
@@ -25,7 +25,7 @@ static void begin(struct handover *h, uint16_t kind)
 	grant = (struct grant){ .id = 7, .account = &alice, .pid = 42, .object = 1, .kind = kind };
 	memcpy(grant.label, "web", 3);
 	grant.hold = set.hold;
-	set.hold = (struct hold)HOLD_INIT;
+	set.hold = (struct grant_maps)GRANT_MAPS_INIT;
 	handover_begin(h, &grant, &set);
 	assert_int_equal(set.fds.prog, -1); /* taken */
 }
@@ -56,7 +56,7 @@ static void both_kinds(void **state)
 			   "object=ab0000000000 result=ok\n");
 		assert_int_equal(open_fds(), before + 1);
 		assert_int_equal(grant.hold.steering != NULL, kind == RSSB_KIND_MANAGED);
-		hold_done(&grant.hold);
+		grant_maps_done(&grant.hold);
 	}
 }
 

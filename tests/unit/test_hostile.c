@@ -11,8 +11,8 @@
 
 #include <errno.h>
 
-#include "client/rssb.h"
-#include "fake_broker.h"
+#include "client/include/rssb.h"
+#include "tests/unit/fake_broker.h"
 
 #define ESCAPE "\033]0;owned\a"
 

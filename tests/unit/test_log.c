@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/log.h"
-#include "capture.h"
+#include "broker/common/log.h"
+#include "tests/unit/capture.h"
 
 static void lines(void **state)
 {

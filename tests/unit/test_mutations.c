@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge.h"
 #include "proto/codec.h"
-#include "vector.h"
+#include "tests/unit/judge.h"
+#include "tests/unit/vector.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <getopt.h>
 
-#include "broker/log.h"
-#include "broker/options.h"
-#include "capture.h"
+#include "broker/common/log.h"
+#include "broker/start/options.h"
+#include "tests/unit/capture.h"
 
 #define WORDS_MAX 140
 
@@ -41,9 +41,9 @@ static void defaults(void **state)
 	assert_int_equal(PARSE(&o, &said, STDERR_FILENO), 0);
 	assert_string_equal(o.socket, "/run/rss-broker/rss-broker.sock");
 	assert_string_equal(o.user, "rss-broker");
-	assert_int_equal(o.policy.n_uids, 0);
-	assert_int_equal(o.policy.n_gids, 0);
-	assert_int_equal(o.pool, 8);
+	assert_int_equal(o.front.policy.n_uids, 0);
+	assert_int_equal(o.front.policy.n_gids, 0);
+	assert_int_equal(o.front.pool, 8);
 	assert_true(o.perfmon);
 	assert_int_equal(o.log_level, LOG_INFO);
 	assert_string_equal(said.text, "");
@@ -61,14 +61,14 @@ static void every_option(void **state)
 			 0);
 	assert_string_equal(o.socket, "/x");
 	assert_string_equal(o.user, "7");
-	assert_int_equal(o.policy.n_uids, 3);
-	assert_int_equal(o.policy.uids[0], 0);
-	assert_int_equal(o.policy.uids[1], 4294967294);
-	assert_int_equal(o.policy.uids[2], 0);
-	assert_int_equal(o.policy.n_gids, 2);
-	assert_int_equal(o.policy.gids[0], 12345);
-	assert_int_equal(o.policy.gids[1], 0);
-	assert_int_equal(o.pool, 64);
+	assert_int_equal(o.front.policy.n_uids, 3);
+	assert_int_equal(o.front.policy.uids[0], 0);
+	assert_int_equal(o.front.policy.uids[1], 4294967294);
+	assert_int_equal(o.front.policy.uids[2], 0);
+	assert_int_equal(o.front.policy.n_gids, 2);
+	assert_int_equal(o.front.policy.gids[0], 12345);
+	assert_int_equal(o.front.policy.gids[1], 0);
+	assert_int_equal(o.front.pool, 64);
 	assert_false(o.perfmon);
 	assert_int_equal(o.log_level, LOG_DEBUG);
 	assert_string_equal(said.text, "");
@@ -113,12 +113,12 @@ static const struct {
 static void bad_values(void **state)
 {
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct options o = { .pool = 99 };
+		struct options o = { .front.pool = 99 };
 		struct capture said;
 
 		assert_int_equal(parse(&o, &said, STDERR_FILENO, bad[i].words), -EINVAL);
 		assert_string_equal(said.text, bad[i].said);
-		assert_int_equal(o.pool, 99); /* untouched */
+		assert_int_equal(o.front.pool, 99); /* untouched */
 	}
 }
 
@@ -150,7 +150,7 @@ static void too_many_names(void **state)
 		words[2 * i + 1] = "7";
 	}
 	assert_int_equal(parse(&o, &said, STDERR_FILENO, words), 0);
-	assert_int_equal(o.policy.n_uids, POLICY_NAMES_MAX);
+	assert_int_equal(o.front.policy.n_uids, POLICY_NAMES_MAX);
 	words[2 * (size_t)POLICY_NAMES_MAX] = "--allow-user=8";
 	assert_int_equal(parse(&o, &said, STDERR_FILENO, words), -EINVAL);
 	assert_string_equal(

@@ -16,10 +16,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "open_fds.h"
-#include "valgrind.h"
 #include "proto/fd.h"
 #include "proto/packet.h"
+#include "tests/unit/open_fds.h"
+#include "tests/unit/valgrind.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ROOM	     sizeof(((struct packet *)0)->data)

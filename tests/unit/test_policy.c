@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/policy.h"
-#include "open_fds.h"
+#include "broker/start/policy_names.h"
 #include "proto/fd.h"
+#include "tests/unit/open_fds.h"
 
 /* A socket whose peer is of these supplementary groups. */
 static int socket_of_groups(size_t n, const gid_t *groups)

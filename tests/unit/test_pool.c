@@ -9,12 +9,12 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "broker/clock.h"
-#include "fake_set.h"
-#include "open_fds.h"
+#include "broker/common/clock.h"
+#include "tests/unit/fake_set.h"
+#include "tests/unit/open_fds.h"
 
 static struct pool pool;
-static struct loader loader;
+static struct loader_link loader;
 static const struct objects objects = {
 	.n_cpus = FAKE_CPUS,
 	.n = 2,
@@ -44,7 +44,7 @@ static int teardown(void **state)
 {
 	empty(0);
 	empty(1);
-	loader_done(&loader);
+	loader_link_done(&loader);
 	fd_closep(&peer);
 	return open_fds() == fds_before ? 0 : -1;
 }

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/base64.h"
-#include "client/cli/qmp/frame.h"
-#include "client/cli/qmp/json.h"
-#include "client/cli/qmp/utf8.h"
+#include "client/cli/qmp_server/frame.h"
+#include "client/cli/qmp_server/json.h"
+#include "client/cli/qmp_server/utf8.h"
+#include "client/cli/util/base64.h"
 
 /* Everything that comes of the bytes, as "M" message, "S" stray, "L" too long. */
 static void frames_of(const char *data, size_t len, size_t step, char *ret)

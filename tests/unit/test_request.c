@@ -12,13 +12,13 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "broker/request.h"
-#include "fake_set.h"
-#include "open_fds.h"
+#include "broker/front/operations.h"
+#include "tests/unit/fake_set.h"
+#include "tests/unit/open_fds.h"
 
 static struct service service;
 static struct account alice = { .used = true, .uid = 1000 }, bob = { .used = true, .uid = 1001 };
-static struct loader loader;
+static struct loader_link loader;
 static int peer;
 static unsigned fds_before;
 
@@ -59,7 +59,7 @@ static int setup(void **state)
 	service.accounts.limits = (struct limits)LIMITS_DEFAULT;
 	service.now_ms = 1000000;
 	alice.n_grants = bob.n_grants = 0;
-	alice.rate = bob.rate = alice.ended = bob.ended = (struct bucket){ 0 };
+	alice.rate = bob.rate = alice.ended = bob.ended = (struct token_bucket){ 0 };
 	fake_loader_open(&loader, &peer);
 	pool_init(&service.pool, &loader, &service.objects, 4);
 	return grants_init(&service.grants);
@@ -77,7 +77,7 @@ static int teardown(void **state)
 		if (service.grants.list[i].id)
 			grant_end(&service.grants, &service.grants.list[i]);
 	}
-	loader_done(&loader);
+	loader_link_done(&loader);
 	fd_closep(&peer);
 	return open_fds() == fds_before ? 0 : -1;
 }
@@ -112,7 +112,7 @@ static union rssb_request of_grant(enum rssb_op op, uint64_t id)
 static void perform(struct account *account, union rssb_request r, struct outcome *ret)
 {
 	outcome_init(ret, r.header.op);
-	assert_int_equal(request_perform(&service, account, &r, ret), 0);
+	assert_int_equal(operation_perform(&service, account, &r, ret), 0);
 }
 
 /* A refusal of that status; nothing comes with it. */
@@ -266,7 +266,7 @@ static void empty_pool(void **state)
 
 	stock(0, 1);
 	outcome_init(&o, r.header.op);
-	assert_int_equal(request_perform(&service, &alice, &r, &o), -EAGAIN);
+	assert_int_equal(operation_perform(&service, &alice, &r, &o), -EAGAIN);
 	assert_int_equal(o.object, 1);
 	assert_int_equal(alice.n_grants, 0);
 	outcome_done(&o);

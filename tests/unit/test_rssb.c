@@ -15,11 +15,11 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 
-#include "client/connection.h"
-#include "client/deadline.h"
-#include "client/rssb.h"
-#include "fake_broker.h"
-#include "valgrind.h"
+#include "client/include/rssb.h"
+#include "client/lib/connection.h"
+#include "proto/deadline.h"
+#include "tests/unit/fake_broker.h"
+#include "tests/unit/valgrind.h"
 
 static const uint8_t key[RSSB_KEY_BYTES] = { 1, 2, 3 };
 static const uint16_t table[] = { 0, 1, 2, 3 };

@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-#include "broker/log.h"
-#include "broker/sandbox.h"
+#include "broker/common/log.h"
+#include "broker/common/privileges.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -31,9 +31,9 @@ static const struct process {
 	int bit;
 	int (*seal)(void);
 } processes[] = {
-	{ FRONT, sandbox_seal_front },
-	{ LOADER, sandbox_seal_loader },
-	{ CLOSER, sandbox_seal_closer },
+	{ FRONT, seccomp_front },
+	{ LOADER, seccomp_loader },
+	{ CLOSER, seccomp_closer },
 };
 
 static const struct row {

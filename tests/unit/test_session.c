@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/session.h"
-#include "open_fds.h"
+#include "broker/front/session.h"
 #include "proto/fd.h"
 #include "proto/packet.h"
+#include "tests/unit/open_fds.h"
 
 #define NOW_MS 1000000
 

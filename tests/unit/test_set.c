@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "fake_set.h"
-#include "open_fds.h"
+#include "tests/unit/fake_set.h"
+#include "tests/unit/open_fds.h"
 
 static const struct rssb_steering_wire steering = {
 	.hash_types = 0x1a5,
@@ -47,17 +47,17 @@ static void layout(void **state)
 	static const uint8_t table[] = { 0x01, 0, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0,
 					 0x80, 0, 0, 0, 0, 0, 0, 0, 0,	  0, 0, 0, 0, 0, 0, 0 };
 	struct set_fds fds = fake_set_fds(false);
-	struct hold hold = HOLD_INIT;
+	struct grant_maps hold = GRANT_MAPS_INIT;
 	uint8_t key[40];
 
 	memcpy(key, steering.key, sizeof(key));
 	memcpy(key, "\x44\x33\x22\x11", 4);
-	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
-	hold_fill(&hold, &steering);
+	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	grant_maps_fill(&hold, &steering);
 	expect(fds.config, config, sizeof(config));
 	expect(fds.key, key, sizeof(key));
 	expect(fds.table, table, sizeof(table));
-	hold_done(&hold);
+	grant_maps_done(&hold);
 	set_fds_done(&fds);
 }
 
@@ -69,7 +69,7 @@ static void filled_again(void **state)
 	struct rssb_steering_wire full = steering,
 				  one = { .hash_types = 1, .queues = 8, .key_len = 40 };
 	struct set_fds fds = fake_set_fds(false);
-	struct hold hold = HOLD_INIT;
+	struct grant_maps hold = GRANT_MAPS_INIT;
 
 	full.table_len = 128;
 	for (uint16_t i = 0; i < 128; i++)
@@ -78,13 +78,13 @@ static void filled_again(void **state)
 		table[8 * i] = i;
 	one.table_len = 1;
 	one.table[0] = 7;
-	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
-	hold_fill(&hold, &full);
-	hold_fill(&hold, &one);
+	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	grant_maps_fill(&hold, &full);
+	grant_maps_fill(&hold, &one);
 	expect(fds.config, config, sizeof(config));
 	expect(fds.key, NULL, 0);
 	expect(fds.table, table, sizeof(table));
-	hold_done(&hold);
+	grant_maps_done(&hold);
 	set_fds_done(&fds);
 }
 
@@ -94,16 +94,16 @@ static void key_stays(void **state)
 	struct rssb_steering_wire keyless = { .hash_types = 1, .queues = 8, .table_len = 1 };
 	uint8_t before[4096], after[4096];
 	struct set_fds fds = fake_set_fds(false);
-	struct hold hold = HOLD_INIT;
+	struct grant_maps hold = GRANT_MAPS_INIT;
 
-	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
-	hold_fill(&hold, &steering);
+	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	grant_maps_fill(&hold, &steering);
 	read_map(fds.key, before);
-	hold_fill(&hold, &keyless);
+	grant_maps_fill(&hold, &keyless);
 	read_map(fds.key, after);
 	assert_memory_equal(before, after, sizeof(before));
 	assert_int_equal(before[4], 5);
-	hold_done(&hold);
+	grant_maps_done(&hold);
 	set_fds_done(&fds);
 }
 
@@ -111,21 +111,21 @@ static void whole_table(void **state)
 {
 	struct rssb_steering_wire full = steering;
 	struct set_fds fds = fake_set_fds(false);
-	struct hold hold = HOLD_INIT;
+	struct grant_maps hold = GRANT_MAPS_INIT;
 	uint8_t got[4096];
 
 	full.table_len = 128;
 	for (uint16_t i = 0; i < 128; i++)
 		full.table[i] = 255 - i;
-	assert_int_equal(hold_map_steering(&hold, fds.config, fds.key, fds.table), 0);
-	hold_fill(&hold, &full);
+	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	grant_maps_fill(&hold, &full);
 	read_map(fds.table, got);
 	for (size_t i = 0; i < 128; i++)
 		assert_int_equal(got[8 * i], 255 - i);
-	hold_unmap_steering(&hold);
-	hold_unmap_steering(&hold); /* is harmless */
+	grant_maps_unmap_steering(&hold);
+	grant_maps_unmap_steering(&hold); /* is harmless */
 	assert_null(hold.steering);
-	hold_done(&hold);
+	grant_maps_done(&hold);
 	set_fds_done(&fds);
 }
 
@@ -135,7 +135,7 @@ static void counters_are_added_up(void **state)
 {
 	static struct rss_stats cpus[FAKE_CPUS];
 	static struct rssb_reply_stats sum;
-	struct hold hold = HOLD_INIT;
+	struct grant_maps hold = GRANT_MAPS_INIT;
 	int fd = fake_map(sizeof(cpus));
 
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
@@ -147,9 +147,9 @@ static void counters_are_added_up(void **state)
 		cpus[cpu].fallback[3] = 7 * (cpu + 1);
 	}
 	assert_int_equal(pwrite(fd, cpus, sizeof(cpus), 0), sizeof(cpus));
-	assert_int_equal(hold_map_stats(&hold, fd, FAKE_CPUS), 0);
+	assert_int_equal(grant_maps_map_stats(&hold, fd, FAKE_CPUS), 0);
 	fd_closep(&fd);
-	hold_read_stats(&hold, &sum);
+	grant_maps_read_stats(&hold, &sum);
 	assert_int_equal(sum.queue[0].packets, 6);
 	assert_int_equal(sum.queue[0].bytes, 300);
 	assert_int_equal(sum.queue[255].packets, 7ull << 40);
@@ -159,7 +159,7 @@ static void counters_are_added_up(void **state)
 	assert_int_equal(sum.hashed[8], 30);
 	assert_int_equal(sum.hashed[0], 0);
 	assert_int_equal(sum.fallback[3], 42);
-	hold_done(&hold);
+	grant_maps_done(&hold);
 	assert_null(hold.stats);
 }
 
@@ -234,7 +234,7 @@ static void parts_are_given_up(void **state)
 	assert_int_equal(set.lease_read, -1);
 	assert_int_equal(set.hold.lease_write, -1);
 	assert_int_equal(open_fds(), before + 1);
-	hold_fill(&set.hold, &steering); /* the maps are still mapped */
+	grant_maps_fill(&set.hold, &steering); /* the maps are still mapped */
 	set_done(&set);
 	assert_int_equal(open_fds(), before);
 }

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "bpf/rss_maps.h"
-#include "client/cli/steering.h"
+#include "client/cli/rss/steering.h"
 
 #define KEY_39                                                                                     \
 	"00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:"                             \

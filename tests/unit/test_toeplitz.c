@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "bpf/rss_maps.h"
-#include "client/cli/toeplitz.h"
+#include "client/cli/rss/toeplitz.h"
 
 struct vector {
 	const char *src, *dst;

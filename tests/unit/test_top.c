@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/top/rates.h"
-#include "client/cli/top/view.h"
+#include "client/cli/commands/top/rates.h"
+#include "client/cli/commands/top/view.h"
 
 /* Two seconds of traffic on four queues, the first counter wrapping around. */
 static struct rates sample(void)

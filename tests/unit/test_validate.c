@@ -12,7 +12,7 @@
 #include <errno.h>
 
 #include "proto/codec.h"
-#include "vector.h"
+#include "tests/unit/vector.h"
 
 #define ACQUIRE(field)                                                                             \
 	offsetof(struct rssb_request_acquire, field),                                              \

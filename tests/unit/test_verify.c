@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "bpf/rss_maps.h"
-#include "client/rssb.h"
+#include "client/include/rssb.h"
 #include "proto/fd.h"
 
 static int map_create(enum bpf_map_type type, const char *name, uint32_t value_size,

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "client/cli/base64.h"
-#include "client/cli/flow.h"
-#include "client/cli/grant_name.h"
+#include "client/cli/rss/flow.h"
+#include "client/cli/util/base64.h"
+#include "client/cli/util/grant_name.h"
 
 static void ends_are_read(void **state)
 {

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/mem.h"
-#include "args.h"
-#include "opts.h"
-#include "readers.h"
+#include "client/cli/qemu/args.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/readers.h"
+#include "client/cli/util/mem.h"
 
 /* Options without a value: the word after them is another option, or a disk image. */
 static const char *const flags[] = {

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "device.h"
+#include "client/cli/qemu/device.h"
 
 struct json_object;
 

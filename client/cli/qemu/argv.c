@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/mem.h"
-#include "args.h"
+#include "client/cli/qemu/args.h"
+#include "client/cli/util/mem.h"
 
 /* QEMU's order of creation: these three, each in the order of the words. */
 enum round { ROUND_KV, ROUND_DRIVES, ROUND_JSON, N_ROUNDS };

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/mem.h"
-#include "device.h"
-#include "opts.h"
-#include "types.h"
+#include "client/cli/qemu/device.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/types.h"
+#include "client/cli/util/mem.h"
 
 bool qemu_device_init(struct qemu_device *dev, const char *text)
 {

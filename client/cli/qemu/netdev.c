@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "netdev.h"
-#include "opts.h"
+#include "client/cli/qemu/netdev.h"
+#include "client/cli/qemu/opts.h"
 
 static bool flag(struct json_object *netdev, const char *key)
 {

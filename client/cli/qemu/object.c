@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Asking for an object.  What comes is bytes, and judged by others (broker/shape.h). */
-#include "object.h"
+/* Asking for an object.  What comes is bytes, and judged by others
+ * (bpf/object_check/object_check.h). */
+#include "client/cli/qemu/object.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -8,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/base64.h"
-#include "client/cli/mem.h"
-#include "opts.h"
-#include "client/cli/monitor/qmp.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/qmp.h"
+#include "client/cli/util/base64.h"
+#include "client/cli/util/mem.h"
 
 #define OBJECT_MAX (1u << 20) /* bytes; the broker takes no larger one */
 

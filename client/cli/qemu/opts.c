@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/mem.h"
-#include "opts.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/util/mem.h"
 
 /* One "key=value" or bare word; both are to be freed. */
 struct word {

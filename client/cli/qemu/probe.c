@@ -14,12 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fd.h"
-#include "client/cli/mem.h"
-#include "opts.h"
-#include "probe.h"
-#include "types.h"
-#include "client/cli/monitor/qmp.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/probe.h"
+#include "client/cli/qemu/qmp.h"
+#include "client/cli/qemu/types.h"
+#include "client/cli/util/mem.h"
+#include "proto/fd.h"
 
 enum {
 	ANSWER_MS = 5000, /* for each answer; 20-50 ms is usual for all of them */

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "object.h"
+#include "client/cli/qemu/object.h"
 
 struct json_object;
 

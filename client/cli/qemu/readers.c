@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/mem.h"
-#include "opts.h"
-#include "readers.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/readers.h"
+#include "client/cli/util/mem.h"
 
 static void device_read(struct qemu_args *a, struct qemu_arg *arg)
 {

@@ -2,7 +2,7 @@
 /* What the value of an option means to the command line it is in. */
 #pragma once
 
-#include "args.h"
+#include "client/cli/qemu/args.h"
 
 /* arg->value is there; what it means goes into *arg, or into *a. */
 typedef void qemu_reader(struct qemu_args *a, struct qemu_arg *arg);

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/mem.h"
-#include "opts.h"
-#include "types.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/types.h"
+#include "client/cli/util/mem.h"
 
 static struct json_object *bool_value(const char *text)
 {

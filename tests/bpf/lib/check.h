@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "object.h"
-#include "steering.h"
+#include "tests/bpf/lib/object.h"
+#include "tests/bpf/lib/steering.h"
 
 /* The objects of this tree, by the names of their files; NULL ends them. */
 extern const char *const check_names[];

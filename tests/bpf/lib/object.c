@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "object.h"
+#include "tests/bpf/lib/object.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fd.h"
+#include "proto/fd.h"
 
 static const char *const map_names[] = { RSS_MAP_CONFIG_NAME, RSS_MAP_KEY_NAME, RSS_MAP_TABLE_NAME,
 					 RSS_MAP_STATS_NAME };

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "bpf/rss_maps.h"
-#include "steering.h"
+#include "tests/bpf/lib/steering.h"
 
 #define OBJECT_TABLE_BYTES (RSS_TABLE_MAX * RSS_TABLE_STRIDE)
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "packet.h"
+#include "tests/bpf/lib/packet.h"
 
 #include <stdbool.h>
 #include <stdio.h>

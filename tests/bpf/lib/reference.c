@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "reference.h"
+#include "tests/bpf/lib/reference.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "steering.h"
+#include "tests/bpf/lib/steering.h"
 
 /*
  * Where QEMU's program is known to decide otherwise.  docs/qemu.md has them by these

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tap.h"
+#include "tests/bpf/lib/tap.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "fd.h"
+#include "proto/fd.h"
 
 #define TAP_NAME  "tap0"
 #define VLAN_MARK 5 /* of frames that are to get a tag */

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "fuzz.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 long syscall(long number, ...) __attribute__((visibility("default")));
 

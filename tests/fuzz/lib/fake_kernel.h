@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "broker/policy.h"
-#include "fuzz.h"
+#include "broker/front/policy.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "fuzz.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 #define FDS_SENT_MAX 8
 #define FDS_OPEN_MAX 512

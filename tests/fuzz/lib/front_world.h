@@ -14,20 +14,21 @@
 #include <sys/un.h>
 
 #include "bpf/rss_maps.h"
-#include "broker/log.h"
-#include "broker/loop.h"
-#include "fake_kernel.h"
-#include "fds.h"
-#include "broker/clock.h"
+#include "broker/common/clock.h"
+#include "broker/common/log.h"
+#include "broker/front/loop.h"
+#include "broker/start/policy_names.h"
 #include "proto/fd.h"
 #include "proto/packet.h"
+#include "tests/fuzz/lib/fake_kernel.h"
+#include "tests/fuzz/lib/fds.h"
 
 #define WORLD_PAUSE_NS 20000000000 /* between two inputs: the log's bucket is full again */
 #define WORLD_CPUS     2
 #define WORLD_POOL     2
 #define ROUNDS_MAX     2000
 
-/* What the loader answers with; loader.c has its own. */
+/* What the loader answers with; loader_protocol.h is the real one. */
 struct loader_says {
 	uint32_t object;
 	int32_t err;
@@ -35,9 +36,9 @@ struct loader_says {
 
 static struct world {
 	struct front front;
-	struct loader loader;
-	struct options options;
-	struct activation manager;
+	struct loader_link loader;
+	struct front_settings settings;
+	struct service_manager manager;
 	struct objects objects;
 	struct sockaddr_un address;
 	socklen_t address_len;
@@ -142,7 +143,7 @@ static int listener_open(void)
 
 static void world_open(void)
 {
-	struct options *o = &world.options;
+	struct front_settings *settings = &world.settings;
 	const int little = 1; /* a few fds are all that the closer's line takes */
 	sigset_t signals;
 	int listener;
@@ -154,16 +155,17 @@ static void world_open(void)
 	pair_open(&world.loader.sock, &world.loader_end);
 	pair_open(&world.front.closer.sock, &world.closer_end);
 	setsockopt(world.front.closer.sock, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
-	o->pool = WORLD_POOL;
-	o->limits = (struct limits)LIMITS_DEFAULT;
-	FUZZ_CHECK(policy_allow_user(&o->policy, "1000") == 0);
-	FUZZ_CHECK(policy_allow_user(&o->policy, "1001") == 0);
+	settings->pool = WORLD_POOL;
+	settings->limits = (struct limits)LIMITS_DEFAULT;
+	FUZZ_CHECK(policy_allow_user(&settings->policy, "1000") == 0);
+	FUZZ_CHECK(policy_allow_user(&settings->policy, "1001") == 0);
 	for (unsigned i = 0; i < WORLD_POOL; i++)
 		loader_answer(0, 0);
 	loader_answer(1, 0);
 	/* The front blocks the signals that end it; here they are libFuzzer's. */
 	sigprocmask(SIG_SETMASK, NULL, &signals);
-	FUZZ_CHECK(loop_init(&world.front, &listener, &world.loader, o, &world.objects) == 0);
+	FUZZ_CHECK(loop_init(&world.front, &listener, &world.loader, settings, &world.objects) ==
+		   0);
 	sigprocmask(SIG_SETMASK, &signals, NULL);
 	while (recv(world.loader_end, &listener, sizeof(listener), 0) > 0)
 		; /* they were answered before they came */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "fuzz.h"
+#include "tests/fuzz/lib/fuzz.h"
 
 static unsigned replayed;
 

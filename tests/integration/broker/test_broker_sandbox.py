@@ -26,7 +26,7 @@ NOT_ALWAYS = {
 
 def lists(build):
     """What each process may call, as the sources say."""
-    text = (build / "broker" / "syscalls.h").read_text()
+    text = (build / "broker" / "common" / "syscalls.h").read_text()
     found = re.findall(r"#define SYSCALLS_(FRONT|LOADER|CLOSER) (.*)", text)
     return {name: set(re.findall(r'"(\w+)"', names)) for name, names in found}
 

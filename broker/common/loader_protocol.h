@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What front and loader say to each other over their socket pair.  Nothing of a
+ * client's is in it.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define OBJECT_NONE UINT32_MAX /* in the first answer, whose err says what can be loaded */
+
+/* Make one set of this object. */
+struct loader_request {
+	uint32_t object;
+};
+
+/* With the fds of the set, in their order, unless err says why there is none. */
+struct loader_reply {
+	uint32_t object;
+	int32_t err;
+};

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: one line an event on stderr, with sd-daemon priorities.  Must never
+ * block, and must not change stderr itself: others share it, O_NONBLOCK included.
+ */
+#include "broker/common/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/common/clock.h"
+
+#define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
+
+/* A flood of requests must not fill the disk; errors and warnings are few by themselves. */
+static const struct token_bucket_rule flood_rule = { .burst = 1000, .token_us = 10000 };
+
+/* One account: all that a burst of its grants and their ends make, then a fifth of the log. */
+static const struct token_bucket_rule share_rule = { .burst = 512, .token_us = 50000 };
+
+static struct {
+	int level;
+	bool terminal;
+	unsigned long dropped;
+	struct token_bucket lines; /* at LOG_NOTICE and below */
+} sink = { .level = LOG_INFO };
+
+static const struct {
+	const char *name;
+	int level;
+} levels[] = {
+	{ "err", LOG_ERR },   { "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
+	{ "info", LOG_INFO }, { "debug", LOG_DEBUG },
+};
+
+void log_set_level(int level)
+{
+	sink.level = level;
+}
+
+bool log_shows(int level)
+{
+	return level <= sink.level;
+}
+
+int log_level_parse(const char *name)
+{
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (!strcmp(name, levels[i].name))
+			return levels[i].level;
+	}
+	return -EINVAL;
+}
+
+void log_open(void)
+{
+	sink.terminal = isatty(STDERR_FILENO);
+}
+
+/* A pipe, socket or terminal that reports POLLOUT takes a line without waiting. */
+static bool sink_ready(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT); /* #syscalls poll */
+}
+
+/* Returns whether it was written. */
+static bool sink_write(int level, const char *text)
+{
+	char line[LINE_MAX_LEN];
+	int n;
+
+	if (!sink_ready())
+		return false;
+	if (sink.terminal)
+		n = snprintf(line, sizeof(line), "rss-broker: %s\n", text);
+	else
+		n = snprintf(line, sizeof(line), "<%d>rss-broker: %s\n", level, text);
+	if (n >= (int)sizeof(line)) {
+		n = sizeof(line);
+		line[n - 1] = '\n';
+	}
+	return write(STDERR_FILENO, line, n) == n; /* #syscalls write */
+}
+
+static void log_text(int level, const char *text)
+{
+	char note[64];
+
+	if (sink.dropped) {
+		snprintf(note, sizeof(note), "%lu log lines were dropped", sink.dropped);
+		if (sink_write(LOG_WARNING, note))
+			sink.dropped = 0;
+	}
+	if (!sink_write(level, text))
+		sink.dropped++;
+}
+
+/* Whether there is a token, which then is taken. */
+static bool token_take(struct token_bucket *b, struct token_bucket_rule rule)
+{
+	uint64_t now_ms = clock_ms();
+
+	if (token_bucket_wait_ms(b, rule, now_ms))
+		return false;
+	token_bucket_take(b, rule, now_ms);
+	return true;
+}
+
+/* Whether there is room for a line of that level. */
+static bool sink_take(int level)
+{
+	if (level < LOG_NOTICE || token_take(&sink.lines, flood_rule))
+		return true;
+	sink.dropped++;
+	return false;
+}
+
+static bool share_take(struct log_share *share, int level)
+{
+	if (level < LOG_NOTICE || token_take(&share->lines, share_rule))
+		return true;
+	share->left_out++;
+	return false;
+}
+
+void log_line(int level, const char *format, ...)
+{
+	char text[LINE_MAX_LEN];
+	va_list args;
+
+	if (!log_shows(level) || !sink_take(level))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_text(level, text);
+}
+
+void log_line_of(struct log_share *share, int level, const char *format, ...)
+{
+	char text[LINE_MAX_LEN];
+	va_list args;
+	size_t n;
+
+	if (!log_shows(level) || !share_take(share, level) || !sink_take(level))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	n = strlen(text);
+	if (share->left_out)
+		snprintf(text + n, sizeof(text) - n, " left_out=%lu", share->left_out);
+	share->left_out = 0;
+	log_text(level, text);
+}
+
+bool log_share_is_idle(const struct log_share *share)
+{
+	return !share->left_out && token_bucket_is_full(&share->lines, clock_ms());
+}
+
+int log_error(int err, const char *format, ...)
+{
+	char text[LINE_MAX_LEN];
+	va_list args;
+	size_t n;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	n = strlen(text);
+	snprintf(text + n, sizeof(text) - n, ": %s", strerrordesc_np(-err) ?: "unknown error");
+	log_text(LOG_ERR, text);
+	return err;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Finds objects.  Must never change one. */
+#include "broker/common/object.h"
+
+#include <errno.h>
+#include <string.h>
+
+void objects_keep(struct objects *o, uint32_t numbers)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (numbers & 1u << o->list[i].number)
+			o->list[n++] = o->list[i];
+	}
+	o->n = n;
+}
+
+/* --- finding one ---------------------------------------------------------------- */
+
+static bool object_is(const struct object *object, const struct rssb_object_ref *ref, bool counts)
+{
+	if (ref->by == RSSB_BY_ID)
+		return !memcmp(object->id, ref->id, sizeof(object->id));
+	return object->abi == ref->abi && object->counts == counts;
+}
+
+int objects_find(const struct objects *o, const struct rssb_object_ref *ref, bool counts)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		if (object_is(&o->list[i], ref, counts))
+			return (int)i;
+	}
+	return -ENOENT;
+}

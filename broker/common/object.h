@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The objects that the broker can load: ELF bytes and what is known of them.
+ * They come from this very binary and from the administrator's directory; none
+ * ever comes from a client.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/object_check/object_check.h"
+#include "proto/rssb_proto.h"
+
+#define OBJECTS_MAX 16
+
+struct object {
+	unsigned number; /* what the loader calls it */
+	char name[RSSB_NAME_MAX];
+	const void *elf;
+	uint32_t size; /* bytes */
+	uint16_t abi;  /* enum rssb_abi */
+	bool counts;   /* has the counters of rss-stats as its fourth map */
+	char license[OBJECT_CHECK_LICENSE_MAX]; /* as its license section says */
+	uint8_t id[RSSB_OBJECT_ID_LEN];
+};
+
+/* Filled once at start, in the order of their numbers; read-only from then on. */
+struct objects {
+	unsigned n_cpus; /* the end of their numbers: blocks of counters in a stats map */
+	size_t n;
+	struct object list[OBJECTS_MAX];
+};
+
+/* Leaves only those whose number's bit is set: what the loader could load. */
+void objects_keep(struct objects *o, uint32_t numbers);
+
+/*
+ * The index of the object that ref names, or -ENOENT.  counts: by ABI, the one
+ * that counts packets.
+ */
+int objects_find(const struct objects *o, const struct rssb_object_ref *ref, bool counts);

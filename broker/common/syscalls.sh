@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Collects the "#syscalls[:process] NAME..." comments of the given sources into a
+# header with one list a process: :front, :loader, :closer, :sanitizer, or all when none is named.
+set -eu
+
+
+names() { # PATTERN FILE...
+    pattern=$1
+    shift
+    sed -n "s/.*#syscalls\($pattern\) \([a-z0-9_ ]*\).*/\2/p" "$@" | tr ' ' '\n' |
+        sed '/^$/d' | LC_ALL=C sort -u | sed 's/.*/"&",/' | tr '\n' ' '
+}
+
+echo "/* Made by broker/common/syscalls.sh from the #syscalls comments. */"
+echo "#define SYSCALLS_FRONT $(names '\|:front' "$@")"
+echo "#define SYSCALLS_LOADER $(names '\|:loader' "$@")"
+echo "#define SYSCALLS_CLOSER $(names '\|:closer' "$@")"
+echo "#ifdef RSSB_SANITIZED"
+echo "#define SYSCALLS_SANITIZER $(names ':sanitizer' "$@")"
+echo "#else"
+echo "#define SYSCALLS_SANITIZER"
+echo "#endif"

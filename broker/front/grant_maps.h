@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the broker keeps of a set: its maps as plain memory, its counters, the
+ * write end of its lease.  For a handoff only the last two outlive the reply.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "bpf/rss_maps.h"
+#include "proto/rssb_proto.h"
+
+struct grant_maps {
+	void *steering;		       /* three pages: config, key, table; NULL: given up */
+	const struct rss_stats *stats; /* one a CPU; NULL: the object does not count */
+	unsigned n_cpus;
+	int lease_write; /* -1: the grant has no lease */
+};
+#define GRANT_MAPS_INIT                                                                            \
+	{                                                                                          \
+		.lease_write = -1                                                                  \
+	}
+
+/* 0, or -errno of mmap(2): such an fd is not such a map. */
+int grant_maps_map_steering(struct grant_maps *h, int config, int key, int table);
+int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_cpus);
+
+/*
+ * Writes validated steering, in host byte order, into the maps.  Packets may
+ * pass meanwhile: each sees old or new values, never an index that is neither.  A
+ * key_len of 0 keeps the key.
+ */
+void grant_maps_fill(struct grant_maps *h, const struct rssb_steering_wire *steering);
+
+/* Gives up the steering maps: from here on only the holders of their fds can write. */
+void grant_maps_unmap_steering(struct grant_maps *h);
+
+/* Adds up the counters of all CPUs. */
+void grant_maps_read_stats(const struct grant_maps *h, struct rssb_reply_stats *ret);
+
+void grant_maps_done(struct grant_maps *h);

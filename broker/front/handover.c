@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The end of a handover, when its client has run.  Must never touch what the client holds. */
+#include "broker/front/handover.h"
+
+#include <stdio.h>
+
+#include "broker/common/log.h"
+#include "proto/fd.h"
+
+/* Never the key; of the client's bytes the grant's label alone, which was checked. */
+static void log_grant(const struct grant *grant, const struct object *object)
+{
+	struct account *account = grant->account;
+	char id[2 * RSSB_OBJECT_ID_LEN + 1];
+
+	rssb_object_id_format(id, object->id);
+	log_line_of(&account->log, LOG_INFO,
+		    "ACQUIRE uid=%u label=%s pid=%d grant=%llu name=%.16s object=%.12s result=ok",
+		    account->uid, account->shown, grant->pid, (unsigned long long)grant->id,
+		    grant->label[0] ? grant->label : "-", id);
+}
+
+void handover_begin(struct handover *h, struct grant *grant, struct set *set)
+{
+	h->grant = grant;
+	h->set = *set;
+	*set = (struct set)SET_INIT;
+	fd_closep(&h->set.lease_read); /* from here on the client's is the last one */
+}
+
+void handover_finish(struct handover *h, const struct objects *objects)
+{
+	struct grant *grant = h->grant;
+
+	if (!grant)
+		return;
+	h->grant = NULL;
+	if (grant->kind != RSSB_KIND_MANAGED)
+		grant_maps_unmap_steering(&grant->hold);
+	set_done(&h->set);
+	log_grant(grant, &objects->list[grant->object]);
+}

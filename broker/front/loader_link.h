@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The front's end of the line to the loader. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "broker/common/set_fds.h"
+
+/* The front's view; owns sock. */
+struct loader_link {
+	int sock; /* non-blocking once ready */
+	pid_t pid;
+};
+#define LOADER_LINK_INIT                                                                           \
+	{                                                                                          \
+		.sock = -1                                                                         \
+	}
+
+/* What one answer was. */
+struct loader_answer {
+	unsigned number;    /* of the object */
+	int err;	    /* -errno of the kernel, 0: fds is a set */
+	size_t n_fds;	    /* how many came */
+	struct set_fds fds; /* the receiver's, also on an error */
+};
+
+/*
+ * Waits until the loader has tried every object; *ret_numbers has a bit for each
+ * that can be loaded.  -ECHILD: the loader ended, or was ended; that was logged.
+ */
+int loader_link_wait_ready(struct loader_link *l, uint32_t *ret_numbers);
+
+/* Asks for one set of the object of that number.  -EAGAIN: later. */
+int loader_link_ask(const struct loader_link *l, unsigned object);
+
+/* Takes one answer.  -EAGAIN: none yet; anything else: the loader is gone or out of its mind. */
+int loader_link_receive(const struct loader_link *l, struct loader_answer *ret);
+
+void loader_link_done(struct loader_link *l);

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operations.  A request that comes here was decoded and validated; nothing
+ * here may block, and nothing of the client's goes to the loader.
+ */
+#include "broker/front/operations.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "broker/common/clock.h"
+#include "broker/front/op_status.h"
+#include "proto/fd.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+#define REFUSE(...)                                                                                \
+	do {                                                                                       \
+		struct rssb_refusal why_ = { 0 };                                                  \
+		rssb_refuse(&why_, __VA_ARGS__);                                                   \
+		outcome_refuse(ret, &why_);                                                        \
+		return 0;                                                                          \
+	} while (0)
+
+void outcome_init(struct outcome *ret, unsigned op)
+{
+	rssb_reply_init(&ret->reply, op);
+	ret->set = (struct set)SET_INIT;
+	ret->grant = NULL;
+	ret->elf = -1;
+	ret->object = 0;
+}
+
+void outcome_refuse(struct outcome *ret, const struct rssb_refusal *why)
+{
+	ret->reply.base.status = why->status;
+	ret->reply.base.retry_ms = why->retry_ms;
+	memcpy(ret->reply.base.reason, why->reason, sizeof(why->reason));
+}
+
+/* Puts one fd into a reply's list, if it is there. */
+static void list_fd(struct rssb_reply *reply, enum rssb_role role, int fd)
+{
+	if (fd >= 0)
+		reply->roles[reply->n_fds++] = (uint8_t)role;
+}
+
+/* The roles of what o holds; outcome_fds() lists the fds in the same order. */
+static void outcome_set_roles(struct outcome *o)
+{
+	struct rssb_reply *reply = &o->reply.base;
+
+	list_fd(reply, RSSB_ROLE_PROG, o->set.fds.prog);
+	list_fd(reply, RSSB_ROLE_CONFIG, o->set.fds.config);
+	list_fd(reply, RSSB_ROLE_KEY, o->set.fds.key);
+	list_fd(reply, RSSB_ROLE_TABLE, o->set.fds.table);
+	list_fd(reply, RSSB_ROLE_LEASE, o->set.lease_read);
+	list_fd(reply, RSSB_ROLE_ELF, o->elf);
+}
+
+size_t outcome_fds(const struct outcome *o, int ret[RSSB_FDS_MAX])
+{
+	const int all[] = { o->set.fds.prog,  o->set.fds.config, o->set.fds.key,
+			    o->set.fds.table, o->set.lease_read, o->elf };
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i] >= 0)
+			ret[n++] = all[i];
+	}
+	return n;
+}
+
+void outcome_done(struct outcome *o)
+{
+	set_done(&o->set);
+	fd_closep(&o->elf);
+}
+
+/* Bit n: operation n is known. */
+#define OPS_KNOWN ((1u << (RSSB_OP_GRANT + 1)) - (1u << RSSB_OP_INFO))
+
+static int perform_info(struct service *s, struct account *account,
+			const union rssb_request *request, struct outcome *ret)
+{
+	struct rssb_reply_info *info = &ret->reply.info;
+
+	strncpy(info->version, PACKAGE_VERSION, sizeof(info->version) - 1);
+	info->n_objects = (uint32_t)s->objects.n;
+	info->queues_max = RSSB_QUEUES_MAX;
+	info->table_max = RSSB_TABLE_MAX;
+	info->ops = OPS_KNOWN;
+	info->kinds = 1u << RSSB_KIND_HANDOFF | 1u << RSSB_KIND_PROGRAM_ONLY |
+		      1u << RSSB_KIND_MANAGED;
+	return 0;
+}
+
+static void describe(struct rssb_reply_object *ret, const struct object *object)
+{
+	memcpy(ret->id, object->id, sizeof(ret->id));
+	strncpy(ret->name, object->name, sizeof(ret->name) - 1);
+	ret->size = object->size;
+	ret->abi = object->abi;
+}
+
+static int perform_object(struct service *s, struct account *account,
+			  const union rssb_request *request, struct outcome *ret)
+{
+	uint32_t index = request->object.index;
+
+	if (index >= s->objects.n)
+		REFUSE(RSSB_NO_OBJECT, "object index is %u, this broker has %zu objects", index,
+		       s->objects.n);
+	describe(&ret->reply.object, &s->objects.list[index]);
+	return 0;
+}
+
+static int no_object(struct outcome *ret)
+{
+	REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
+}
+
+static int memory_tight(const struct service *s, struct outcome *ret)
+{
+	REFUSE(RSSB_LIMIT,
+	       "the broker's memory is over %u %% of its limit: sets that were handed out fill it",
+	       s->memory.percent);
+}
+
+/* Divides a set: what the client gets stays in s->fds, what the broker keeps in s->hold. */
+static void set_divide(struct set *s, const struct rssb_request_acquire *acquire)
+{
+	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
+		grant_maps_fill(&s->hold, &acquire->steering);
+	if (acquire->kind != RSSB_KIND_HANDOFF)
+		set_keep_program_only(s);
+	if (acquire->flags & RSSB_ACQUIRE_KEEP)
+		set_drop_lease(s);
+}
+
+static int perform_acquire(struct service *s, struct account *account,
+			   const union rssb_request *request, struct outcome *ret)
+{
+	const struct rssb_request_acquire *acquire = &request->acquire;
+	int object =
+		objects_find(&s->objects, &acquire->object, acquire->flags & RSSB_ACQUIRE_STATS);
+	struct rssb_refusal why = { 0 };
+
+	if (object < 0)
+		return no_object(ret);
+	if (grant_label_taken(&s->grants, acquire->label, account))
+		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
+	if (account_may_acquire(&s->accounts, account, s->now_ms, &why)) {
+		outcome_refuse(ret, &why);
+		return 0;
+	}
+	if (memory_is_tight(&s->memory, s->now_ms))
+		return memory_tight(s, ret);
+
+	ret->object = (unsigned)object;
+	if (pool_take(&s->pool, ret->object, account_had_many(&s->accounts, account, s->now_ms),
+		      &ret->set))
+		return -EAGAIN;
+	set_divide(&ret->set, acquire);
+	ret->grant = grant_new(&s->grants, account, acquire, &ret->set.hold);
+	ret->grant->object = ret->object;
+	ret->grant->made_ms = s->now_ms;
+	account_add_grant(&s->accounts, account, s->now_ms);
+	ret->reply.acquire.grant_id = ret->grant->id;
+	memcpy(ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
+	return 0;
+}
+
+static int no_grant(struct outcome *ret)
+{
+	REFUSE(RSSB_NO_GRANT, "no such grant, or not yours");
+}
+
+void service_end_grant(struct service *s, struct grant *grant)
+{
+	account_remove_grant(&s->accounts, grant->account, s->now_ms);
+	grant_end(&s->grants, grant);
+}
+
+static int perform_release(struct service *s, struct account *account,
+			   const union rssb_request *request, struct outcome *ret)
+{
+	struct grant *grant = grant_find(&s->grants, &request->release.grant, account);
+
+	if (!grant)
+		return no_grant(ret);
+	service_end_grant(s, grant);
+	return 0;
+}
+
+static int perform_update(struct service *s, struct account *account,
+			  const union rssb_request *request, struct outcome *ret)
+{
+	struct grant *grant = grant_find(&s->grants, &request->update.grant, account);
+
+	if (!grant)
+		return no_grant(ret);
+	if (grant->kind != RSSB_KIND_MANAGED)
+		REFUSE(RSSB_WRONG_KIND,
+		       "grant %llu is not managed: its steering is not the broker's",
+		       (unsigned long long)grant->id);
+	grant_maps_fill(&grant->hold, &request->update.steering);
+	grant_note_steering(grant, &request->update.steering);
+	return 0;
+}
+
+static int perform_stats(struct service *s, struct account *account,
+			 const union rssb_request *request, struct outcome *ret)
+{
+	const struct grant *grant = grant_find(&s->grants, &request->stats.grant, account);
+	struct rssb_reply_stats *stats = &ret->reply.stats;
+
+	if (!grant)
+		return no_grant(ret);
+	if (!grant->hold.stats)
+		REFUSE(RSSB_WRONG_KIND,
+		       "grant %llu does not count packets: ask for statistics when "
+		       "acquiring",
+		       (unsigned long long)grant->id);
+	stats->grant_id = grant->id;
+	stats->time_ns = clock_ns();
+	stats->queues = grant->queues;
+	stats->table_len = grant->table_len;
+	stats->hash_types = grant->hash_types;
+	grant_maps_read_stats(&grant->hold, stats);
+	return 0;
+}
+
+/* Leaves the file offset at 0, where the client starts to read. */
+static int write_all(int fd, const char *data, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pwrite(fd, data + done, len - done,
+				   (off_t)done); /* #syscalls:front pwrite64 */
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			done += (size_t)n;
+	}
+	return 0;
+}
+
+/* A memfd of the client's own: copies would share a file offset. */
+static int elf_memfd(const struct object *object, int *ret)
+{
+	_cleanup_fd_ int fd = -1;
+
+	/* #syscalls:front memfd_create fcntl */
+	fd = memfd_create(object->name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create(object->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (write_all(fd, object->elf, object->size) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
+		return -errno;
+	*ret = fd_take(&fd);
+	return 0;
+}
+
+static int perform_export(struct service *s, struct account *account,
+			  const union rssb_request *request, struct outcome *ret)
+{
+	int object = objects_find(&s->objects, &request->export.object, false);
+	struct rssb_refusal why = { 0 };
+
+	if (object < 0)
+		return no_object(ret);
+	if (account_may_export(&s->accounts, account, s->now_ms, &why)) {
+		outcome_refuse(ret, &why);
+		return 0;
+	}
+	if (memory_is_tight(&s->memory, s->now_ms))
+		return memory_tight(s, ret);
+	account_add_export(&s->accounts, account, s->now_ms);
+	if (elf_memfd(&s->objects.list[object], &ret->elf))
+		REFUSE(RSSB_INTERNAL, "cannot make a memfd: %s", strerrordesc_np(errno));
+	describe(&ret->reply.object, &s->objects.list[object]);
+	return 0;
+}
+
+int operation_perform(struct service *s, struct account *account, const union rssb_request *request,
+		      struct outcome *ret)
+{
+	static int (*const perform[])(struct service *, struct account *,
+				      const union rssb_request *, struct outcome *) = {
+		[RSSB_OP_INFO] = perform_info,	     [RSSB_OP_OBJECT] = perform_object,
+		[RSSB_OP_ACQUIRE] = perform_acquire, [RSSB_OP_RELEASE] = perform_release,
+		[RSSB_OP_EXPORT] = perform_export,   [RSSB_OP_UPDATE] = perform_update,
+		[RSSB_OP_STATS] = perform_stats,     [RSSB_OP_STATUS] = op_status,
+		[RSSB_OP_GRANT] = op_grant,
+	};
+	int err = perform[request->header.op](s, account, request, ret);
+
+	outcome_set_roles(ret);
+	return err;
+}

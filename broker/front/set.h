@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A steering set: one program and its own maps.  A set serves one request,
+ * ever: its fds go to the client, its hold stays with the grant.
+ */
+#pragma once
+
+#include "broker/common/set_fds.h"
+#include "broker/front/grant_maps.h"
+
+struct set {
+	struct set_fds fds;
+	int lease_read;
+	struct grant_maps hold;
+};
+#define SET_INIT                                                                                   \
+	{                                                                                          \
+		.fds = SET_FDS_INIT, .lease_read = -1, .hold = GRANT_MAPS_INIT                     \
+	}
+
+/*
+ * Maps the maps of *fds and makes a lease.  Takes the fds on success; on failure
+ * they stay where they were.  n_cpus: how many blocks of counters the stats map has.
+ * -errno of mmap(2) (a fd that is not such a map) or pipe2(2).
+ */
+int set_init(struct set *ret, struct set_fds *fds, unsigned n_cpus);
+
+/* Closes the maps' fds: what is handed over then is the program alone. */
+void set_keep_program_only(struct set *s);
+
+/* Gives up the lease: nothing but RELEASE ends the grant then. */
+void set_drop_lease(struct set *s);
+
+/* Closes and unmaps whatever s still has. */
+void set_done(struct set *s);

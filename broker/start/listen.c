@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The listening socket.  Must never unlink or follow anything but a dead socket
+ * in a directory that only its owner can write.
+ */
+#include "broker/start/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "broker/common/log.h"
+#include "proto/fd.h"
+#include "proto/passrights.h"
+#include "proto/rssb_proto.h"
+
+/* --- the directory --------------------------------------------------------- */
+
+/* The default directory is made where it is missing; any other must be there. */
+static int directory_open(const char *path, int *ret)
+{
+	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *dir;
+	struct stat st;
+
+	strcpy(copy, path); /* path_check() has measured it */
+	dir = dirname(copy);
+	if (!strcmp(path, RSSB_SOCKET_DEFAULT) && mkdir(dir, 0755) && errno != EEXIST)
+		return log_error(-errno, "cannot make %s", dir);
+	*ret = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (*ret < 0 || fstat(*ret, &st))
+		return log_error(-errno,
+				 "cannot open the socket's directory %s (root makes it: "
+				 "mkdir -m 755)",
+				 dir);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+		log_line(LOG_ERR,
+			 "directory %s has owner %u and mode %04o: it must be root's or our own, "
+			 "and "
+			 "not writable by others",
+			 dir, st.st_uid, st.st_mode & 07777);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int path_check(const char *path)
+{
+	const size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (path[0] != '/') {
+		log_line(LOG_ERR, "socket path '%s' is not absolute: it begins with /", path);
+		return -EINVAL;
+	}
+	if (strlen(path) > max) {
+		log_line(LOG_ERR, "socket path has %zu bytes, at most %zu are possible",
+			 strlen(path), max);
+		return -ENAMETOOLONG;
+	}
+	return 0;
+}
+
+/* One broker a socket: the lock outlives any crash, its file stays. */
+static int lock_take(int dir, const char *path, int *ret)
+{
+	char lock[128];
+	_cleanup_fd_ int fd = -1;
+
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	fd = openat(dir, strrchr(lock, '/') + 1, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return log_error(-errno, "cannot open the lock file %s", lock);
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK)
+			return log_error(-errno, "cannot lock %s", lock);
+		log_line(LOG_ERR,
+			 "another broker holds %s: it is running already; stop it, or choose "
+			 "another --socket",
+			 lock);
+		return -EADDRINUSE;
+	}
+	*ret = fd_take(&fd);
+	return 0;
+}
+
+/* --- the socket -------------------------------------------------------------- */
+
+static void address_init(struct sockaddr_un *ret, const char *path)
+{
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	strcpy(ret->sun_path, path);
+}
+
+/* Whether somebody answers at path, whatever its type. */
+static bool address_is_live(const struct sockaddr_un *address)
+{
+	static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		_cleanup_fd_ int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		if (fd >= 0 && (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
+				errno == EAGAIN))
+			return true;
+	}
+	return false;
+}
+
+/* Makes room for bind(): only a dead socket is ever removed. */
+static int stale_remove(int dir, const char *name, const struct sockaddr_un *address)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : log_error(-errno, "cannot look at %s", name);
+	if (!S_ISSOCK(st.st_mode)) {
+		log_line(LOG_ERR,
+			 "%s exists and is not a socket: left alone; remove it or choose "
+			 "another --socket",
+			 address->sun_path);
+		return -EEXIST;
+	}
+	if (address_is_live(address)) {
+		log_line(LOG_ERR,
+			 "somebody else listens on %s: left alone; choose another --socket",
+			 address->sun_path);
+		return -EADDRINUSE;
+	}
+	if (unlinkat(dir, name, 0))
+		return log_error(-errno, "cannot remove the stale socket %s", name);
+	return 0;
+}
+
+/* Mode before bind and group before listen: nobody can connect too early. */
+static int socket_bind(int dir, const char *name, const struct sockaddr_un *address,
+		       const struct listen_options *o, int *ret)
+{
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (sock < 0)
+		return log_error(-errno, "cannot make a socket");
+	if (fchmod(sock, o->mode) || bind(sock, (const struct sockaddr *)address, sizeof(*address)))
+		return log_error(-errno, "cannot bind %s", o->path);
+	if (o->group != (gid_t)-1 && fchownat(dir, name, (uid_t)-1, o->group, AT_SYMLINK_NOFOLLOW))
+		return log_error(-errno, "cannot give %s to group %u", o->path, o->group);
+	passrights_refuse(sock);
+	if (listen(sock, LISTEN_BACKLOG))
+		return log_error(-errno, "cannot listen on %s", o->path);
+	*ret = fd_take(&sock);
+	return 0;
+}
+
+int listen_make(const struct listen_options *o, int *ret_sock, int *ret_lock)
+{
+	_cleanup_fd_ int dir = -1, lock = -1;
+	struct sockaddr_un address;
+	const char *name;
+	int err;
+
+	err = path_check(o->path);
+	if (err)
+		return err;
+	name = strrchr(o->path, '/') + 1;
+	address_init(&address, o->path);
+	if ((err = directory_open(o->path, &dir)) || (err = lock_take(dir, o->path, &lock)) ||
+	    (err = stale_remove(dir, name, &address)) ||
+	    (err = socket_bind(dir, name, &address, o, ret_sock)))
+		return err;
+	*ret_lock = fd_take(&lock);
+	return 0;
+}

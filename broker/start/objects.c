@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the objects that the broker can load.  Must never read a byte that a client chose. */
+#include "broker/start/objects.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/common/log.h"
+#include "broker/start/cpus.h"
+#include "broker/start/object_file.h"
+#include "proto/codec.h"
+#include "proto/fd.h"
+
+/* In builtin.S: the bytes of build/bpf/. */
+extern const unsigned char builtin_rss[], builtin_rss_end[];
+extern const unsigned char builtin_rss_stats[], builtin_rss_stats_end[];
+
+static void object_id(uint8_t ret[RSSB_OBJECT_ID_LEN], const void *elf, size_t size)
+{
+	SHA2_CTX sha;
+
+	SHA256Init(&sha);
+	SHA256Update(&sha, elf, size);
+	SHA256Final(ret, &sha);
+}
+
+/* Adds an object of known shape; its bytes must stay.  The list has room. */
+static void objects_add(struct objects *o, const char *name, const void *elf, size_t size,
+			const struct object_check *shape)
+{
+	struct object *new = &o->list[o->n];
+
+	*new = (struct object){
+		.number = (unsigned)o->n++,
+		.elf = elf,
+		.size = (uint32_t)size,
+		.counts = shape->counts,
+		.abi = RSSB_ABI_QEMU_RSS_1,
+	};
+	strncpy(new->name, name, sizeof(new->name) - 1);
+	memcpy(new->license, shape->license, sizeof(new->license));
+	object_id(new->id, elf, size);
+}
+
+/* The built-in ones are judged like any other. */
+static int objects_add_builtin(struct objects *o, const char *name, const unsigned char *begin,
+			       const unsigned char *end)
+{
+	char why[OBJECT_CHECK_WHY_MAX];
+	struct object_check shape;
+	int err = object_check(&shape, begin, (size_t)(end - begin), why);
+
+	if (err) {
+		log_line(LOG_ERR, "built-in object %s: %s", name, why);
+		return err;
+	}
+	objects_add(o, name, begin, (size_t)(end - begin), &shape);
+	return 0;
+}
+
+int objects_init(struct objects *ret)
+{
+	int n_cpus, err;
+
+	*ret = (struct objects){ 0 };
+	n_cpus = cpus_end();
+	if (n_cpus < 0)
+		return log_error(n_cpus, "cannot count the CPUs");
+	ret->n_cpus = (unsigned)n_cpus;
+	err = objects_add_builtin(ret, "rss", builtin_rss, builtin_rss_end);
+	if (!err)
+		err = objects_add_builtin(ret, "rss-stats", builtin_rss_stats,
+					  builtin_rss_stats_end);
+	return err;
+}
+
+/* --- the administrator's ------------------------------------------------------ */
+
+static bool objects_have(const struct objects *o, const void *elf, size_t size)
+{
+	const struct rssb_object_ref ref = { .by = RSSB_BY_ID };
+
+	object_id((uint8_t *)ref.id, elf, size);
+	return objects_find(o, &ref, false) >= 0;
+}
+
+/* NAME.bpf.o, NAME like a label but as long as an object's name may be. */
+static bool name_from_file(char ret[RSSB_NAME_MAX], const char *file)
+{
+	size_t len = strlen(file), suffix = strlen(OBJECT_FILE_SUFFIX);
+
+	if (len <= suffix || strcmp(file + len - suffix, OBJECT_FILE_SUFFIX))
+		return false;
+	len -= suffix;
+	if (len >= RSSB_NAME_MAX)
+		len = RSSB_NAME_MAX - 1;
+	memset(ret, 0, RSSB_NAME_MAX);
+	for (size_t i = 0; i < len; i++)
+		ret[i] = rssb_label_char(file[i]) ? file[i] : '_';
+	return true;
+}
+
+/* Reads, judges and adds one file.  -errno, with why. */
+static int objects_read_file(struct objects *o, int dir, const char *file, const char *name,
+			     char why[OBJECT_CHECK_WHY_MAX])
+{
+	struct object_check shape;
+	const char *rule;
+	void *elf;
+	size_t size;
+	int err = object_file_read(dir, file, &elf, &size, &rule);
+
+	if (err) {
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "%s", rule);
+		return err;
+	}
+	err = object_check(&shape, elf, size, why);
+	if (!err && objects_have(o, elf, size)) {
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "another one has the same bytes");
+		err = -EEXIST;
+	}
+	if (!err && o->n == OBJECTS_MAX) {
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "there are %d objects already", OBJECTS_MAX);
+		err = -E2BIG;
+	}
+	if (err)
+		free(elf);
+	else
+		objects_add(o, name, elf, size, &shape);
+	return err;
+}
+
+/* False if its name is not an object's. */
+static bool objects_try_file(struct objects *o, int dir, const char *file)
+{
+	char name[RSSB_NAME_MAX], why[OBJECT_CHECK_WHY_MAX];
+
+	if (!name_from_file(name, file))
+		return false;
+	if (objects_read_file(o, dir, file, name, why))
+		log_warning("object %s" OBJECT_FILE_SUFFIX " is left out: %s", name, why);
+	return true;
+}
+
+int objects_read(struct objects *o, const char *directory)
+{
+	_cleanup_fd_ int dir = -1;
+	struct dirent **entries;
+	const char *why;
+	int err = object_dir_open(directory, &dir, &why), n, n_others = 0;
+
+	if (err)
+		return log_error(err, "object directory %s: %s", directory, why);
+	/* By name, so that numbers do not depend on the file system. */
+	n = scandirat(dir, ".", &entries, NULL, alphasort);
+	if (n < 0)
+		return log_error(-errno, "cannot read object directory %s", directory);
+	for (int i = 0; i < n; i++) {
+		n_others += !objects_try_file(o, dir, entries[i]->d_name) &&
+			    entries[i]->d_name[0] != '.';
+		free(entries[i]);
+	}
+	free(entries);
+	if (n_others)
+		log_notice("object directory %s: %d not read, whose names do not end "
+			   "in " OBJECT_FILE_SUFFIX,
+			   directory, n_others);
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of rss-broker: one table, which --help prints. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "broker/front/settings.h"
+
+#define BROKER_USER "rss-broker"
+
+struct options {
+	const char *socket;
+	const char *user;
+	const char *objects; /* a directory of further objects; NULL: none */
+	struct front_settings front;
+	bool perfmon;
+	int log_level;
+};
+
+/* Returns 0: go on; 1: said what was asked for, end well; -EINVAL: said what is wrong. */
+int options_parse(struct options *ret, int argc, char **argv);

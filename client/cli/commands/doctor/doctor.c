@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb doctor: why RSS does not work, and what to do.  The table of checks, and its report. */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/commands/doctor/doctor.h"
+#include "client/cli/util/mem.h"
+
+static const struct option options[] = {
+	{ "qemu", required_argument, NULL, 'q' },
+	{ "ifname", required_argument, NULL, 'i' },
+	{ "qmp", required_argument, NULL, 'm' },
+	{ "json", no_argument, NULL, 'j' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "doctor",
+	.shorts = ":h",
+	.options = options,
+	.help = "usage: rssb doctor [--qemu PATH] [--ifname IFNAME] [--qmp SOCK] [--json]\n"
+		"\n"
+		"Finds out why RSS does not work, and says what to do: one line a check, which\n"
+		"is ok, a problem, or not applicable.  Run it as the user whose VM it is about.\n"
+		"It gets one steering set of the broker and gives it back.  The exit status is\n"
+		"0 if there is no problem, else 1.\n"
+		"\n"
+		"  --qemu PATH      a QEMU: its release, and its object against the broker's\n"
+		"  --ifname IFNAME  a tap: what it is, its flags, its owner\n"
+		"  --qmp SOCK       a running QEMU: its devices, and what the guest took\n"
+		"  --json           for programs\n",
+};
+
+const struct doctor_entry doctor_checks[] = {
+	{ "kernel", doctor_kernel },
+	{ "unprivileged-bpf", doctor_unprivileged_bpf },
+	{ "jit", doctor_jit },
+	{ "selinux", doctor_selinux },
+	{ "apparmor", doctor_apparmor },
+	{ "tun", doctor_tun },
+	{ "vhost", doctor_vhost },
+	{ "broker", doctor_reachable },
+	{ "version", doctor_version },
+	{ "grant", doctor_grant },
+	{ "qemu", doctor_qemu_version },
+	{ "qemu-vhost", doctor_qemu_vhost },
+	{ "qemu-object", doctor_qemu_object },
+	{ "tap", doctor_tap_kind },
+	{ "tap-queues", doctor_tap_queues },
+	{ "tap-header", doctor_tap_header },
+	{ "tap-owner", doctor_tap_owner },
+	{ "vm", doctor_vm_version },
+	{ "vm-object", doctor_vm_object },
+	{ "vm-rss", doctor_vm_rss },
+	{ "vm-fds", doctor_vm_fds },
+	{ "vm-vhost", doctor_vm_vhost },
+	{ "vm-guest", doctor_vm_guest },
+};
+
+const size_t doctor_n_checks = sizeof(doctor_checks) / sizeof(doctor_checks[0]);
+
+static const char *const verdicts[] = {
+	[DOCTOR_OK] = "ok",
+	[DOCTOR_PROBLEM] = "problem",
+	[DOCTOR_NOT_APPLICABLE] = "not applicable",
+};
+
+static void doctor_look(struct doctor *d)
+{
+	d->uid = geteuid();
+	doctor_look_host(d);
+	doctor_look_broker(d);
+	if (d->qemu_path)
+		doctor_look_qemu(d);
+	if (d->ifname)
+		doctor_look_tap(d);
+	if (d->qmp)
+		doctor_look_vm(d);
+}
+
+static void qemu_done(struct doctor_qemu *q)
+{
+	free(q->why);
+	qemu_object_done(&q->object);
+}
+
+static void doctor_done(struct doctor *d)
+{
+	free(d->broker.why);
+	free(d->broker.grant_why);
+	free(d->broker.objects);
+	qemu_done(&d->qemu);
+	qemu_done(&d->vm.qemu);
+	for (size_t i = 0; i < d->vm.n_devices; i++)
+		free(d->vm.devices[i].name);
+	free(d->vm.devices);
+}
+
+/* Text, or a row of the JSON array if there is one. */
+static void finding_show(const char *name, const struct doctor_finding *f,
+			 struct json_object *array)
+{
+	struct json_object *row;
+
+	if (!array) {
+		printf("%-14s  %-16s  %s%s%s\n", verdicts[f->verdict], name, f->text,
+		       f->fix ? " -> " : "", f->fix ? f->fix : "");
+		return;
+	}
+	row = mem_must(json_object_new_object());
+	mem_json_set_string(row, "check", name);
+	mem_json_set_string(row, "verdict", verdicts[f->verdict]);
+	mem_json_set_string(row, "text", f->text);
+	if (f->fix)
+		mem_json_set_string(row, "fix", f->fix);
+	json_object_array_add(array, row);
+}
+
+/* Whether it does not apply either, for the reason just said: readers need that once. */
+static bool says_nothing_new(const struct doctor_finding *f, const char *before)
+{
+	return f->verdict == DOCTOR_NOT_APPLICABLE && before && strcmp(f->text, before) == 0;
+}
+
+/* How many problems there are. */
+static size_t report(const struct doctor *d, struct json_object *array)
+{
+	_cleanup_free_ char *before = NULL;
+	size_t problems = 0;
+
+	for (size_t i = 0; i < doctor_n_checks; i++) {
+		struct doctor_finding f = doctor_checks[i].check(d);
+
+		problems += f.verdict == DOCTOR_PROBLEM;
+		if (array || !says_nothing_new(&f, before))
+			finding_show(doctor_checks[i].name, &f, array);
+		free(before);
+		before = f.text;
+		free(f.fix);
+	}
+	return problems;
+}
+
+static int examine(struct doctor *d, bool json)
+{
+	_cleanup_json_ struct json_object *array = json ? mem_must(json_object_new_array()) : NULL;
+	size_t problems;
+
+	doctor_look(d);
+	problems = report(d, array);
+	doctor_done(d);
+	if (json)
+		puts(mem_json_text(array,
+				   JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	return problems ? CLI_FAILED : CLI_OK;
+}
+
+int cmd_doctor(struct cli *cli, int argc, char **argv)
+{
+	struct doctor d = { .socket = cli->socket };
+	bool json = false;
+	int opt;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		switch (opt) {
+		case 'q':
+			d.qemu_path = optarg;
+			break;
+		case 'i':
+			d.ifname = optarg;
+			break;
+		case 'm':
+			d.qmp = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		default:
+			return cli_usage_status(opt);
+		}
+	}
+	if (optind < argc)
+		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+	return examine(&d, json);
+}

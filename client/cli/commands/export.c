@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rssb export: the ELF bytes of a steering object, as they are or as a QMP
+ * client gets them from request-ebpf.  Binary never goes to a terminal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/util/base64.h"
+#include "client/cli/util/object_name.h"
+#include "proto/fd.h"
+
+enum format { ELF, BASE64, JSON };
+
+static const char *const format_names[] = { [ELF] = "elf", [BASE64] = "base64", [JSON] = "json" };
+
+static const struct option options[] = {
+	{ "object", required_argument, NULL, 'O' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "output", required_argument, NULL, 'o' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "export",
+	.shorts = ":hf:o:",
+	.options = options,
+	.help = "usage: rssb export [--object ID|NAME] [--format elf|base64|json] [-o FILE]\n"
+		"\n"
+		"Writes the ELF bytes of a steering object, byte for byte what the broker\n"
+		"loads.  Their SHA-256 is the object's id.\n"
+		"\n"
+		"  --object X      an id (64 hex digits) or a name; rssb info lists them\n"
+		"                  (default: the broker's own object)\n"
+		"  --format F      elf: the bytes (the default)\n"
+		"                  base64: one line\n"
+		"                  json: one line, what QEMU's request-ebpf returns\n"
+		"  -o, --output F  the file to write (default, or -: standard output)\n",
+};
+
+struct request {
+	const char *object; /* NULL: the broker's own */
+	const char *path;   /* NULL: standard output */
+	enum format format;
+};
+
+/* An object's bytes, mapped from the memfd that the broker sent. */
+struct bytes {
+	void *data;
+	size_t len;
+};
+
+static int parse_format(const char *text, enum format *ret)
+{
+	for (size_t i = 0; i < sizeof(format_names) / sizeof(format_names[0]); i++) {
+		if (strcmp(format_names[i], text) != 0)
+			continue;
+		*ret = (enum format)i;
+		return CLI_OK;
+	}
+	return cli_misuse(&usage, "--format: %s: must be elf, base64 or json", text);
+}
+
+static int bytes_map(int fd, struct bytes *ret)
+{
+	struct stat st;
+	void *data;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size <= 0)
+		return -ENODATA;
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (data == MAP_FAILED)
+		return -errno;
+	*ret = (struct bytes){ data, (size_t)st.st_size };
+	return 0;
+}
+
+static int write_base64(FILE *out, const struct bytes *elf, const char *before, const char *after)
+{
+	char *text = malloc(BASE64_LEN(elf->len) + 1);
+
+	if (!text)
+		return -ENOMEM;
+	base64_encode(text, elf->data, elf->len);
+	fprintf(out, "%s%s%s\n", before, text, after);
+	free(text);
+	return 0;
+}
+
+static int write_format(FILE *out, const struct bytes *elf, enum format format)
+{
+	int r = 0;
+
+	if (format == ELF)
+		fwrite(elf->data, 1, elf->len, out);
+	else if (format == BASE64)
+		r = write_base64(out, elf, "", "");
+	else
+		r = write_base64(out, elf, "{\"return\": {\"object\": \"", "\"}}");
+	if (!r && (fflush(out) || ferror(out)))
+		r = -errno;
+	return r;
+}
+
+/* A file that could not be written whole must not be taken for an object. */
+static int write_file(const char *path, const struct bytes *elf, enum format format)
+{
+	FILE *out = fopen(path, "we");
+	int r;
+
+	if (!out)
+		return -errno;
+	r = write_format(out, elf, format);
+	if (r)
+		(void)!ftruncate(fileno(out), 0);
+	if (fclose(out) && !r)
+		r = -errno;
+	return r;
+}
+
+static int write_out(const struct request *request, int fd)
+{
+	struct bytes elf = { 0 };
+	int r = bytes_map(fd, &elf);
+
+	if (r)
+		return cli_fail(usage.name, "cannot read what the broker sent: %s", strerror(-r));
+	if (request->path)
+		r = write_file(request->path, &elf, request->format);
+	else
+		r = write_format(stdout, &elf, request->format);
+	munmap(elf.data, elf.len);
+	if (r)
+		return cli_fail(usage.name, "%s: %s", request->path ? request->path : "stdout",
+				strerror(-r));
+	return CLI_OK;
+}
+
+static int export_to(struct rssb *c, const struct request *request)
+{
+	struct rssb_object object;
+	_cleanup_fd_ int fd = -1;
+	int r = 0;
+
+	if (request->object)
+		r = object_find(c, request->object, &object);
+	if (r == -ENOENT)
+		return cli_fail(usage.name, "%s: no such object (rssb info lists them)",
+				request->object);
+	if (!r)
+		r = rssb_export(c, request->object ? object.id : NULL, &fd, NULL);
+	if (r)
+		return cli_fail(usage.name, "%s", rssb_reason(c));
+	return write_out(request, fd);
+}
+
+/* CLI_GO_ON, or the status to end with. */
+static int parse_options(int argc, char **argv, struct request *ret)
+{
+	int opt;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		switch (opt) {
+		case 'O':
+			ret->object = optarg;
+			break;
+		case 'f':
+			if (parse_format(optarg, &ret->format))
+				return CLI_USAGE;
+			break;
+		case 'o':
+			ret->path = strcmp(optarg, "-") != 0 ? optarg : NULL;
+			break;
+		default:
+			return cli_usage_status(opt);
+		}
+	}
+	if (optind < argc)
+		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+	return CLI_GO_ON;
+}
+
+int cmd_export(struct cli *cli, int argc, char **argv)
+{
+	struct request request = { .format = ELF };
+	struct rssb *c = NULL;
+	int status = parse_options(argc, argv, &request);
+
+	if (status != CLI_GO_ON)
+		return status;
+	if (request.format == ELF && !request.path && isatty(STDOUT_FILENO))
+		return cli_misuse(&usage, "an ELF file is nothing for a terminal: give -o FILE");
+
+	if (cli_connect(cli, usage.name, &c))
+		return CLI_FAILED;
+	status = export_to(c, &request);
+	rssb_close(c);
+	return status;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rssb extract: the steering object of one particular QEMU, asked of that QEMU.
+ * It runs the binary as whoever calls, and gives it no privilege.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "bpf/object_check/object_check.h"
+#include "client/cli/commands/commands.h"
+#include "client/cli/qemu/probe.h"
+#include "client/cli/util/mem.h"
+#include "client/cli/util/shell_word.h"
+#include "proto/codec.h"
+#include "proto/fd.h"
+
+#define OBJECT_DIR "/etc/rss-broker/objects"
+
+static const struct option options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "extract",
+	.shorts = ":ho:",
+	.options = options,
+	.help = "usage: rssb extract QEMU -o FILE\n"
+		"\n"
+		"Starts this QEMU without a machine, asks it for its steering object (QMP\n"
+		"request-ebpf, since QEMU 9.0), writes that to FILE, and prints the command\n"
+		"that gives it to the broker.  The broker offers it from its next restart on.\n"
+		"\n"
+		"  -o, --output F  the file to write\n",
+};
+
+struct request {
+	const char *qemu, *path;
+};
+
+static int write_all(int fd, const unsigned char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* A file that could not be written whole must not be taken for an object. */
+static int write_file(const char *path, const struct qemu_object *object)
+{
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, object->elf, object->size);
+	if (r)
+		(void)!ftruncate(fd, 0);
+	return r;
+}
+
+static void print_success(const struct request *request, const struct qemu_probe *probe)
+{
+	char id[2 * RSSB_OBJECT_ID_LEN + 1];
+	_cleanup_free_ char *file = shell_word(request->path);
+
+	rssb_object_id_format(id, probe->object.id);
+	printf("%s: the object of QEMU %d.%d, %zu bytes\nid %s\n\n", request->path, probe->major,
+	       probe->minor, probe->object.size, id);
+	printf("As root, on the broker's machine:\n"
+	       "  install -D -o root -g root -m 0644 %s %s/qemu-%d.%d-%.8s.bpf.o\n"
+	       "  systemctl restart rss-broker\n",
+	       file, OBJECT_DIR, probe->major, probe->minor, id);
+}
+
+static int object_write(const struct request *request, const struct qemu_probe *probe)
+{
+	const struct qemu_object *object = &probe->object;
+	char why[OBJECT_CHECK_WHY_MAX] = "";
+	struct object_check shape;
+	int r;
+
+	if (!object->elf)
+		return cli_fail(usage.name, "%s: %s", request->qemu, object->why);
+	r = object_check(&shape, object->elf, object->size, why);
+	if (r)
+		return cli_fail(usage.name, "%s: its object is none that the broker takes: %s",
+				request->qemu, why[0] ? why : strerror(-r));
+	r = write_file(request->path, object);
+	if (r)
+		return cli_fail(usage.name, "%s: %s", request->path, strerror(-r));
+	print_success(request, probe);
+	return CLI_OK;
+}
+
+/* CLI_GO_ON, or the status to end with. */
+static int parse_options(int argc, char **argv, struct request *ret)
+{
+	int opt;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		if (opt != 'o')
+			return cli_usage_status(opt);
+		ret->path = optarg;
+	}
+	if (argc - optind != 1)
+		return cli_misuse(&usage, "which QEMU? the path of its binary");
+	if (!ret->path)
+		return cli_misuse(&usage, "where to? -o FILE");
+	ret->qemu = argv[optind];
+	return CLI_GO_ON;
+}
+
+int cmd_extract(struct cli *cli, int argc, char **argv)
+{
+	struct qemu_probe probe = QEMU_PROBE_INIT;
+	_cleanup_json_ struct json_object *none = NULL;
+	_cleanup_free_ char *why = NULL;
+	struct request request = { 0 };
+	int status = parse_options(argc, argv, &request);
+
+	if (status != CLI_GO_ON)
+		return status;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	none = mem_must(json_object_new_array());
+	if (qemu_probe(&probe, request.qemu, none, &why))
+		return cli_fail(usage.name, "%s", why);
+	status = object_write(&request, &probe);
+	qemu_probe_done(&probe);
+	return status;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb hash: where a flow goes, worked out here.  Talks to no broker. */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/rss/steering.h"
+#include "client/cli/rss/toeplitz.h"
+#include "client/cli/util/mem.h"
+
+static const struct option options[] = {
+	{ "proto", required_argument, NULL, 'p' },
+	{ "json", no_argument, NULL, 'j' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "hash",
+	.shorts = ":hjp:",
+	.options = options,
+	.help = "usage: rssb hash SRC[:PORT] DST[:PORT] [--proto tcp|udp|none] [--json] "
+		"[STEERING]\n"
+		"\n"
+		"Shows the Toeplitz hash of a flow and, if STEERING says how queues are\n"
+		"chosen, its entry in the indirection table and its queue.  An IPv6 address\n"
+		"with a port is written [2001:db8::1]:80.\n"
+		"\n"
+		"  --proto P  tcp (the default with ports), udp, none (without ports)\n"
+		"  --json     for programs\n"
+		"\n" STEERING_HELP("Microsoft's test key"),
+};
+
+/* Where a flow goes; -1: nothing says. */
+struct result {
+	uint32_t type; /* 0: no enabled hash type */
+	uint32_t hash;
+	int entry;
+	int queue;
+};
+
+static struct result steer(const struct flow *flow, const struct steering *s)
+{
+	struct result result = { .entry = -1, .queue = -1 };
+
+	result.type = toeplitz_flow_hash(flow, s->key, s->hash_types, &result.hash);
+	if (!s->table_len)
+		return result;
+	if (result.type)
+		result.entry = (int)(result.hash % s->table_len);
+	result.queue = result.type ? s->table[result.entry] : s->default_queue;
+	return result;
+}
+
+static void show_text(const struct result *result)
+{
+	if (result->type)
+		printf("hash   0x%08x (%s)\n", result->hash, steering_hash_type_name(result->type));
+	else
+		printf("hash   none: no hash type is enabled for it\n");
+	if (result->entry >= 0)
+		printf("entry  %d\n", result->entry);
+	if (result->queue >= 0)
+		printf("queue  %d%s\n", result->queue, result->type ? "" : " (the default queue)");
+}
+
+/* A number below 0 is none: null. */
+static void set_number(struct json_object *root, const char *key, int64_t value)
+{
+	if (value < 0)
+		json_object_object_add(root, key, NULL);
+	else
+		mem_json_set(root, key, json_object_new_int64(value));
+}
+
+static void show_json(const struct result *result)
+{
+	_cleanup_json_ struct json_object *root = mem_must(json_object_new_object());
+
+	set_number(root, "hash", result->type ? (int64_t)result->hash : -1);
+	if (result->type)
+		mem_json_set_string(root, "type", steering_hash_type_name(result->type));
+	else
+		json_object_object_add(root, "type", NULL);
+	set_number(root, "entry", result->entry);
+	set_number(root, "queue", result->queue);
+	puts(mem_json_text(root, JSON_C_TO_STRING_SPACED));
+}
+
+/* The flow from the first two words, the steering from the third. */
+static int parse_words(int argc, char **argv, const char *proto, struct flow *ret_flow,
+		       struct steering *ret_steering)
+{
+	struct flow_end src, dst;
+	char reason[256];
+
+	if (argc < 2 || argc > 3)
+		return cli_misuse(&usage, "needs SRC, DST and perhaps STEERING (as one argument)");
+	if (flow_end_parse(&src, argv[0], reason, sizeof(reason)) ||
+	    flow_end_parse(&dst, argv[1], reason, sizeof(reason)) ||
+	    flow_join(ret_flow, &src, &dst, proto, reason, sizeof(reason)) ||
+	    steering_parse(ret_steering, argc > 2 ? argv[2] : "", reason, sizeof(reason)))
+		return cli_misuse(&usage, "%s", reason);
+	if (!ret_steering->keyed)
+		memcpy(ret_steering->key, toeplitz_microsoft_key, sizeof(ret_steering->key));
+	return CLI_OK;
+}
+
+int cmd_hash(struct cli *cli, int argc, char **argv)
+{
+	struct steering steering;
+	const char *proto = NULL;
+	struct result result;
+	struct flow flow;
+	bool json = false;
+	int opt, status;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		if (opt == 'p')
+			proto = optarg;
+		else if (opt == 'j')
+			json = true;
+		else
+			return cli_usage_status(opt);
+	}
+	status = parse_words(argc - optind, argv + optind, proto, &flow, &steering);
+	if (status)
+		return status;
+
+	result = steer(&flow, &steering);
+	if (json)
+		show_json(&result);
+	else
+		show_text(&result);
+	return CLI_OK;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb info: what the broker is, and which objects it has. */
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/util/mem.h"
+#include "proto/codec.h"
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "info",
+	.shorts = ":hj",
+	.options = options,
+	.help = "usage: rssb info [--json]\n"
+		"\n"
+		"Shows the broker's version and limits, what it can do, and the steering\n"
+		"objects that it has, each with the SHA-256 of its ELF bytes as its id.\n"
+		"\n"
+		"  --json  for programs\n",
+};
+
+static const struct {
+	unsigned bit;
+	const char *name;
+} kinds[] = {
+	{ RSSB_HANDOFF, "handoff" },
+	{ RSSB_PROGRAM_ONLY, "program-only" },
+	{ RSSB_MANAGED, "managed" },
+};
+
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* Text, or a row of the JSON array if there is one. */
+static void object_show(const struct rssb_object *object, struct json_object *array)
+{
+	char id[2 * RSSB_OBJECT_ID_LEN + 1];
+	struct json_object *row;
+
+	rssb_object_id_format(id, object->id);
+	if (!array) {
+		printf("object       %s  %s  %" PRIu32 " bytes\n             %s\n", object->name,
+		       rssb_abi_name(object->abi), object->size, id);
+		return;
+	}
+	row = mem_must(json_object_new_object());
+	mem_json_set_string(row, "id", id);
+	mem_json_set_string(row, "name", object->name);
+	mem_json_set_string(row, "abi", rssb_abi_name(object->abi));
+	mem_json_set(row, "size", json_object_new_int64(object->size));
+	json_object_array_add(array, row);
+}
+
+static int objects_show(struct rssb *c, uint32_t n, struct json_object *array)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct rssb_object object;
+
+		if (rssb_object(c, i, &object))
+			return cli_fail("info", "%s", rssb_reason(c));
+		object_show(&object, array);
+	}
+	return CLI_OK;
+}
+
+static int show_text(struct rssb *c, const struct rssb_info *info)
+{
+	printf("version      %s\n", info->version);
+	printf("limits       %u queues, %u table entries\n", info->queues_max, info->table_max);
+	printf("grant kinds ");
+	for (size_t i = 0; i < N_KINDS; i++)
+		if (info->kinds & 1u << kinds[i].bit)
+			printf(" %s", kinds[i].name);
+	putchar('\n');
+	return objects_show(c, info->n_objects, NULL);
+}
+
+static struct json_object *info_json(const struct rssb_info *info)
+{
+	struct json_object *root = mem_must(json_object_new_object());
+	struct json_object *list = mem_must(json_object_new_array());
+
+	for (size_t i = 0; i < N_KINDS; i++)
+		if (info->kinds & 1u << kinds[i].bit)
+			json_object_array_add(list,
+					      mem_must(json_object_new_string(kinds[i].name)));
+	mem_json_set_string(root, "version", info->version);
+	mem_json_set(root, "queues-max", json_object_new_int(info->queues_max));
+	mem_json_set(root, "table-max", json_object_new_int(info->table_max));
+	mem_json_set(root, "kinds", list);
+	return root;
+}
+
+static int show_json(struct rssb *c, const struct rssb_info *info)
+{
+	struct json_object *root = info_json(info);
+	struct json_object *objects = mem_must(json_object_new_array());
+	int status = objects_show(c, info->n_objects, objects);
+
+	mem_json_set(root, "objects", objects);
+	if (status == CLI_OK)
+		puts(mem_json_text(root, JSON_C_TO_STRING_PRETTY));
+	json_object_put(root);
+	return status;
+}
+
+int cmd_info(struct cli *cli, int argc, char **argv)
+{
+	struct rssb_info info;
+	struct rssb *c = NULL;
+	bool json = false;
+	int opt, status;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		if (opt != 'j')
+			return cli_usage_status(opt);
+		json = true;
+	}
+	if (optind < argc)
+		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+	if (cli_connect(cli, usage.name, &c))
+		return CLI_FAILED;
+
+	if (rssb_info(c, &info))
+		status = cli_fail(usage.name, "%s", rssb_reason(c));
+	else
+		status = json ? show_json(c, &info) : show_text(c, &info);
+	rssb_close(c);
+	return status;
+}

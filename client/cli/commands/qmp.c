@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb qmp: a QMP server with request-ebpf, in front of the broker's EXPORT. */
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/qmp_server/listen.h"
+#include "client/cli/qmp_server/program.h"
+#include "client/cli/qmp_server/server.h"
+#include "proto/fd.h"
+
+static const struct option options[] = {
+	{ "stdio", no_argument, NULL, 'i' },
+	{ "listen", required_argument, NULL, 'l' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "qmp",
+	.shorts = ":h",
+	.options = options,
+	.help = "usage: rssb qmp [--stdio | --listen PATH]\n"
+		"\n"
+		"A QMP server with request-ebpf: what QEMU has said since 9.0, from the broker.\n"
+		"Commands: qmp_capabilities query-version query-commands query-qmp-schema\n"
+		"request-ebpf quit.\n"
+		"\n"
+		"  --stdio        one client, on standard input and output (the default)\n"
+		"  --listen PATH  any number of clients, on a UNIX socket made there\n"
+		"\n"
+		"Started by a socket unit it serves the socket that it is given instead of PATH,\n"
+		"with Accept=no and with Accept=yes.\n",
+};
+
+struct request {
+	bool stdio;
+	const char *path; /* NULL: no --listen */
+};
+
+/* CLI_GO_ON, or the status to end with. */
+static int parse_options(int argc, char **argv, struct request *ret)
+{
+	int opt;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		if (opt == 'i')
+			ret->stdio = true;
+		else if (opt == 'l')
+			ret->path = optarg;
+		else
+			return cli_usage_status(opt);
+	}
+	if (optind < argc)
+		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+	if (ret->stdio && ret->path)
+		return cli_misuse(&usage, "--stdio and --listen: one of them");
+	return CLI_GO_ON;
+}
+
+int cmd_qmp(struct cli *cli, int argc, char **argv)
+{
+	struct qmp_listener listener = QMP_LISTENER_INIT;
+	struct request request = { 0 };
+	_cleanup_fd_ int connection = -1;
+	struct qmp_source *source;
+	int status = parse_options(argc, argv, &request);
+
+	if (status != CLI_GO_ON)
+		return status;
+	if (!request.stdio && qmp_activation_count())
+		status = qmp_activation_take(&listener, &connection);
+	else if (request.path)
+		status = qmp_listener_open(&listener, request.path);
+	else
+		status = CLI_GO_ON; /* stdio */
+	if (status == CLI_FAILED)
+		return status;
+
+	source = qmp_source_new(cli->socket);
+	if (status == CLI_GO_ON)
+		qmp_serve(&listener, STDIN_FILENO, STDOUT_FILENO, source);
+	else
+		qmp_serve(&listener, connection, connection, source);
+	qmp_source_free(source);
+	qmp_listener_done(&listener);
+	return CLI_OK;
+}

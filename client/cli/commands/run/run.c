@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb run: plans a command with steering sets, and becomes it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/commands/run/run.h"
+#include "client/cli/qemu/args.h"
+#include "client/cli/util/mem.h"
+
+static const struct option options[] = {
+	{ "optional", no_argument, NULL, 'o' },
+	{ "if-needed", no_argument, NULL, 'i' },
+	{ "wait", required_argument, NULL, 'w' },
+	{ "rss", no_argument, NULL, 'r' },
+	{ "no-probe", no_argument, NULL, 'n' },
+	{ "qemu", no_argument, NULL, 'q' },
+	{ "exact", no_argument, NULL, 'e' },
+	{ "stats", no_argument, NULL, 's' },
+	{ "host-steering", required_argument, NULL, 'H' },
+	{ "steering", required_argument, NULL, 'S' },
+	{ "verbose", no_argument, NULL, 'v' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "run",
+	.shorts = "+:hv", /* '+': the command's own options are its own */
+	.options = options,
+	.help = "usage: rssb run [OPTION...] -- [PREFIX...] QEMU ARG...\n"
+		"       rssb run [OPTION...] --host-steering STEERING -- [PREFIX...] QEMU ARG...\n"
+		"       rssb run [OPTION...] --steering STEERING -- COMMAND ARG...\n"
+		"\n"
+		"Gets a steering set for every virtio-net device with rss on, adds it to the\n"
+		"device as ebpf-rss-fds, and becomes the command.  Devices that have fds\n"
+		"already stay as they are.  QEMU is the first word whose file name is\n"
+		"qemu-system-*, qemu-kvm or kvm; words before it (setpriv, bwrap, ip netns\n"
+		"exec) are run as they are and have to let fds through.\n"
+		"\n"
+		"  --optional      whatever fails: one warning, and the command unchanged\n"
+		"  --if-needed     no device that needs it is no error: the command unchanged\n"
+		"  --rss           rss on where mq is on and rss is not mentioned\n"
+		"  --wait SECONDS  for a busy or restarting broker (default: 10; with\n"
+		"                  --optional 1 for one that is not there)\n"
+		"  --exact         QEMU's own object, imported by rssb extract, and no other\n"
+		"                  (else the broker's own, if QEMU's is of the same ABI)\n"
+		"  --stats         the sets count packets, for rssb top\n"
+		"  --no-probe      do not ask QEMU for its property types first; then only\n"
+		"                  devices in JSON form can be given fds\n"
+		"  --qemu          the first word is QEMU, whatever its name\n"
+		"  -v, --verbose   say what is done\n"
+		"\n"
+		"  --host-steering STEERING\n"
+		"                  for guests that ask for no RSS: the tap of every virtio-net\n"
+		"                  device with mq on is steered so, and its rss turned off\n"
+		"  --steering STEERING\n"
+		"                  for any other program: it inherits one set, "
+		"RSSB_FDS=program=N,\n"
+		"                  config=N,key=N,table=N,lease=N, and the multi-queue tap that "
+		"it\n"
+		"                  inherits, if it does, is steered\n"
+		"\n" STEERING_HELP("a random one"),
+};
+
+/* The flag that an option sets; NULL: it has a value. */
+static bool *option_flag(struct run_options *o, int opt)
+{
+	switch (opt) {
+	case 'e':
+		return &o->exact;
+	case 'i':
+		return &o->if_needed;
+	case 'n':
+		return &o->no_probe;
+	case 'o':
+		return &o->optional;
+	case 'q':
+		return &o->qemu_first;
+	case 'r':
+		return &o->all_multiqueue;
+	case 's':
+		return &o->stats;
+	case 'v':
+		return &o->verbose;
+	default:
+		return NULL;
+	}
+}
+
+static int steering_take(struct run_options *o, const char *text, bool *flag)
+{
+	char reason[256];
+
+	*flag = true;
+	if (steering_parse(&o->steering, text, reason, sizeof(reason)) ||
+	    steering_complete(&o->steering, reason, sizeof(reason)))
+		return cli_misuse(&usage, "%s", reason);
+	return CLI_GO_ON;
+}
+
+static int option_take(struct run_options *o, int opt)
+{
+	bool *flag = option_flag(o, opt);
+
+	if (flag) {
+		*flag = true;
+		return CLI_GO_ON;
+	}
+	switch (opt) {
+	case 'H':
+		return steering_take(o, optarg, &o->steers_host);
+	case 'S':
+		return steering_take(o, optarg, &o->steers);
+	case 'w':
+		if (!cli_parse_seconds(optarg, 0, 86400, &o->wait_ms))
+			return CLI_GO_ON;
+		return cli_misuse(&usage, "--wait %s: not a number of seconds, at most 86400",
+				  optarg);
+	default:
+		return cli_usage_status(opt);
+	}
+}
+
+/* Options that say different things of the same. */
+static int options_check(const struct run_options *o)
+{
+	bool of_qemu = o->if_needed || o->all_multiqueue || o->no_probe || o->qemu_first ||
+		       o->exact;
+
+	if (!o->command[0])
+		return cli_misuse(&usage, "which command?");
+	if (o->steers && o->steers_host)
+		return cli_misuse(&usage, "--steering and --host-steering: one of them");
+	if (o->steers && of_qemu)
+		return cli_misuse(&usage, "--steering is for a program that is no QEMU: the other "
+					  "options are of no use to it");
+	if (o->steers_host && o->all_multiqueue)
+		return cli_misuse(&usage, "--host-steering turns rss off, --rss on");
+	if (o->exact && (o->no_probe || o->stats || o->steers_host))
+		return cli_misuse(&usage, "--exact and %s: one of them",
+				  o->no_probe ? "--no-probe"
+				  : o->stats  ? "--stats"
+					      : "--host-steering");
+	return CLI_GO_ON;
+}
+
+static int command_become(const struct run_options *o, const struct run_plan *plan)
+{
+	char **argv = plan->argv ? plan->argv : o->command;
+	int r = run_sets_inherit(&plan->sets);
+
+	if (r)
+		return cli_fail(usage.name, "fds to be inherited: %s", strerror(-r));
+	execvp(argv[0], argv);
+	return cli_fail(usage.name, "%s: %s", argv[0], strerror(errno));
+}
+
+static int run(const struct run_options *o)
+{
+	struct run_plan plan = RUN_PLAN_INIT;
+	int r = (o->steers ? run_program_plan : run_qemu_plan)(&plan, o);
+
+	if (r && o->optional)
+		cli_fail(usage.name, "warning: %s; going on without", plan.why);
+	else if (r)
+		cli_fail(usage.name, "%s", plan.why);
+	if (!r || o->optional)
+		r = command_become(o, &plan);
+	run_sets_done(&plan.sets);
+	qemu_argv_free(plan.argv);
+	free(plan.why);
+	return r;
+}
+
+int cmd_run(struct cli *cli, int argc, char **argv)
+{
+	struct run_options o = { .socket = cli->socket, .wait_ms = -1 };
+	int opt, r;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		r = option_take(&o, opt);
+		if (r != CLI_GO_ON)
+			return r;
+	}
+	o.command = argv + optind;
+	r = options_check(&o);
+	return r == CLI_GO_ON ? run(&o) : r;
+}

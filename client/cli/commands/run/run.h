@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rssb run: a program that inherits steering sets.  What its files share.
+ *
+ * Until the very exec every fd stays close-on-exec, so that a command which is
+ * run unchanged (--optional) inherits nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/rss/steering.h"
+
+struct qemu_args;
+struct qemu_device;
+
+/* What the command line says. */
+struct run_options {
+	const char *socket; /* NULL: the default */
+	int wait_ms;	    /* for a busy or restarting broker; below 0: not said */
+	bool optional;	    /* whatever fails, run the command unchanged */
+	bool if_needed;	    /* no device that needs fds is no error */
+	bool all_multiqueue;
+	bool no_probe;
+	bool qemu_first; /* the command's first word is QEMU, whatever its name */
+	bool exact;	 /* QEMU's own object, not one of its ABI */
+	bool stats;	 /* sets that count packets */
+	bool verbose;
+	bool steers, steers_host; /* --steering, --host-steering: of neither and one */
+	struct steering steering; /* then */
+	char **command;		  /* ended by NULL */
+};
+
+/* Sets, one after the other; the fds are owned. */
+struct run_set {
+	struct rssb_fds fds;
+	struct rssb_grant grant;
+};
+
+struct run_sets {
+	struct run_set *v;
+	size_t n;
+};
+
+/* What will be executed. */
+struct run_plan {
+	char **argv;		  /* NULL: the command unchanged */
+	const uint8_t *object_id; /* of the object to ask for; NULL: the broker's own */
+	struct run_sets sets;
+	char *why; /* after a failure: what to tell the user */
+};
+#define RUN_PLAN_INIT                                                                              \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+/* Fails: sets plan->why.  Returns CLI_FAILED. */
+int run_fail(struct run_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says which grant is whose: with --stats always, since rssb top is to be told. */
+void run_tell_grant(const struct run_options *o, const char *whose, const struct run_set *set);
+
+/* Plans a QEMU whose devices are steered.  0, or CLI_FAILED with plan->why. */
+int run_qemu_plan(struct run_plan *plan, const struct run_options *o);
+
+/*
+ * Steers the taps of the n devices that are marked on_host.
+ * 0, or CLI_FAILED with plan->why, and each of the taps without a program.
+ */
+int run_host_plan(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
+		  size_t n);
+
+/* How a person knows the device. */
+const char *run_device_name(const struct qemu_device *dev);
+
+/* Plans any other program with one set, which $RSSB_FDS names.  As run_qemu_plan(). */
+int run_program_plan(struct run_plan *plan, const struct run_options *o);
+
+/*
+ * Gets n sets of a kind, with the options' steering if they have one, waiting
+ * as long as they say.  0, or CLI_FAILED with plan->why and no set.
+ */
+int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t n,
+		     enum rssb_grant_kind kind);
+void run_sets_done(struct run_sets *sets);
+
+/* Lets the next exec inherit them all. */
+int run_sets_inherit(const struct run_sets *sets);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A terminal that shows one screen again and again, and is left as it was:
+ * however the program is asked to end, it learns it here and not by a signal.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <termios.h>
+
+#include "client/cli/commands/top/view.h"
+
+struct terminal {
+	int signals;	       /* a signalfd */
+	bool screen;	       /* drawing on the alternate screen */
+	bool keys;	       /* stdin gives single keys */
+	struct termios before; /* of stdin */
+};
+
+enum terminal_event { TERMINAL_TIMEOUT, TERMINAL_REDRAW, TERMINAL_QUIT };
+
+/* screen: stdout is one.  0 or -errno. */
+int terminal_open(struct terminal *t, bool screen);
+void terminal_close(struct terminal *t);
+
+/* Waits for a signal, a key, or the deadline (proto's monotonic milliseconds). */
+enum terminal_event terminal_wait(struct terminal *t, int64_t deadline);
+
+struct view_size terminal_size(void);
+
+/* Shows text of at most one screen in the place of the last. */
+void terminal_show(const char *text);

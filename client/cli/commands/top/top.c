@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb top: what a grant counts, live.  It reads and changes nothing. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/commands/top/rates.h"
+#include "client/cli/commands/top/terminal.h"
+#include "client/cli/commands/top/view.h"
+#include "client/cli/util/grant_name.h"
+#include "proto/deadline.h"
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "interval", required_argument, NULL, 'i' },
+	{ "count", required_argument, NULL, 'n' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "top",
+	.shorts = ":hi:jn:",
+	.options = options,
+	.help = "usage: rssb top GRANT [--json] [--interval SECONDS] [--count N]\n"
+		"\n"
+		"Shows what a grant that counts packets (rssb attach --stats, rssb run --stats)\n"
+		"has counted: for each queue packets and bytes a second and its share, by what\n"
+		"hash types packets were steered, and why packets went to the default queue.\n"
+		"On a terminal as bars, until q or Ctrl-C; otherwise one line each time.\n"
+		"\n"
+		"  --json             one JSON object a line, with counts of the interval\n"
+		"  -i, --interval S   seconds between two looks (default: 1; at least 0.1)\n"
+		"  -n, --count N      end after N looks\n"
+		"\n"
+		"GRANT is its id, if it is all digits, else its label.\n",
+};
+
+enum mode { SCREEN, LINES, JSON };
+
+struct top {
+	const char *name; /* of the grant, as given */
+	struct grant_name grant;
+	enum mode mode;
+	int interval_ms;
+	unsigned long count; /* 0: for ever */
+	struct rssb *c;
+	struct terminal terminal;
+	struct rssb_stats last;
+	struct rates rates;
+};
+
+static void show_screen(const struct top *top)
+{
+	struct view_size size = terminal_size();
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return;
+	view_screen(out, &top->rates, top->name, &size);
+	if (fclose(out) == 0)
+		terminal_show(text);
+	free(text);
+}
+
+static void show(const struct top *top)
+{
+	if (top->mode == SCREEN)
+		show_screen(top);
+	else if (top->mode == LINES)
+		view_line(stdout, &top->rates);
+	else
+		view_json(stdout, &top->rates);
+	fflush(stdout);
+}
+
+/* A label may have gone to another grant in the meantime: that one starts anew. */
+static int look(struct top *top)
+{
+	struct rssb_stats now;
+	int r = rssb_stats(top->c, top->grant.id, top->grant.label, &now);
+
+	if (r)
+		return r;
+	if (now.grant_id != top->last.grant_id)
+		top->last = now;
+	rates_between(&top->rates, &top->last, &now);
+	top->last = now;
+	return 0;
+}
+
+/* Until the next look; false: the user has seen enough. */
+static bool pause_until(struct top *top, int64_t deadline)
+{
+	enum terminal_event event;
+
+	while ((event = terminal_wait(&top->terminal, deadline)) != TERMINAL_TIMEOUT) {
+		if (event == TERMINAL_QUIT)
+			return false;
+		if (top->mode == SCREEN)
+			show(top);
+	}
+	return true;
+}
+
+/* 0: asked to end; or what the broker said. */
+static int watch(struct top *top)
+{
+	int64_t next = deadline_now_ms();
+	int r = look(top);
+
+	if (!r && top->mode == SCREEN)
+		show(top); /* zeros, but something to look at */
+	for (unsigned long n = 0; !r && (!top->count || n < top->count); n++) {
+		next += top->interval_ms;
+		if (!pause_until(top, next))
+			return 0;
+		r = look(top);
+		if (!r)
+			show(top);
+		if (ferror(stdout))
+			return 0; /* main says it */
+	}
+	return r;
+}
+
+static int parse_count(const char *text, unsigned long *ret)
+{
+	errno = 0;
+	*ret = text[strspn(text, "0123456789")] ? 0 : strtoul(text, NULL, 10);
+	if (!*ret || errno)
+		return cli_misuse(&usage, "--count: %s: a number from 1 on", text);
+	return CLI_OK;
+}
+
+/* CLI_GO_ON, or the status to end with. */
+static int parse_words(struct top *top, int argc, char **argv)
+{
+	int opt;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		if (opt == 'i' && cli_parse_seconds(optarg, 0.1, 86400, &top->interval_ms))
+			return cli_misuse(&usage, "--interval: %s: seconds, from 0.1 to 86400",
+					  optarg);
+		if (opt == 'n' && parse_count(optarg, &top->count))
+			return CLI_USAGE;
+		if (opt == 'j')
+			top->mode = JSON;
+		if (opt == 'h' || opt == '?')
+			return cli_usage_status(opt);
+	}
+	if (argc - optind != 1)
+		return cli_misuse(&usage, "which GRANT? an id or a label; rssb status lists yours");
+	top->name = argv[optind];
+	if (grant_name_parse(&top->grant, top->name))
+		return cli_misuse(&usage, "%s: neither a grant's id nor a label", top->name);
+	return CLI_GO_ON;
+}
+
+int cmd_top(struct cli *cli, int argc, char **argv)
+{
+	static struct top top = { .interval_ms = 1000 }; /* large for a stack */
+	int status, r;
+
+	top.mode = isatty(STDOUT_FILENO) ? SCREEN : LINES;
+	status = parse_words(&top, argc, argv);
+	if (status != CLI_GO_ON)
+		return status;
+	status = cli_connect(cli, usage.name, &top.c);
+	if (status)
+		return status;
+
+	r = terminal_open(&top.terminal, top.mode == SCREEN);
+	if (r) {
+		status = cli_fail(usage.name, "%s", strerror(-r));
+	} else {
+		r = watch(&top);
+		terminal_close(&top.terminal);
+		if (r)
+			status = cli_fail_grant(usage.name, top.name, r, rssb_reason(top.c));
+	}
+	rssb_close(top.c);
+	return status;
+}

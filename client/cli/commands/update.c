@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* rssb update: other steering for a managed grant, while packets flow. */
+#include <string.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/rss/steering.h"
+#include "client/cli/util/grant_name.h"
+
+static const struct option options[] = {
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "update",
+	.shorts = ":h",
+	.options = options,
+	.help = "usage: rssb update GRANT STEERING\n"
+		"\n"
+		"Replaces all the steering of a managed grant of yours (as root: anybody's):\n"
+		"what STEERING does not say gets its default, but the key stays.\n"
+		"\n"
+		"GRANT is its id, if it is all digits, else its label.\n"
+		"\n" STEERING_HELP("the one in use"),
+};
+
+static int update(struct cli *cli, const struct grant_name *grant, const struct steering *steering,
+		  const char *text)
+{
+	struct rssb_steering view = steering_view(steering);
+	struct rssb *c = NULL;
+	int r, status = cli_connect(cli, usage.name, &c);
+
+	if (status)
+		return status;
+	r = rssb_update(c, grant->id, grant->label, &view);
+	if (r)
+		status = cli_fail_grant(usage.name, text, r, rssb_reason(c));
+	rssb_close(c);
+	return status;
+}
+
+int cmd_update(struct cli *cli, int argc, char **argv)
+{
+	struct grant_name grant;
+	struct steering steering;
+	char reason[256];
+	int opt, status;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1)
+		return cli_usage_status(opt);
+	if (argc - optind != 2)
+		return cli_misuse(&usage, "needs GRANT, and STEERING as one argument");
+	if (grant_name_parse(&grant, argv[optind]))
+		return cli_misuse(&usage, "%s: neither a grant's id nor a label", argv[optind]);
+	if (steering_parse(&steering, argv[optind + 1], reason, sizeof(reason)) ||
+	    steering_check(&steering, reason, sizeof(reason)))
+		return cli_misuse(&usage, "%s", reason);
+
+	status = update(cli, &grant, &steering, argv[optind]);
+	explicit_bzero(&steering, sizeof(steering)); /* the key */
+	return status;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* A QMP conversation.  Every answer is one line; a mistake never ends it. */
+#include "client/cli/qmp_server/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/qmp_server/args.h"
+#include "client/cli/qmp_server/json.h"
+#include "client/cli/qmp_server/program.h"
+#include "client/cli/qmp_server/schema.h"
+#include "client/cli/util/mem.h"
+
+/* The first version of QEMU that has request-ebpf: the interface that this server has. */
+#define VERSION                                                                                    \
+	"{'qemu': {'micro': 0, 'minor': 0, 'major': 9}, 'package': 'rss-broker-" PACKAGE_VERSION   \
+	"'}"
+
+/* A command judges its arguments (NULL: none given), and returns a value or sets e. */
+typedef struct json_object *command_fn(struct qmp_session *s, struct json_object *args,
+				       struct qmp_error *e);
+
+static struct json_object *json_of(const char *text)
+{
+	return mem_must(json_tokener_parse(text));
+}
+
+/* --- the commands ----------------------------------------------------------- */
+
+static struct json_object *command_capabilities(struct qmp_session *s, struct json_object *args,
+						struct qmp_error *e)
+{
+	struct json_object *list;
+
+	if (!qmp_args_strings(args, "enable", &list, e))
+		return NULL;
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		const char *name = json_object_get_string(json_object_array_get_idx(list, i));
+
+		/* QEMU has no name for an element of a list, and says so. */
+		if (strcmp(name, "oob") != 0)
+			qmp_error_generic(e, "Parameter 'null' does not accept value '%s'", name);
+		else if (!s->negotiated)
+			qmp_error_generic(e, "Capability 'oob' is not offered here");
+		if (e->desc)
+			return NULL;
+	}
+	if (!qmp_args_only(args, "enable", e))
+		return NULL;
+	if (s->negotiated) {
+		qmp_error_not_found(
+			e, "Capabilities negotiation is already complete, command ignored");
+		return NULL;
+	}
+	s->negotiated = true;
+	return json_of("{}");
+}
+
+static struct json_object *command_version(struct qmp_session *s, struct json_object *args,
+					   struct qmp_error *e)
+{
+	return qmp_args_only(args, NULL, e) ? json_of(VERSION) : NULL;
+}
+
+static command_fn command_commands;
+
+static struct json_object *command_schema(struct qmp_session *s, struct json_object *args,
+					  struct qmp_error *e)
+{
+	return qmp_args_only(args, NULL, e) ? qmp_schema() : NULL;
+}
+
+static struct json_object *command_ebpf(struct qmp_session *s, struct json_object *args,
+					struct qmp_error *e)
+{
+	const struct qmp_program *program;
+	_cleanup_free_ char *object = NULL;
+	struct json_object *value;
+	const char *id, *why;
+
+	if (!qmp_args_string(args, "id", &id, e))
+		return NULL;
+	program = qmp_program_find(id);
+	if (!program) {
+		qmp_error_generic(e, "Parameter 'id' does not accept value '%s'", id);
+		return NULL;
+	}
+	if (!qmp_args_only(args, "id", e))
+		return NULL;
+	object = qmp_source_get(s->source, program, &why);
+	if (!object) {
+		qmp_error_generic(e, "%s", why);
+		return NULL;
+	}
+	value = json_of("{}");
+	mem_json_set_string(value, "object", object);
+	return value;
+}
+
+static struct json_object *command_quit(struct qmp_session *s, struct json_object *args,
+					struct qmp_error *e)
+{
+	if (!qmp_args_only(args, NULL, e))
+		return NULL;
+	s->quit = true;
+	return json_of("{}");
+}
+
+/* schema.c describes each of them. */
+static const struct command {
+	const char *name;
+	command_fn *run;
+} commands[] = {
+	{ "qmp_capabilities", command_capabilities },
+	{ "query-version", command_version },
+	{ "query-commands", command_commands },
+	{ "query-qmp-schema", command_schema },
+	{ "request-ebpf", command_ebpf },
+	{ "quit", command_quit },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static struct json_object *command_commands(struct qmp_session *s, struct json_object *args,
+					    struct qmp_error *e)
+{
+	struct json_object *list;
+
+	if (!qmp_args_only(args, NULL, e))
+		return NULL;
+	list = json_of("[]");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		struct json_object *row = json_of("{}");
+
+		mem_json_set_string(row, "name", commands[i].name);
+		json_object_array_add(list, row);
+	}
+	return list;
+}
+
+/* --- a message --------------------------------------------------------------- */
+
+/* What a message asks for; borrowed from it. */
+struct request {
+	const char *command;
+	struct json_object *args; /* NULL: none */
+};
+
+static bool request_read(struct request *ret, struct json_object *message, struct qmp_error *e)
+{
+	struct json_object *execute = NULL;
+	const bool named = json_object_object_get_ex(message, "execute", &execute);
+
+	*ret = (struct request){ 0 };
+	if (named && !json_object_is_type(execute, json_type_string))
+		return qmp_error_generic(e, "QMP input member 'execute' must be a string");
+	if (json_object_object_get_ex(message, "arguments", &ret->args) &&
+	    !json_object_is_type(ret->args, json_type_object))
+		return qmp_error_generic(e, "QMP input member 'arguments' must be an object");
+
+	json_object_object_foreach(message, name, value)
+	{
+		(void)value;
+		if (strcmp(name, "execute") != 0 && strcmp(name, "arguments") != 0 &&
+		    strcmp(name, "id") != 0)
+			return qmp_error_generic(e, "QMP input member '%s' is unexpected", name);
+	}
+	if (!named)
+		return qmp_error_generic(e, "QMP input lacks member 'execute'");
+	ret->command = json_object_get_string(execute);
+	return true;
+}
+
+static const struct command *command_find(const struct qmp_session *s, const char *name,
+					  struct qmp_error *e)
+{
+	const size_t n = s->negotiated ? N_COMMANDS : 1; /* the first one is qmp_capabilities */
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	if (s->negotiated)
+		qmp_error_not_found(e, "The command %s has not been found", name);
+	else
+		qmp_error_not_found(e,
+				    "Expecting capabilities negotiation with 'qmp_capabilities'");
+	return NULL;
+}
+
+static struct json_object *execute(struct qmp_session *s, struct json_object *message,
+				   struct qmp_error *e)
+{
+	const struct command *command;
+	struct request request;
+
+	if (!request_read(&request, message, e))
+		return NULL;
+	command = command_find(s, request.command, e);
+	return command ? command->run(s, request.args, e) : NULL;
+}
+
+/* --- an answer --------------------------------------------------------------- */
+
+static struct json_object *error_json(struct qmp_error *e)
+{
+	struct json_object *error = json_of("{}");
+
+	mem_json_set_string(error, "class", e->class);
+	mem_json_set_string(error, "desc", e->desc);
+	free(e->desc);
+	return error;
+}
+
+static struct json_object *answer_json(struct qmp_session *s, struct json_object *message)
+{
+	struct json_object *answer = json_of("{}"), *value, *id;
+	struct qmp_error e = { 0 };
+
+	value = execute(s, message, &e);
+	if (!e.desc)
+		mem_json_set(answer, "return", value);
+	if (json_object_object_get_ex(message, "id", &id))
+		json_object_object_add(answer, "id", json_object_get(id)); /* null is NULL */
+	if (e.desc)
+		mem_json_set(answer, "error", error_json(&e));
+	return answer;
+}
+
+char *qmp_session_answer(struct qmp_session *s, const char *message)
+{
+	_cleanup_json_ struct json_object *request = NULL;
+	_cleanup_json_ struct json_object *answer = NULL;
+	_cleanup_free_ char *desc = NULL;
+	const char *why;
+
+	request = qmp_json_parse(message, &why);
+	if (why) {
+		desc = mem_format("JSON parse error, %s", why);
+		return qmp_session_error(desc);
+	}
+	if (!json_object_is_type(request, json_type_object))
+		return qmp_session_error("QMP input must be a JSON object");
+	answer = answer_json(s, request);
+	return qmp_json_line(answer);
+}
+
+char *qmp_session_error(const char *desc)
+{
+	_cleanup_json_ struct json_object *answer = json_of("{}");
+	struct qmp_error e = { 0 };
+
+	qmp_error_generic(&e, "%s", desc);
+	mem_json_set(answer, "error", error_json(&e));
+	return qmp_json_line(answer);
+}
+
+char *qmp_session_greeting(void)
+{
+	_cleanup_json_ struct json_object *greeting =
+		json_of("{'QMP': {'version': " VERSION ", 'capabilities': []}}");
+
+	return qmp_json_line(greeting);
+}

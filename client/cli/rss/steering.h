@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steering in the words of ethtool -X, given as one argument:
+ *
+ *   equal N            entry i of 128 is queue i % N
+ *   weight W0 W1 ...   the 128 entries shared out in proportion, in order; the
+ *                      sum is 1..128
+ *   table Q,Q,...      the entries themselves; 1, 2, 4 ... 128 of them
+ *   start N            equal and weight begin at queue N instead of 0
+ *   hkey aa:bb:...     the Toeplitz key, 40 bytes
+ *   default-queue N    for packets of no enabled hash type (0)
+ *   hash-types LIST    some of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex
+ *                      udp_ex, separated by commas; or all (the default), none
+ *
+ * Words are separated by white space; each clause may be there once.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/include/rssb.h"
+
+/* The same for a command's --help; key_default says what no hkey means. */
+#define STEERING_HELP(key_default)                                                                 \
+	"STEERING is one argument in the words of ethtool -X:\n"                                   \
+	"  equal N | weight W0 W1 ... | table Q,Q,...   which queues, how often\n"                 \
+	"  start N           equal and weight begin at queue N\n"                                  \
+	"  hkey aa:bb:...    the key, 40 bytes (default: " key_default ")\n"                       \
+	"  default-queue N   for packets of no enabled hash type (default: 0)\n"                   \
+	"  hash-types LIST   of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex,\n"              \
+	"                    or all (the default) or none\n"
+
+struct steering {
+	uint32_t hash_types;
+	uint16_t queues; /* the highest queue it names, and one */
+	uint16_t default_queue;
+	uint16_t table_len; /* 0: no equal, weight or table was given */
+	bool keyed;	    /* false: no hkey was given, the key is zero */
+	uint8_t key[RSSB_KEY_BYTES];
+	uint16_t table[RSSB_TABLE_ENTRIES_MAX];
+};
+
+/*
+ * Pure.  0; or -EINVAL with *ret untouched and in reason what was wrong, with
+ * which value, and what is allowed.
+ */
+int steering_parse(struct steering *ret, const char *text, char *reason, size_t reason_len);
+
+/* -EINVAL: it says of no packet where it goes. */
+int steering_check(const struct steering *s, char *reason, size_t reason_len);
+
+/*
+ * steering_check(), and a random key if none was given.  -EINVAL, or what
+ * getrandom(2) returns.
+ */
+int steering_complete(struct steering *s, char *reason, size_t reason_len);
+
+/* What librssb takes; it borrows the key, if there is one, and the table of *s. */
+struct rssb_steering steering_view(const struct steering *s);
+
+/* "tcp4" of a single hash type bit; "?" for another. */
+const char *steering_hash_type_name(uint32_t bit);

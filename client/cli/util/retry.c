@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Asking a broker again while its failure is one that passes. */
+#include "client/cli/util/retry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/cli/util/cli.h"
+#include "proto/deadline.h"
+
+enum { RETRY_MS = 50, RETRY_MAX_MS = 500, ABSENT_MS = 1000 };
+
+void retry_start(struct retry *a, int wait_ms)
+{
+	a->c = NULL;
+	a->connected = a->told = false;
+	a->pause_ms = RETRY_MS;
+	a->deadline = deadline_in(wait_ms);
+	a->absent_until = 0;
+}
+
+void retry_done(struct retry *a)
+{
+	a->c = rssb_close(a->c);
+	a->connected = false;
+}
+
+static const char *last_reason(const struct retry *a)
+{
+	return a->c ? rssb_reason(a->c) : "there is no memory left";
+}
+
+const char *retry_reason(const struct retry *a)
+{
+	return a->reason;
+}
+
+/* Is this how a broker fails that is busy, or being restarted? */
+static bool passes(const struct retry *a, int r)
+{
+	switch (r) {
+	case -ECONNRESET:
+	case -EAGAIN:
+	case -EDQUOT:
+		return true;
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return !a->connected;
+	default:
+		return false;
+	}
+}
+
+/* Until when to go on after this failure. */
+static int64_t deadline_after(struct retry *a, int r)
+{
+	if (!a->impatient || (r != -ENOENT && r != -ECONNREFUSED)) {
+		a->absent_until = 0;
+		return a->deadline;
+	}
+	if (!a->absent_until)
+		a->absent_until = deadline_in(ABSENT_MS);
+	return a->absent_until < a->deadline ? a->absent_until : a->deadline;
+}
+
+/* False if the time is over. */
+static bool pause_before_retry(struct retry *a, int r)
+{
+	uint32_t ms = a->connected && rssb_retry_ms(a->c) ? rssb_retry_ms(a->c) : a->pause_ms;
+	int64_t left = deadline_after(a, r) - deadline_now_ms();
+	struct timespec t;
+
+	if (left <= 0)
+		return false;
+	if (!a->told && (a->verbose || isatty(STDERR_FILENO)))
+		cli_fail(a->what, "%s; waiting", last_reason(a));
+	a->told = true;
+	if (ms > left)
+		ms = (uint32_t)left;
+	t = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+	nanosleep(&t, NULL);
+	a->pause_ms = a->pause_ms < RETRY_MAX_MS ? a->pause_ms * 2 : RETRY_MAX_MS;
+	return true;
+}
+
+static int connect_again(struct retry *a)
+{
+	int r;
+
+	retry_done(a);
+	r = rssb_connect(&a->c, a->socket);
+	a->connected = r == 0;
+	return r;
+}
+
+static int ask_once(struct retry *a, const struct rssb_acquire_options *options,
+		    struct rssb_fds *ret, struct rssb_grant *ret_grant)
+{
+	int r = a->connected ? 0 : connect_again(a);
+
+	return r ? r : rssb_acquire(a->c, options, ret, ret_grant);
+}
+
+int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, struct rssb_fds *ret,
+		  struct rssb_grant *ret_grant)
+{
+	int r;
+
+	while ((r = ask_once(a, options, ret, ret_grant)) && passes(a, r)) {
+		a->connected = a->connected && r != -ECONNRESET;
+		if (!pause_before_retry(a, r))
+			break;
+	}
+	if (r)
+		snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a),
+			 a->connected ? "" : cli_connect_cure(r));
+	return r;
+}

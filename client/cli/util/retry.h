@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A broker that is asked for sets until it answers, or until a deadline: it
+ * may be busy, or being restarted.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/include/rssb.h"
+
+struct retry {
+	const char *what;   /* the command that asks */
+	const char *socket; /* NULL: the default */
+	bool verbose;	    /* say on stderr that it waits, also when that is no terminal */
+	bool impatient;	    /* a broker that is not there has a second to come back */
+
+	/* Its own. */
+	struct rssb *c; /* keeps the last reason even when it is no longer connected */
+	bool connected;
+	bool told;
+	uint32_t pause_ms;
+	int64_t deadline;
+	char reason[400];     /* of the last failure */
+	int64_t absent_until; /* then to be given up, if impatient; 0: it was there */
+};
+
+/* Of the fields above, the first four are the caller's to set. */
+void retry_start(struct retry *a, int wait_ms);
+void retry_done(struct retry *a);
+
+/* As rssb_acquire(). */
+int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, struct rssb_fds *ret,
+		  struct rssb_grant *ret_grant);
+
+/* Why the last call failed: one line. */
+const char *retry_reason(const struct retry *a);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the caller gives, put into the fields of a request.  Only what cannot be
+ * put on the wire is refused here: the broker judges the rest.
+ */
+#pragma once
+
+#include "client/include/rssb.h"
+#include "client/lib/connection.h"
+
+/* NULL: the broker's own object. */
+void fill_object(struct rssb_object_ref *ret, const uint8_t *id);
+
+/* Each of these: 0, or -EINVAL with the reason stored in c. */
+int fill_label(struct rssb *c, char ret[RSSB_LABEL_MAX], const char *label);
+int fill_grant(struct rssb *c, struct rssb_grant_ref *ret, uint64_t id, const char *label);
+int fill_steering(struct rssb *c, struct rssb_steering_wire *ret,
+		  const struct rssb_steering *steering, bool may_keep_key);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calls of librssb: what the caller means becomes a request, what the
+ * broker grants becomes the caller's.  It must never log, keep state outside a
+ * connection, or touch an output parameter of a call that fails.
+ */
+#include "client/include/rssb.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/connection.h"
+#include "client/lib/fill.h"
+#include "proto/fd.h"
+
+static const char *default_path(void)
+{
+	const char *path = secure_getenv("RSSB_SOCKET");
+
+	return path && *path ? path : RSSB_SOCKET_DEFAULT;
+}
+
+int rssb_connect(struct rssb **ret, const char *path)
+{
+	struct rssb *c = calloc(1, sizeof(*c));
+
+	*ret = c;
+	if (!c)
+		return -ENOMEM;
+	c->sock = -1;
+	c->timeout_ms = RSSB_DEFAULT_TIMEOUT_MS;
+
+	return connection_open(c, path ? path : default_path());
+}
+
+struct rssb *rssb_close(struct rssb *c)
+{
+	if (c)
+		fd_closep(&c->sock);
+	free(c);
+	return NULL;
+}
+
+void rssb_set_timeout(struct rssb *c, int timeout_ms)
+{
+	c->timeout_ms = timeout_ms;
+}
+
+const char *rssb_reason(const struct rssb *c)
+{
+	return c->reason;
+}
+
+uint32_t rssb_retry_ms(const struct rssb *c)
+{
+	return c->retry_ms;
+}
+
+int rssb_info(struct rssb *c, struct rssb_info *ret)
+{
+	union rssb_request request = { .header.op = RSSB_OP_INFO };
+	union rssb_reply_any reply;
+	int r = connection_ask(c, &request, &reply);
+
+	if (r)
+		return r;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->version, reply.info.version, sizeof(ret->version) - 1);
+	ret->n_objects = reply.info.n_objects;
+	ret->queues_max = reply.info.queues_max;
+	ret->table_max = reply.info.table_max;
+	ret->ops = reply.info.ops;
+	ret->kinds = reply.info.kinds;
+	return 0;
+}
+
+static void object_fill(struct rssb_object *ret, const struct rssb_reply_object *reply)
+{
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->id, reply->id, sizeof(ret->id));
+	memcpy(ret->name, reply->name, sizeof(ret->name) - 1);
+	ret->size = reply->size;
+	ret->abi = reply->abi;
+}
+
+int rssb_object(struct rssb *c, uint32_t index, struct rssb_object *ret)
+{
+	union rssb_request request = { .header.op = RSSB_OP_OBJECT };
+	union rssb_reply_any reply;
+	int r;
+
+	request.object.index = index;
+	r = connection_ask(c, &request, &reply);
+	if (!r)
+		object_fill(ret, &reply.object);
+	return r;
+}
+
+int rssb_release(struct rssb *c, uint64_t id, const char *label)
+{
+	union rssb_request request = { .header.op = RSSB_OP_RELEASE };
+	union rssb_reply_any reply;
+	int r = fill_grant(c, &request.release.grant, id, label);
+
+	return r ? r : connection_ask(c, &request, &reply);
+}
+
+int rssb_update(struct rssb *c, uint64_t id, const char *label,
+		const struct rssb_steering *steering)
+{
+	union rssb_request request = { .header.op = RSSB_OP_UPDATE };
+	union rssb_reply_any reply;
+	int r = fill_grant(c, &request.update.grant, id, label);
+
+	if (!r)
+		r = fill_steering(c, &request.update.steering, steering, true);
+	if (!r)
+		r = connection_ask(c, &request, &reply);
+	explicit_bzero(&request, sizeof(request)); /* the key */
+	return r;
+}
+
+static void counters_fill(struct rssb_counter *ret, const struct rssb_count *counts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (struct rssb_counter){ counts[i].packets, counts[i].bytes };
+}
+
+static void stats_fill(struct rssb_stats *ret, const struct rssb_reply_stats *reply)
+{
+	ret->grant_id = reply->grant_id;
+	ret->time_ns = reply->time_ns;
+	ret->hash_types = reply->hash_types;
+	ret->queues = reply->queues;
+	ret->table_len = reply->table_len;
+	memcpy(ret->hashed, reply->hashed, sizeof(ret->hashed));
+	memcpy(ret->fallback, reply->fallback, sizeof(ret->fallback));
+	counters_fill(ret->queue, reply->queue, RSSB_QUEUES_MAX);
+	counters_fill(ret->entry, reply->entry, RSSB_TABLE_MAX);
+}
+
+int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats *ret)
+{
+	union rssb_request request = { .header.op = RSSB_OP_STATS };
+	union rssb_reply_any reply;
+	int r = fill_grant(c, &request.stats.grant, id, label);
+
+	if (!r)
+		r = connection_ask(c, &request, &reply);
+	if (r)
+		return r;
+	if (reply.stats.queues > RSSB_QUEUES_MAX || reply.stats.table_len > RSSB_TABLE_MAX)
+		return connection_fail(c, -EPROTO, "the broker counts more queues than there are");
+	stats_fill(ret, &reply.stats);
+	return 0;
+}
+
+int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
+		struct rssb_object *ret_object)
+{
+	union rssb_request request = { .header.op = RSSB_OP_EXPORT };
+	union rssb_reply_any reply;
+	struct packet p;
+	int r;
+
+	fill_object(&request.export.object, object_id);
+	r = connection_exchange(c, &request, &reply, &p);
+	if (r)
+		return r;
+	if (p.n_fds != 1 || reply.base.roles[0] != RSSB_ROLE_ELF) {
+		packet_done(&p);
+		return connection_fail(c, -EPROTO, "the broker sent other fds than were asked for");
+	}
+	if (object_id && memcmp(reply.object.id, object_id, sizeof(reply.object.id)) != 0) {
+		packet_done(&p);
+		return connection_fail(c, -EPROTO, "the broker sent another object than that");
+	}
+
+	*ret_fd = fd_take(&p.fds[0]);
+	if (ret_object)
+		object_fill(ret_object, &reply.object);
+	return 0;
+}
+
+void rssb_fds_close(struct rssb_fds *fds)
+{
+	fd_closep(&fds->prog);
+	fd_closep(&fds->config);
+	fd_closep(&fds->key);
+	fd_closep(&fds->table);
+	fd_closep(&fds->lease);
+}

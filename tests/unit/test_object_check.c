@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * object_check() on real objects and on what damage makes of them.  What it lets
+ * pass is opened with libbpf, whose crash would be ours: it must take every one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bpf/object_check/object_check.h"
+
+#define DAMAGED_EACH 10000
+
+struct bytes {
+	unsigned char *data;
+	size_t size;
+};
+
+static struct bytes objects[3]; /* the broker's two, QEMU's */
+
+static struct bytes bytes_read(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct bytes b;
+	struct stat st;
+
+	if (!file || fstat(fileno(file), &st))
+		fail_msg("%s: %s", path, strerror(errno));
+	b.size = (size_t)st.st_size;
+	b.data = malloc(b.size);
+	assert_int_equal(fread(b.data, 1, b.size, file), b.size);
+	fclose(file);
+	return b;
+}
+
+static int load(void **state)
+{
+	const char *build = getenv("RSSB_BUILD") ?: "build";
+	const char *qemu = getenv("RSSB_QEMU_OBJECT") ?: "build/qemu/10.0/rss.bpf.o";
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/bpf/rss.bpf.o", build);
+	objects[0] = bytes_read(path);
+	snprintf(path, sizeof(path), "%s/bpf/rss-stats.bpf.o", build);
+	objects[1] = bytes_read(path);
+	objects[2] = bytes_read(qemu);
+	libbpf_set_print(NULL);
+	return 0;
+}
+
+static int unload(void **state)
+{
+	for (size_t i = 0; i < 3; i++)
+		free(objects[i].data);
+	return 0;
+}
+
+/* A copy of exactly this size: reading one byte more is seen by ASan. */
+static struct bytes bytes_copy(const struct bytes *b, size_t size)
+{
+	struct bytes copy = { malloc(size ? size : 1), size };
+
+	memcpy(copy.data, b->data, size);
+	return copy;
+}
+
+static bool one_line(const char *why)
+{
+	for (const char *c = why; *c; c++)
+		if (*c < ' ' || *c > '~')
+			return false;
+	return *why && strlen(why) < OBJECT_CHECK_WHY_MAX;
+}
+
+/* Judges, checks that the verdict is well formed, and lets libbpf see what passed. */
+static int judge(const struct bytes *b, struct object_check *ret)
+{
+	char why[OBJECT_CHECK_WHY_MAX] = "";
+	struct object_check before = { .n_maps = 77 };
+	struct bpf_object *object;
+	int err;
+
+	*ret = before;
+	err = object_check(ret, b->data, b->size, why);
+	if (err) {
+		assert_int_equal(err, -EINVAL);
+		assert_true(one_line(why));
+		assert_memory_equal(ret, &before, sizeof(before));
+		return err;
+	}
+	object = bpf_object__open_mem(b->data, b->size, NULL);
+	bpf_object__close(object);
+	return 0;
+}
+
+static void real_objects_pass(void **state)
+{
+	static const struct object_check want[] = {
+		{ 3, false, "Dual MIT/GPL" },
+		{ 4, true, "Dual MIT/GPL" },
+		{ 3, false, "GPL v2" },
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct object_check shape;
+
+		assert_int_equal(judge(&objects[i], &shape), 0);
+		assert_int_equal(shape.n_maps, want[i].n_maps);
+		assert_int_equal(shape.counts, want[i].counts);
+		assert_string_equal(shape.license, want[i].license);
+	}
+}
+
+/* The bytes need not be aligned. */
+static void alignment_does_not_matter(void **state)
+{
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t shift = 0; shift < 8; shift++) {
+			unsigned char *room = malloc(objects[i].size + shift);
+			struct bytes b = { room + shift, objects[i].size };
+			struct object_check shape;
+			char why[OBJECT_CHECK_WHY_MAX];
+
+			memcpy(b.data, objects[i].data, b.size);
+			assert_int_equal(object_check(&shape, b.data, b.size, why), 0);
+			free(room);
+		}
+	}
+}
+
+/* Nor are they ever written. */
+static void input_is_left_alone(void **state)
+{
+	for (size_t i = 0; i < 3; i++) {
+		struct bytes copy = bytes_copy(&objects[i], objects[i].size);
+		struct object_check shape;
+
+		judge(&copy, &shape);
+		assert_memory_equal(copy.data, objects[i].data, copy.size);
+		free(copy.data);
+	}
+}
+
+static void truncated_objects_fail(void **state)
+{
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t size = 0; size < objects[i].size; size += size < 4096 ? 1 : 61) {
+			struct bytes b = bytes_copy(&objects[i], size);
+			struct object_check shape;
+
+			assert_int_not_equal(judge(&b, &shape), 0);
+			free(b.data);
+		}
+	}
+}
+
+/* xorshift: the same damage in every run. */
+static uint32_t next_random(void)
+{
+	static uint32_t x = 2463534242;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return x;
+}
+
+/* Most of an object is code and line numbers: half of the damage goes where structure is. */
+static size_t place_of_damage(const struct bytes *b)
+{
+	Elf64_Ehdr h;
+	Elf64_Shdr s;
+
+	memcpy(&h, b->data, sizeof(h));
+	switch (next_random() % 8) {
+	case 0:
+		return next_random() % sizeof(h);
+	case 1:
+		return h.e_shoff + next_random() % (h.e_shnum * sizeof(s));
+	case 2:
+	case 3:
+		memcpy(&s, b->data + h.e_shoff + next_random() % h.e_shnum * sizeof(s), sizeof(s));
+		return s.sh_size ? s.sh_offset + next_random() % s.sh_size : 0;
+	default:
+		return next_random() % b->size;
+	}
+}
+
+static void damage(struct bytes *b, const struct bytes *good)
+{
+	static const unsigned char likely[] = { 0, 1, 0x7f, 0x80, 0xff };
+
+	for (uint32_t n = 1 + next_random() % 4; n; n--) {
+		const size_t at = place_of_damage(good);
+
+		if (at >= b->size)
+			continue;
+		if (next_random() % 2)
+			b->data[at] = likely[next_random() % sizeof(likely)];
+		else
+			b->data[at] ^= 1u << next_random() % 8;
+	}
+}
+
+static void fault_32_damaged_objects_harm_nobody(void **state)
+{
+	unsigned passed = 0, failed = 0;
+
+	for (unsigned i = 0; i < 3 * DAMAGED_EACH; i++) {
+		const struct bytes *good = &objects[i % 3];
+		struct bytes b = bytes_copy(good, good->size);
+		struct object_check shape;
+
+		damage(&b, good);
+		if (judge(&b, &shape))
+			failed++;
+		else
+			passed++;
+		free(b.data);
+	}
+	print_message("damaged objects: %u pass, %u fail\n", passed, failed);
+	assert_true(passed > 100 && failed > 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(real_objects_pass),
+		cmocka_unit_test(alignment_does_not_matter),
+		cmocka_unit_test(input_is_left_alone),
+		cmocka_unit_test(truncated_objects_fail),
+		cmocka_unit_test(fault_32_damaged_objects_harm_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, load, unload);
+}
