@@ -7,7 +7,7 @@ import pytest
 
 from paths import ROOT, TESTS
 
-HEADER = ROOT / "client" / "rssb.h"
+HEADER = ROOT / "client" / "include" / "rssb.h"
 
 
 def output_of(*command, **kwargs):
@@ -30,7 +30,7 @@ def exported(library, *options):
 
 
 def test_version_script(build):
-    text = (ROOT / "client" / "librssb.map").read_text()
+    text = (ROOT / "client" / "lib" / "librssb.map").read_text()
     assert set(re.findall(r"^\t(rssb_\w+);$", text, re.MULTILINE)) == declared()
 
 

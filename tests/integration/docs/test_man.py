@@ -8,7 +8,7 @@ from paths import ROOT
 import pytest
 
 MAN = ROOT / "docs" / "man"
-HEADER = (ROOT / "client" / "rssb.h").read_text()
+HEADER = (ROOT / "client" / "include" / "rssb.h").read_text()
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 PAGES = sorted(path.name.removesuffix(".scd") for path in MAN.glob("*.scd"))
 
@@ -203,6 +203,6 @@ def test_built_page(build, page):
 
 
 def test_every_man_page_of_a_unit_exists():
-    for unit in (ROOT / "broker" / "systemd").iterdir():
+    for unit in ROOT.glob("*/systemd/*"):
         for name, number in re.findall(r"man:([\w-]+)\((\d)\)", unit.read_text()):
             assert f"{name}.{number}" in PAGES, unit.name
