@@ -55,7 +55,7 @@ def pytest_collect_file(file_path, parent):
 
 def pytest_collection_modifyitems(items):
     """The quick and near ones first: what they find explains the rest."""
-    folders = ["unit", "fuzz", "bpf", "integration", "faults", "e2e"]
+    folders = ["lint", "unit", "fuzz", "bpf", "abi", "integration", "bench", "faults", "packages", "e2e"]
 
     def rank(item):
         folder = item.path.relative_to(TESTS).parts[0]

@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: MIT
 """The rules of the house that no other lint knows: one line for each breach.
 
+usage: tests/lint/house_rules.py [--committed]     --committed: of files in git alone
+
 - A source file opens with its SPDX line.
 - A C file has at most 400 lines (a test 800: tables), a function at most 60 (40 is the aim).
 - In proto/, broker/ and client/ only fd.h closes descriptors.
 - A line of C or shell has at most 100 columns, a tab counted as eight.
+- No file is empty, a log, a core, what a compiler made, or above 1 MiB: in git, or beside what is
+  in git and not ignored, where a run has left it.
 """
+import os
 import re
 import subprocess
 import sys
@@ -15,11 +20,13 @@ FILE_LINES_MAX = 400
 TEST_LINES_MAX = 800
 FUNCTION_LINES_MAX = 60
 COLUMNS_MAX = 100
+FILE_BYTES_MAX = 1 << 20
 
 C = re.compile(r"\.[ch]$")
 SOURCE = re.compile(r"(\.(c|h|S|sh|py|map)|^\.ci/run)$")
 NARROW = re.compile(r"(\.(c|h|S|sh)|^\.ci/run)$")
 OWNERS = re.compile(r"^(proto|broker|client)/")
+LEFT_BEHIND = re.compile(r"(\.(log|o|a|so|pyc|orig|rej)|~|(^|/)(vg)?core(\.\d+)?)$")
 
 
 def functions(lines):
@@ -54,14 +61,35 @@ def breaches(path, lines):
                 yield number, "close() belongs in proto/fd.h"
 
 
+def refusal(path):
+    """Why there must be no such file; None: there may be."""
+    size = os.path.getsize(path)
+    if size == 0:
+        return "an empty file"
+    if LEFT_BEHIND.search(path):
+        return "what a program has left behind"
+    return f"more than {FILE_BYTES_MAX} bytes" if size > FILE_BYTES_MAX else None
+
+
+def listed(*options):
+    # Whoever owns the tree: nothing of it is executed.
+    command = ["git", "-c", "safe.directory=*", "ls-files", *options]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [path for path in found.splitlines() if os.path.isfile(path)]
+
+
 def main():
-    bad = 0
-    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True)
-    for path in listed.stdout.splitlines():
+    bad = []
+    tracked = listed()
+    others = [] if sys.argv[1:] == ["--committed"] else listed("--others", "--exclude-standard")
+    for path in tracked + others:
+        if what := refusal(path):
+            bad.append(f"{path}: {what}")
+    for path in tracked:
         with open(path, encoding="utf-8", errors="replace") as file:
-            for number, what in breaches(path, file.read().splitlines()):
-                print(f"{path}:{number}: {what}")
-                bad += 1
+            lines = file.read().splitlines()
+        bad += [f"{path}:{number}: {what}" for number, what in breaches(path, lines)]
+    print("".join(f"{line}\n" for line in bad), end="")
     sys.exit(1 if bad else 0)
 
 

@@ -61,6 +61,16 @@ def test_second_make_does_nothing(tree):
     assert make(tree, "--no-print-directory", "all") == ""
 
 
+def outside_build(tree):
+    return {path.relative_to(tree) for path in tree.rglob("*")
+            if path.relative_to(tree).parts[0] not in ("build", ".git")}  # fmt: skip
+
+
+def test_nothing_is_made_outside_build(tree, prefix):
+    assert prefix.exists()
+    assert outside_build(tree) - outside_build(ROOT) == set()
+
+
 def test_install_puts_everything_in_its_place(prefix):
     files = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if not path.is_dir()}
     assert INSTALLED <= files
