@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The administrator's objects: which files are taken, which are left out, and why.
 
-What is inside a file is judged by test_shape.py; here it is the file.
+What is inside a file is judged by test_object_check.py; here it is the file.
 """
 import contextlib
 import hashlib

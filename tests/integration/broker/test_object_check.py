@@ -182,7 +182,7 @@ def verdict(build):
     """What the check says of a file: None if it is of the ABI."""
 
     def judge(path):
-        tool = build / "tests" / "tools" / "shape"
+        tool = build / "tests" / "tools" / "object_check"
         done = subprocess.run([tool, path], capture_output=True, text=True, check=False)
         said = done.stdout.strip().removeprefix(f"{path}: ")
         assert done.returncode in (0, 1) and done.stderr == ""

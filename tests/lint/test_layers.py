@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from paths import ROOT
 
 # Each folder with those that its files may include beside their own.
 MAY_INCLUDE = {
