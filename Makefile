@@ -58,6 +58,8 @@ pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
 CFLAGS ?= -O2 -g
+# clang lost the option between Debian 12 and 13.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch 2>/dev/null)
 # A distribution has flags of its own; a level of fortification is said once.
 HARDENING := -fstack-protector-strong -fstack-clash-protection \
 	$(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
@@ -70,11 +72,12 @@ ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-pro
 	-Wno-missing-field-initializers \
 	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
+	$(if $(MULTIARCH),-DMULTIARCH='"$(MULTIARCH)"') \
 	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
 	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS) $(if $(COVERAGE),--coverage -O0)
 # What goes into another's process has neither sanitizers nor coverage of its own.
-GUEST_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% -DRSSB_SANITIZED --coverage,$(ALL_CFLAGS))
-GUEST_LDFLAGS = $(filter-out -fsanitize% --coverage,$(ALL_LDFLAGS))
+PRELOAD_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% -DRSSB_SANITIZED --coverage,$(ALL_CFLAGS))
+PRELOAD_LDFLAGS = $(filter-out -fsanitize% --coverage,$(ALL_LDFLAGS))
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(if $(COVERAGE),--coverage) $(LDFLAGS)
 
@@ -107,8 +110,6 @@ $(B)/flags: FORCE
 
 # --- the steering objects -------------------------------------------------
 
-# clang lost the option between Debian 12 and 13.
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I. \
 	-I/usr/include/$(MULTIARCH) -ffile-prefix-map=$(CURDIR)=.
 
@@ -169,10 +170,10 @@ $(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/lib/librssb.map
 # It is loaded into every program between rssb run and QEMU, so its TLS is static.
 $(B)/preload/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -ftls-model=initial-exec -MMD -MP -c $< -o $@
+	$(CC) $(PRELOAD_CFLAGS) -ftls-model=initial-exec -MMD -MP -c $< -o $@
 
 $(B)/librssb-qemu.so: $(PRELOAD_OBJS) client/preload/librssb-qemu.map
-	$(CC) -shared $(GUEST_LDFLAGS) -Wl,-soname,$(@F) -Wl,--no-undefined \
+	$(CC) -shared $(PRELOAD_LDFLAGS) -Wl,-soname,$(@F) -Wl,--no-undefined \
 		-Wl,--version-script=client/preload/librssb-qemu.map -o $@ $(filter %.o,$^)
 
 $(B)/librssb.so: $(B)/librssb.so.$(SOVERSION)

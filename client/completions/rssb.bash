@@ -22,8 +22,8 @@ _rssb_options()
 	qmp) echo --stdio --listen --help ;;
 	release | update) echo --help ;;
 	run)
-		echo --optional --if-needed --rss --wait --stats --exact --no-probe --qemu --verbose \
-			--host-steering --steering --help
+		echo --on-demand --optional --if-needed --rss --wait --stats --exact --no-probe \
+			--qemu --verbose --host-steering --steering --help
 		;;
 	top) echo --json --interval --count --help ;;
 	'') echo --socket --version --help ;;

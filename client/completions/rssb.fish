@@ -79,6 +79,7 @@ complete -c rssb -n $qmp -l listen -r -F -d 'Any number of clients, on this sock
 
 set -l run '__fish_seen_subcommand_from run'
 complete -c rssb -n $run -F
+complete -c rssb -n $run -l on-demand -d "Answer QEMU's own request for a program"
 complete -c rssb -n $run -l optional -d 'Whatever fails: run it unchanged'
 complete -c rssb -n $run -l if-needed -d 'No device that needs it is no error'
 complete -c rssb -n $run -l rss -d 'rss on where mq is on'

@@ -3,8 +3,8 @@
  * librssb-qemu.so: rssb run puts it into QEMU's process by LD_PRELOAD, where it
  * takes the place of two functions of the C library.
  *
- *   syscall()  libbpf's bpf(2) goes through it: a steering object is answered
- *              with a set of the broker's (bpf.h), if $RSSB_ON_DEMAND is there
+ *   syscall()  libbpf's bpf(2) goes through it: the load of a steering object
+ *              is answered with a set of the broker's (load.h), if $RSSB_ON_DEMAND is there
  *   ioctl()    TUNSETSTEERINGEBPF on a host-steered tap has no effect (host_steered.h)
  *
  * Whatever else is called goes to the kernel as it is.  These functions are called
@@ -14,13 +14,14 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "client/preload/host_steered.h"
+#include "client/preload/load.h"
 #include "client/preload/raw.h"
+#include "client/preload/settings.h"
 
 static long libc_result(long ret)
 {
@@ -32,7 +33,7 @@ static long libc_result(long ret)
 
 __attribute__((constructor)) static void preload_init(void)
 {
-	host_steered_set(secure_getenv("RSSB_HOST_STEERED"));
+	preload_settings_read();
 }
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -51,6 +52,17 @@ EXPORTED int ioctl(int fd, unsigned long request, ...)
 	return (int)libc_result(raw_syscall(SYS_ioctl, (long[6]){ fd, (long)request, arg }));
 }
 
+/* What an answer takes leaves no trace in errno. */
+static long bpf_answer(const long arg[6])
+{
+	int saved = errno;
+	long ret = load_answer(arg);
+
+	errno = saved;
+	return ret;
+}
+
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's is reserved */
 EXPORTED long syscall(long number, ...)
 {
 	long arg[6];
@@ -60,5 +72,7 @@ EXPORTED long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		arg[i] = va_arg(args, long);
 	va_end(args);
+	if (number == SYS_bpf && preload_settings.on_demand)
+		return libc_result(bpf_answer(arg));
 	return libc_result(raw_syscall(number, arg));
 }

@@ -5,7 +5,6 @@ The guest boots from a copy of one QEMU; the copy is replaced by another version
 as a package upgrade does it, and then deleted.  What steers afterwards is what
 the QEMU that runs asked for.
 """
-import collections
 import os
 import shutil
 
@@ -78,12 +77,6 @@ def qmp(guest):
     return run
 
 
-def grants(broker):
-    """Live ones: of their lease the broker holds one end, of a ready set's it has both."""
-    pipes = collections.Counter(link for link in proc.links(broker.process.pid) if "pipe:" in link)
-    return list(pipes.values()).count(1)
-
-
 def open_fds(guest):
     """What QEMU has open besides connections to its monitor, whose end it may notice late."""
     return len([link for link in proc.links(guest.pid) if "socket:" not in link])
@@ -116,9 +109,9 @@ def program_of(guest):
 
 def test_steering_of_a_plugged_nic(guest, world, tap, broker, build, rssb, qmp, rng):
     """The guest's driver comes up, and its RSS command takes effect in the program."""
-    live, fds = grants(broker), open_fds(guest)
+    live, fds = broker.grants(), open_fds(guest)
     plug(rssb, guest, tap)
-    assert grants(broker) == live + 1
+    assert broker.grants() == live + 1
     wait_for_nic(guest)
     guest.run(f"ip link set {IFACE} up")
     guest.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
@@ -128,22 +121,22 @@ def test_steering_of_a_plugged_nic(guest, world, tap, broker, build, rssb, qmp, 
     steered.check(guest, world, tap, build, rng, steering, program=program_of(guest))
     unplug(qmp, guest)
     qmp("closefd", fdname="rssb-lease-net1")
-    wait_for(lambda: grants(broker) == live, "the grant to end")
+    wait_for(lambda: broker.grants() == live, "the grant to end")
     assert open_fds(guest) == fds
 
 
 def test_a_hundred_plugs(guest, tap, broker, rssb, qmp):
     """Each with a grant of its own, which ends with the next."""
-    live, fds = grants(broker), open_fds(guest)
+    live, fds = broker.grants(), open_fds(guest)
     programs = set()
     for _ in range(PLUGS):
         plug(rssb, guest, tap)
-        wait_for(lambda: grants(broker) == live + 1, "the last plug's grant to end")
+        wait_for(lambda: broker.grants() == live + 1, "the last plug's grant to end")
         programs.add(bpf_stats.program(guest.pid, program_of(guest))["prog_id"])
         wait_for_nic(guest)
         unplug(qmp, guest)
     assert len(programs) == PLUGS
     qmp("closefd", fdname="rssb-lease-net1")
-    wait_for(lambda: grants(broker) == live, "the last grant to end")
+    wait_for(lambda: broker.grants() == live, "the last grant to end")
     assert open_fds(guest) == fds
     assert bpf_stats.programs(guest.pid) == []

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import proc
 from paths import ROOT
 from waiting import wait_for
 
@@ -162,10 +163,10 @@ class Broker:
 
     UID = 61234
 
-    def __init__(self, world, build, *args):
-        self.socket = world.directory("broker", owner=0) / "sock"
-        self.log = world.dir / "broker.log"
-        with open(self.log, "w") as log:
+    def __init__(self, world, build, *args, directory=None):
+        directory = directory or world.directory("broker", owner=0)
+        self.socket, self.log = directory / "sock", world.dir / f"{directory.name}.log"
+        with open(self.log, "a") as log:
             self.process = world.start(
                 [world.inside(build) / "rss-broker", "--socket", self.socket, "--user", self.UID,
                  "--allow-user", NOBODY, *args],
@@ -178,6 +179,11 @@ class Broker:
         world.run(["install", "-d", "/run/rss-broker"])
         world.run(["ln", "-s", self.socket, "/run/rss-broker/rss-broker.sock"])
         return self
+
+    def grants(self):
+        """Live ones: of their lease the broker holds one end, of a ready set's it has both."""
+        pipes = [link for link in proc.links(self.process.pid) if "pipe:" in link]
+        return sum(pipes.count(pipe) == 1 for pipe in pipes)
 
     def stop(self):
         """SIGTERM ends it well, and no sanitizer has anything to say."""

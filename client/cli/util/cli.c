@@ -12,6 +12,7 @@
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/sanitize.h"
+#include "client/lib/cure.h"
 
 static int option_error(const struct cli_usage *usage, int opt, char **argv)
 {
@@ -112,30 +113,13 @@ int cli_parse_seconds(const char *text, double min, double max, int *ret_ms)
 	return 0;
 }
 
-const char *cli_connect_cure(int error)
-{
-	switch (-error) {
-	case ENOENT:
-	case ECONNREFUSED:
-		return "; start one (systemctl start rss-broker.socket), or say by --socket where "
-		       "it is";
-	case EACCES:
-		return "; those of the group rss-broker may (usermod -aG rss-broker USER, then log "
-		       "in again)";
-	case EPROTOTYPE:
-		return "; say by --socket where the broker's is";
-	default:
-		return "";
-	}
-}
-
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret)
 {
 	struct rssb *c = NULL;
 	int r = rssb_connect(&c, cli->socket);
 
 	if (r) {
-		cli_fail(what, "%s%s", c ? rssb_reason(c) : strerror(-r), cli_connect_cure(r));
+		cli_fail(what, "%s%s", c ? rssb_reason(c) : strerror(-r), connect_cure(r));
 		rssb_close(c);
 		return CLI_FAILED;
 	}

@@ -59,8 +59,5 @@ int cli_parse_seconds(const char *text, double min, double max, int *ret_ms);
 /* What the broker said of a grant, as its user named it.  Returns CLI_FAILED. */
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason);
 
-/* What to do when rssb_connect() failed so, to follow its reason; "" if nobody knows. */
-const char *cli_connect_cure(int error);
-
 /* Connects to the broker; 0, or CLI_FAILED after saying why. */
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/cli/util/cli.h"
+#include "client/lib/cure.h"
 #include "proto/deadline.h"
 
 enum { RETRY_MS = 50, RETRY_MAX_MS = 500, ABSENT_MS = 1000 };
@@ -115,6 +116,6 @@ int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, s
 	}
 	if (r)
 		snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a),
-			 a->connected ? "" : cli_connect_cure(r));
+			 a->connected ? "" : connect_cure(r));
 	return r;
 }

@@ -59,9 +59,7 @@ static int set_name(struct run_plan *plan, const struct rssb_fds *fds)
 					       fds->prog, fds->config, fds->key, fds->table,
 					       fds->lease);
 
-	if (setenv("RSSB_FDS", text, 1))
-		return run_fail(plan, "RSSB_FDS: %s", strerror(errno));
-	return CLI_OK;
+	return run_setenv(plan, "RSSB_FDS", text);
 }
 
 int run_program_plan(struct run_plan *plan, const struct run_options *o)

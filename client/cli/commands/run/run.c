@@ -11,6 +11,7 @@
 #include "client/cli/util/mem.h"
 
 static const struct option options[] = {
+	{ "on-demand", no_argument, NULL, 'd' },
 	{ "optional", no_argument, NULL, 'o' },
 	{ "if-needed", no_argument, NULL, 'i' },
 	{ "wait", required_argument, NULL, 'w' },
@@ -30,6 +31,7 @@ static const struct cli_usage usage = {
 	.shorts = "+:hv", /* '+': the command's own options are its own */
 	.options = options,
 	.help = "usage: rssb run [OPTION...] -- [PREFIX...] QEMU ARG...\n"
+		"       rssb run --on-demand [OPTION...] -- COMMAND ARG...\n"
 		"       rssb run [OPTION...] --host-steering STEERING -- [PREFIX...] QEMU ARG...\n"
 		"       rssb run [OPTION...] --steering STEERING -- COMMAND ARG...\n"
 		"\n"
@@ -39,11 +41,15 @@ static const struct cli_usage usage = {
 		"qemu-system-*, qemu-kvm or kvm; words before it (setpriv, bwrap, ip netns\n"
 		"exec) are run as they are and have to let fds through.\n"
 		"\n"
+		"  --on-demand     QEMU asks for a program itself, at start and at hotplug: it\n"
+		"                  is answered, and no argument is read or changed (goes with\n"
+		"                  --optional, --stats, --wait and --verbose)\n"
 		"  --optional      whatever fails: one warning, and the command unchanged\n"
 		"  --if-needed     no device that needs it is no error: the command unchanged\n"
 		"  --rss           rss on where mq is on and rss is not mentioned\n"
 		"  --wait SECONDS  for a busy or restarting broker (default: 10; with\n"
-		"                  --optional 1 for one that is not there)\n"
+		"                  --optional 1 for one that is not there; with --on-demand 2,\n"
+		"                  in which the VM stands still)\n"
 		"  --exact         QEMU's own object, imported by rssb extract, and no other\n"
 		"                  (else the broker's own, if QEMU's is of the same ABI)\n"
 		"  --stats         the sets count packets, for rssb top\n"
@@ -68,6 +74,8 @@ static const struct cli_usage usage = {
 static bool *option_flag(struct run_options *o, int opt)
 {
 	switch (opt) {
+	case 'd':
+		return &o->on_demand;
 	case 'e':
 		return &o->exact;
 	case 'i':
@@ -131,6 +139,11 @@ static int options_check(const struct run_options *o)
 
 	if (!o->command[0])
 		return cli_misuse(&usage, "which command?");
+	if (o->on_demand && (of_qemu || o->steers || o->steers_host))
+		return cli_misuse(&usage, "--on-demand goes with --optional, --stats, --wait and "
+					  "--verbose alone");
+	if (o->on_demand && o->wait_ms >= 0 && (o->wait_ms < 100 || o->wait_ms > 60000))
+		return cli_misuse(&usage, "--wait: with --on-demand 0.1 to 60 seconds");
 	if (o->steers && o->steers_host)
 		return cli_misuse(&usage, "--steering and --host-steering: one of them");
 	if (o->steers && of_qemu)
@@ -160,7 +173,9 @@ static int command_become(const struct run_options *o, const struct run_plan *pl
 static int run(const struct run_options *o)
 {
 	struct run_plan plan = RUN_PLAN_INIT;
-	int r = (o->steers ? run_program_plan : run_qemu_plan)(&plan, o);
+	int r = o->on_demand ? run_on_demand_plan(&plan, o)
+		: o->steers  ? run_program_plan(&plan, o)
+			     : run_qemu_plan(&plan, o);
 
 	if (r && o->optional)
 		cli_fail(usage.name, "warning: %s; going on without", plan.why);

@@ -27,6 +27,7 @@ struct run_options {
 	bool qemu_first; /* the command's first word is QEMU, whatever its name */
 	bool exact;	 /* QEMU's own object, not one of its ABI */
 	bool stats;	 /* sets that count packets */
+	bool on_demand;	 /* QEMU's own request is answered, and its arguments are not read */
 	bool verbose;
 	bool steers, steers_host; /* --steering, --host-steering: of neither and one */
 	struct steering steering; /* then */
@@ -77,6 +78,18 @@ const char *run_device_name(const struct qemu_device *dev);
 
 /* Plans any other program with one set, which $RSSB_FDS names.  As run_qemu_plan(). */
 int run_program_plan(struct run_plan *plan, const struct run_options *o);
+
+/*
+ * Lets librssb-qemu.so answer QEMU: in the environment, not on the command line.
+ * As run_qemu_plan().
+ */
+int run_on_demand_plan(struct run_plan *plan, const struct run_options *o);
+
+/* Adds librssb-qemu.so (client/preload) to LD_PRELOAD.  0, or CLI_FAILED with plan->why. */
+int run_preload(struct run_plan *plan);
+
+/* Sets a variable of what is executed.  0, or CLI_FAILED with plan->why. */
+int run_setenv(struct run_plan *plan, const char *name, const char *value);
 
 /*
  * Gets n sets of a kind, with the options' steering if they have one, waiting

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""rssb run --on-demand: QEMU asks for a program as it does without a broker, and gets one.
+
+Real QEMUs whose machines are made and never run; QEMU is nobody, without a
+capability.  That packets are steered by what it got, test_on_demand_guest.py shows.
+"""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import fake_broker
+import proc
+from test_sandbox import bubblewrap
+from unbooted import WARNING, Unbooted, set_of, tap_netdev
+from waiting import wait_for
+from world import NOBODY, ROOT, Broker, World
+
+PLUGS = 100
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+NIC = "virtio-net-pci,netdev=n0,mq=on,rss=on"
+BOTH = pytest.mark.parametrize("version", ["10.0", "sid"])
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as world:
+        world.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"])
+        yield world
+
+
+@pytest.fixture(scope="module")
+def taps(world):
+    return [world.tap(f"tap{number}") for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def programs(world):
+    return {version: world.inside(ROOT / "build/qemu" / version / "qemu-system-x86_64")
+            for version in ("10.0", "sid", "7.2")}  # fmt: skip
+
+
+@pytest.fixture
+def on_demand(world, broker, build):
+    """The words before QEMU."""
+
+    def words(*options, socket=broker.socket):
+        return [world.inside(build) / "rssb", "--socket", socket, "run", "--on-demand", *options,
+                "--"]  # fmt: skip
+
+    return words
+
+
+@pytest.fixture
+def start(world, on_demand, programs):
+    """Starts a QEMU that ends with the test."""
+    started = []
+
+    def run(*arguments, version="10.0", options=(), prefix=(), words=None, **kwargs):
+        qemu = Unbooted(world, [*(words or on_demand(*options)), *prefix], programs[version],
+                        *arguments, **kwargs)  # fmt: skip
+        started.append(qemu)
+        return qemu.__enter__()
+
+    yield run
+    for qemu in started:
+        qemu.__exit__()
+
+
+# --- however a device is written ------------------------------------------------------
+
+CONFIG = """
+[netdev "n0"]
+  type = "tap"
+  ifname = "{tap}"
+  script = "no"
+  downscript = "no"
+  queues = "4"
+  vhost = "off"
+
+[device "nic"]
+  driver = "virtio-net-pci"
+  netdev = "n0"
+  mq = "on"
+  rss = "on"
+"""
+
+
+def forms(tap, config):
+    nic = tap_netdev(tap).replace(",id=n0", ",model=virtio-net-pci")
+    turn_on = [word for name in ("mq", "rss") for word in ("-global", f"virtio-net-pci.{name}=on")]
+    return {
+        "k=v": ["-netdev", tap_netdev(tap), "-device", NIC],
+        "JSON": ["-netdev", tap_netdev(tap), "-device",
+                 '{"driver": "virtio-net-pci", "netdev": "n0", "mq": true, "rss": true}'],
+        "-readconfig": ["-readconfig", config],
+        "-nic": ["-nic", nic, *turn_on],
+    }  # fmt: skip
+
+
+@BOTH
+@pytest.mark.parametrize("form", ["k=v", "JSON", "-readconfig", "-nic"])
+def test_each_form(world, broker, start, taps, version, form):
+    config = world.dir / "qemu.conf"
+    config.write_text(CONFIG.format(tap=taps[0]))
+    before = broker.grants()
+    arguments = forms(taps[0], config)[form]
+    qemu = start(*arguments, version=version)
+    assert qemu.sets() == set_of(1)
+    assert broker.grants() == before + 1
+    assert qemu.said() == [] and WARNING not in qemu.stderr()
+    command_line = Path(f"/proc/{qemu.pid}/cmdline").read_text().split("\0")
+    assert [str(word) for word in arguments] == command_line[-1 - len(arguments) : -1]
+    qemu.quit()
+    wait_for(lambda: broker.grants() == before, "the grant to end with QEMU")
+
+
+def test_several_nics(broker, start, taps):
+    """Each has a set of its own, and one that is unplugged takes its own alone along."""
+    before = broker.grants()
+    arguments = []
+    for number, tap in enumerate(taps):
+        arguments += ["-netdev", tap_netdev(tap, number)]
+    for number in (0, 1):
+        arguments += ["-device", f"virtio-net-pci,netdev=n{number},mq=on,rss=on"]
+    qemu = start(*arguments)
+    for number in (2, 3):
+        qemu.plug(f"n{number}", slot=number + 4)
+    assert qemu.sets() == set_of(4)
+    assert broker.grants() == before + 4
+    assert len({program_id(qemu, fd) for fd in program_fds(qemu)}) == 4
+    qemu.unplug(slot=6)
+    assert qemu.sets() == set_of(3)
+    wait_for(lambda: broker.grants() == before + 3, "one grant to end")
+
+
+def program_fds(qemu):
+    return [fd for fd, link in proc.fds(qemu.pid).items() if link == "anon_inode:bpf-prog"]
+
+
+def program_id(qemu, fd):
+    (line,) = [line for line in Path(f"/proc/{qemu.pid}/fdinfo/{fd}").read_text().splitlines()
+               if line.startswith("prog_id:")]  # fmt: skip
+    return line
+
+
+# --- hotplug -----------------------------------------------------------------------------
+
+
+def open_fds(qemu):
+    """Without connections, whose end QEMU may notice late."""
+    return len([link for link in proc.links(qemu.pid) if "socket:" not in link])
+
+
+@BOTH
+def test_a_hundred_plugs(broker, start, taps, version):
+    """Each has a grant of its own, which ends with the device; nothing else stays either."""
+    before = broker.grants()
+    qemu = start("-netdev", tap_netdev(taps[0]), version=version)
+    qemu.plug()
+    qemu.unplug()
+    fds = open_fds(qemu)
+    for _ in range(PLUGS):
+        qemu.plug()
+        assert qemu.sets() == set_of(1)
+        qemu.unplug()
+        assert qemu.sets() == {}
+    assert open_fds(qemu) == fds
+    wait_for(lambda: broker.grants() == before, "the last grant to end")
+    assert WARNING not in qemu.stderr() and qemu.said() == []
+
+
+def test_the_broker_restarts_meanwhile(world, build, start, taps, on_demand):
+    """A socket of its own, and in its place another one."""
+    place = world.directory("restarted", owner=0)
+    first = Broker(world, build, directory=place)
+    words = on_demand(socket=first.socket)
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC, "-netdev",
+                 tap_netdev(taps[1], 1), words=words)  # fmt: skip
+    first.stop()
+    second = Broker(world, build, directory=place)
+    qemu.plug("n1")
+    assert qemu.sets() == set_of(2)
+    assert second.grants() == 1
+    second.stop()
+
+
+@BOTH
+def test_sandbox_on(start, taps, version):
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC, "-netdev",
+                 tap_netdev(taps[1], 1), "-sandbox", SANDBOX, version=version)  # fmt: skip
+    qemu.plug("n1")
+    assert qemu.sets() == set_of(2)
+    assert qemu.said() == [] and WARNING not in qemu.stderr()
+
+
+@BOTH
+@pytest.mark.parametrize("sandbox", [False, True], ids=["", "-sandbox"])
+def test_chroot_and_user(world, start, taps, version, sandbox):
+    """QEMU as root, which goes into an empty directory and becomes nobody; then a hotplug.
+
+    elevateprivileges=deny would end QEMU when it changes its user.
+    """
+    allowed = SANDBOX.replace("elevateprivileges=deny,", "")
+    jail = world.dir / "jail"
+    jail.mkdir(exist_ok=True)
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC, "-netdev",
+                 tap_netdev(taps[1], 1), "-run-with", f"chroot={jail},user=nobody",
+                 *(["-sandbox", allowed] if sandbox else []), version=version, unprivileged=False)  # fmt: skip
+    assert os.readlink(f"/proc/{qemu.pid}/root") == str(jail)
+    assert qemu.sets() == set_of(1)
+    qemu.plug("n1")
+    assert qemu.sets() == set_of(2)
+    assert qemu.said() == [] and WARNING not in qemu.stderr()
+
+
+def test_daemonize(world, start, taps):
+    """The QEMU that stays is a child of a child."""
+    pidfile = world.directory("daemon") / "pid"
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC, "-netdev",
+                 tap_netdev(taps[1], 1), "-daemonize", "-pidfile", pidfile)  # fmt: skip
+    qemu.process.wait(60)
+    pid = int(pidfile.read_text())
+    try:
+        qemu.plug("n1")
+        links = list(proc.links(pid))
+        assert links.count("anon_inode:bpf-prog") == 2
+    finally:
+        qemu.quit()
