@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "client/lib/connection.h"
-#include "client/lib/cure.h"
 #include "client/preload/say.h"
 #include "client/preload/settings.h"
+#include "proto/cure.h"
 #include "proto/deadline.h"
 #include "proto/fd.h"
 

@@ -12,7 +12,7 @@
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/sanitize.h"
-#include "client/lib/cure.h"
+#include "proto/cure.h"
 
 static int option_error(const struct cli_usage *usage, int opt, char **argv)
 {

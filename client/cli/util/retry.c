@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "client/cli/util/cli.h"
-#include "client/lib/cure.h"
+#include "proto/cure.h"
 #include "proto/deadline.h"
 
 enum { RETRY_MS = 50, RETRY_MAX_MS = 500, ABSENT_MS = 1000 };
