@@ -218,7 +218,7 @@ comma := ,
 wrap = $(patsubst %,-Wl$(comma)--wrap=%,$(1))
 $(B)/tests/fuzz/conversation: FUZZ_WRAP = \
 	$(call wrap,clock_gettime accept4 getsockopt setsockopt write)
-$(B)/tests/fuzz/qmp: FUZZ_WRAP = $(call wrap,qmp_source_get)
+$(B)/tests/fuzz/qmp: FUZZ_WRAP = $(call wrap,qmp_source_get read write)
 $(B)/libreplay.a: $(if $(FUZZING),,$(B)/tests/fuzz/lib/replay.o)
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/libreplay.a \
 		$(B)/flags

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* rssb qmp: a QMP server with request-ebpf, in front of the broker's EXPORT. */
-#include <string.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/qmp_server/conversation.h"
 #include "client/cli/qmp_server/listen.h"
 #include "client/cli/qmp_server/program.h"
 #include "client/cli/qmp_server/server.h"
@@ -26,7 +27,8 @@ static const struct cli_usage usage = {
 		"request-ebpf quit.\n"
 		"\n"
 		"  --stdio        one client, on standard input and output (the default)\n"
-		"  --listen PATH  any number of clients, on a UNIX socket made there\n"
+		"  --listen PATH  any number of clients, a process each, on a UNIX socket made "
+		"there\n"
 		"\n"
 		"Started by a socket unit it serves the socket that it is given instead of PATH,\n"
 		"with Accept=no and with Accept=yes.\n",
@@ -62,11 +64,11 @@ int cmd_qmp(struct cli *cli, int argc, char **argv)
 	struct qmp_listener listener = QMP_LISTENER_INIT;
 	struct request request = { 0 };
 	_cleanup_fd_ int connection = -1;
-	struct qmp_source *source;
 	int status = parse_options(argc, argv, &request);
 
 	if (status != CLI_GO_ON)
 		return status;
+	signal(SIGPIPE, SIG_IGN); /* a client that goes is an end, no death */
 	if (!request.stdio && qmp_activation_count())
 		status = qmp_activation_take(&listener, &connection);
 	else if (request.path)
@@ -76,12 +78,15 @@ int cmd_qmp(struct cli *cli, int argc, char **argv)
 	if (status == CLI_FAILED)
 		return status;
 
-	source = qmp_source_new(cli->socket);
-	if (status == CLI_GO_ON)
-		qmp_serve(&listener, STDIN_FILENO, STDOUT_FILENO, source);
-	else
-		qmp_serve(&listener, connection, connection, source);
-	qmp_source_free(source);
+	if (listener.fd >= 0) {
+		qmp_serve(&listener, cli->socket);
+	} else {
+		struct qmp_source *source = qmp_source_new(cli->socket);
+		const int in = connection >= 0 ? connection : STDIN_FILENO;
+
+		qmp_converse(in, connection >= 0 ? connection : STDOUT_FILENO, source);
+		qmp_source_free(source);
+	}
 	qmp_listener_done(&listener);
 	return CLI_OK;
 }

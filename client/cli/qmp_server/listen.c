@@ -130,7 +130,7 @@ int qmp_activation_take(struct qmp_listener *ret, int *ret_connection)
 
 int qmp_listener_accept(const struct qmp_listener *l, int *ret_fd, uid_t *ret_uid)
 {
-	_cleanup_fd_ int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	_cleanup_fd_ int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct ucred who;
 	socklen_t len = sizeof(who);
 

@@ -3,6 +3,7 @@
 #include "client/cli/qmp_server/program.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,9 @@
 #include "proto/fd.h"
 
 enum {
-	ANSWER_MS = 1000, /* meanwhile nobody is served */
-	REST_MS = 1000,	  /* after a broker that did not answer */
+	ANSWER_MS = 1000, /* how long a client waits for a broker that is silent */
+	BUSY_MS = 10000,  /* and for one that serves this account later */
+	FRESH_MS = 1000,  /* what is kept is used again for so long */
 };
 
 const struct qmp_program qmp_programs[] = {
@@ -27,10 +29,9 @@ const struct qmp_program qmp_programs[] = {
 
 struct qmp_source {
 	const char *path;
-	struct rssb *c; /* NULL: not connected */
-	int64_t rest_until;
 	const struct qmp_program *kept; /* what text is of */
-	char *text;			/* got over this connection; NULL: nothing */
+	char *text;
+	int64_t fresh_until;
 	char why[256];
 };
 
@@ -47,7 +48,6 @@ struct qmp_source *qmp_source_new(const char *path)
 	struct qmp_source *s = mem_new(1, sizeof(*s));
 
 	s->path = path;
-	s->rest_until = deadline_in(0);
 	return s;
 }
 
@@ -55,61 +55,40 @@ struct qmp_source *qmp_source_free(struct qmp_source *s)
 {
 	if (!s)
 		return NULL;
-	rssb_close(s->c);
 	free(s->text);
 	free(s);
 	return NULL;
 }
 
-static int source_fail(struct qmp_source *s, struct rssb *c, int r)
-{
-	snprintf(s->why, sizeof(s->why), "rss-broker: %s", c ? rssb_reason(c) : strerror(-r));
-	return r;
-}
-
-static int source_connect(struct qmp_source *s)
+/* No connection is kept: those of an account are few, and all clients are of one. */
+static int export_once(struct qmp_source *s, const struct qmp_program *program, int *ret_fd,
+		       uint32_t *ret_retry_ms)
 {
 	struct rssb *c = NULL;
-	int r = rssb_connect(&c, s->path);
+	int err = rssb_connect(&c, s->path);
 
-	if (r) {
-		source_fail(s, c, r);
-		rssb_close(c);
-		return r;
+	if (!err) {
+		rssb_set_timeout(c, ANSWER_MS);
+		err = rssb_export(c, program->object_id, ret_fd, NULL);
 	}
-	rssb_set_timeout(c, ANSWER_MS);
-	s->c = c;
-	return 0;
+	if (err)
+		snprintf(s->why, sizeof(s->why), "rss-broker: %s",
+			 c ? rssb_reason(c) : strerror(-err));
+	*ret_retry_ms = c ? rssb_retry_ms(c) : 0;
+	rssb_close(c);
+	return err;
 }
 
-/* One try over the connection there is, or a new one. */
-static int source_try(struct qmp_source *s, const struct qmp_program *program, int *ret_fd)
+static int export_wait(struct qmp_source *s, const struct qmp_program *program, int *ret_fd)
 {
-	int r = s->c ? 0 : source_connect(s);
+	const int64_t deadline = deadline_in(BUSY_MS);
+	uint32_t retry_ms;
+	int err;
 
-	if (r)
-		return r;
-	r = rssb_export(s->c, program->object_id, ret_fd, NULL);
-	if (r) {
-		source_fail(s, s->c, r);
-		s->c = rssb_close(s->c);
-	}
-	return r;
-}
-
-static int source_export(struct qmp_source *s, const struct qmp_program *program, int *ret_fd)
-{
-	const bool again = s->c; /* the broker may have been restarted since */
-	int r;
-
-	if (deadline_left_ms(s->rest_until) > 0)
-		return -ETIMEDOUT; /* why is still what it was */
-	r = source_try(s, program, ret_fd);
-	if (r && r != -ETIMEDOUT && again)
-		r = source_try(s, program, ret_fd);
-	if (r == -ETIMEDOUT)
-		s->rest_until = deadline_in(REST_MS);
-	return r;
+	while ((err = export_once(s, program, ret_fd, &retry_ms)) &&
+	       (err == -EAGAIN || err == -EDQUOT) && deadline_left_ms(deadline) > 0)
+		poll(NULL, 0, retry_ms ? (int)retry_ms : ANSWER_MS / 10);
+	return err;
 }
 
 static char *base64_of(int fd)
@@ -129,27 +108,6 @@ static char *base64_of(int fd)
 	return text;
 }
 
-/*
- * Whether what was got is what the broker would send again: its objects are the
- * same for as long as it lives.  The question is cheap, an export is on an account.
- */
-static bool source_is_fresh(struct qmp_source *s, const struct qmp_program *program)
-{
-	struct rssb_info info;
-	int r;
-
-	if (!s->text || s->kept != program || !s->c || deadline_left_ms(s->rest_until) > 0)
-		return false;
-	r = rssb_info(s->c, &info);
-	if (!r)
-		return true;
-	source_fail(s, s->c, r);
-	s->c = rssb_close(s->c);
-	if (r == -ETIMEDOUT)
-		s->rest_until = deadline_in(REST_MS);
-	return false;
-}
-
 static void source_keep(struct qmp_source *s, const struct qmp_program *program, char *text)
 {
 	free(s->text);
@@ -162,11 +120,12 @@ char *qmp_source_get(struct qmp_source *s, const struct qmp_program *program, co
 	_cleanup_fd_ int fd = -1;
 
 	*ret_why = s->why;
-	if (!source_is_fresh(s, program)) {
+	if (s->kept != program || deadline_left_ms(s->fresh_until) <= 0) {
 		source_keep(s, NULL, NULL);
-		if (source_export(s, program, &fd))
+		if (export_wait(s, program, &fd))
 			return NULL;
 		source_keep(s, program, base64_of(fd));
+		s->fresh_until = deadline_in(FRESH_MS);
 	}
 	if (s->text)
 		return mem_must(strdup(s->text));

@@ -17,9 +17,8 @@ extern const struct qmp_program qmp_programs[];
 const struct qmp_program *qmp_program_find(const char *id); /* NULL: there is none */
 
 /*
- * Where programs come from: a broker, asked each time whether it is still the one
- * that sent what is kept.  A broker that was restarted is found again; one that is
- * silent costs a second, then none for another.
+ * Where programs come from: a broker, which may be restarted between two requests.
+ * What it sent is used again for a second, since each export is charged.
  */
 struct qmp_source;
 

@@ -212,24 +212,28 @@ def test_one_that_never_reads_harms_nobody(server, talks, raw):
         for _ in range(100_000):
             raw.send(REQUEST)
     other = talks()
-    memory = Memory(server.pid)
-    times = []
+    memories = [Memory(pid) for pid in [server.pid, *children(server.pid)]]
     for _ in range(100):
-        begin = time.monotonic()
         serves(other)
-        times.append(time.monotonic() - begin)
-    assert sorted(times)[90] < 0.05, sorted(times)[-15:]
-    assert memory.grew_at_most(1024)
-    # And it costs no CPU to wait for.
-    before = cpu_seconds(server.pid)
+    assert all(memory.grew_at_most(1024) for memory in memories)
+    assert not spins(children(server.pid)[0])  # the one that waits for it
+
+
+def children(pid):
+    """The processes of its clients, oldest first."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def switches(pid):
+    status = Process(pid).status()
+    return int(status["voluntary_ctxt_switches"]) + int(status["nonvoluntary_ctxt_switches"])
+
+
+def spins(pid):
+    """Whether it runs on and on, though nobody gives it work."""
+    before = switches(pid)
     time.sleep(0.5)
-    assert cpu_seconds(server.pid) - before < 0.1
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return switches(pid) - before > 50
 
 
 def test_silent_and_unfinished_ones_harm_nobody(talks):
@@ -268,7 +272,7 @@ while True:
 )
 def test_flood_of_another_user_harms_nobody(server, talks, line):
     os.chmod(server.path, 0o666)
-    talk, times = talks(), []
+    talk = talks()
     with subprocess.Popen(
         ["setpriv", "--reuid=61235", "--clear-groups", "/usr/bin/python3", "-c", FLOOD,
          str(server.path), line, str(PER_USER)], stdout=subprocess.PIPE,
@@ -277,13 +281,10 @@ def test_flood_of_another_user_harms_nobody(server, talks, line):
             assert flood.stdout.readline() == b"go\n"
             time.sleep(0.3)
             for _ in range(50):
-                begin = time.monotonic()
                 serves(talk)
-                times.append(time.monotonic() - begin)
             assert flood.poll() is None
         finally:
             flood.kill()
-    assert sorted(times)[40] < 0.1, sorted(times)
 
 
 def test_half_closed_client_is_answered(raw):
@@ -327,29 +328,18 @@ def test_fds_that_a_client_sends_are_not_taken(talks, raw):
     serves(talks())
 
 
-def test_out_of_fds(rssb, broker, directory):
+def test_no_process_to_be_had(rssb, broker, directory):
     path = directory / "qmp"
-
-    def few():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))
-
-    with serving(command(rssb, broker, "--listen", path), path, preexec_fn=few) as process:
-        with contextlib.ExitStack() as stack:
-            wait_for(lambda: Process(process.pid).kinds().get("socket", 0) == 1, "the probe's end")
-            first = stack.enter_context(qmp_talk.talk_to_socket(path))
-            first.exchange(qmp_talk.NEGOTIATE)
-            serves(first)
-            crowd = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(12)]
-            for sock in crowd:
+    nproc = ["prlimit", "--nproc=0:0"]  # as nobody: of root the kernel asks nothing
+    args = command(rssb, broker, "--listen", path)
+    with serving([*args[: len(UNPRIVILEGED)], *nproc, *args[len(UNPRIVILEGED) :]], path) as process:
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(60)
                 sock.connect(str(path))
-            time.sleep(0.3)
-            before = cpu_seconds(process.pid)
-            time.sleep(0.5)
-            assert cpu_seconds(process.pid) - before < 0.1  # it does not spin
-            assert first.execute("query-version")["return"]
-        with qmp_talk.talk_to_socket(path) as later:
-            later.exchange(qmp_talk.NEGOTIATE)
-            serves(later)
+                (line,) = sock.makefile("rb").read().splitlines()
+            assert json.loads(line)["error"]["desc"].startswith("No process can be started")
+        assert not spins(process.pid)
 
 
 def test_no_fds_and_no_memory_left_over(server, talks):
@@ -380,6 +370,7 @@ def test_broker_that_goes_and_comes_back(rssb, build, directory):
             talk.exchange(qmp_talk.NEGOTIATE)
             serves(talk)
             broker.stop()
+            wait_for(lambda: "error" in talk.execute("request-ebpf", id="rss"), "an error")
             error = talk.execute("request-ebpf", id="rss")["error"]
             assert error["class"] == "GenericError"
             assert error["desc"].startswith("rss-broker: ")
@@ -396,10 +387,12 @@ def test_broker_that_does_not_answer(rssb, build, directory):
             serves(talk)
             os.kill(broker.process.pid, signal.SIGSTOP)
             try:
-                begin = time.monotonic()
-                for _ in range(3):  # the first one waits, the others learn from it
-                    assert "error" in talk.execute("request-ebpf", id="rss")
-                assert time.monotonic() - begin < 2
+                wait_for(lambda: "error" in talk.execute("request-ebpf", id="rss"), "an error")
+                talk.send(REQUEST)
+                with qmp_talk.talk_to_socket(path) as other:  # waits for nothing of this
+                    other.exchange(qmp_talk.NEGOTIATE)
+                    assert "return" in other.execute("query-version")
+                assert talk.answer()["error"]["desc"].startswith("rss-broker: ")
                 assert "return" in talk.execute("query-version")
             finally:
                 os.kill(broker.process.pid, signal.SIGCONT)

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One client of the QMP server, from the greeting to its end.  While an answer
+ * waits to be read nothing is read from the client, so what it can make this
+ * process hold is bounded: an input buffer, a message, an answer.
+ */
+#pragma once
+
+struct qmp_source;
+
+/* Returns when the client has ended, or has said quit.  The fds are borrowed. */
+void qmp_converse(int in, int out, struct qmp_source *source);
