@@ -18,6 +18,9 @@ from fake_broker import NO_OBJECT, FakeBroker
 
 QUEUES = 2
 GREETING = {"QMP": {"version": {"qemu": {"micro": 2, "minor": 0, "major": 10}}, "capabilities": []}}
+# What a monitor may still have to say to the client before: QEMU keeps it for the next one.
+LEFT_OVER = {"timestamp": {"seconds": 1, "microseconds": 2}, "event": "DEVICE_DELETED",
+             "data": {"device": "net1", "path": "/machine/peripheral/net1"}}  # fmt: skip
 ANSWERS = {
     "qom-list": [{"name": "type", "type": "string"}],
     "device-list-properties": [{"name": "ebpf-rss-fds", "type": "list"},
@@ -31,9 +34,10 @@ ANSWERS = {
 class FakeMonitor:
     """Answers as a QEMU with nothing plugged in; at command number `fail_at` it does not."""
 
-    def __init__(self, path, answers, fail_at=None, hang_up=False):
+    def __init__(self, path, answers, fail_at=None, hang_up=False, before=()):
         self.commands, self.names = [], set()
         self._answers, self._fail_at, self._hang_up = answers, fail_at, hang_up
+        self._first = [*before, GREETING]
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         os.chmod(path, 0o666)
@@ -53,7 +57,8 @@ class FakeMonitor:
     def _serve(self):
         peer, _ = self._listener.accept()
         with peer:
-            peer.send(json.dumps(GREETING).encode() + b"\r\n")
+            for message in self._first:
+                peer.send(json.dumps(message).encode() + b"\r\n")
             while True:
                 line, fds, _, _ = socket.recv_fds(peer, 65536, 8)
                 for fd in fds:
@@ -129,6 +134,13 @@ def test_the_steps(world, hotplug, answers):
     }  # fmt: skip
     assert given[4] == "rssb-lease-net1"
     assert monitor.commands[-2][1]["fds"] == ":".join(given[5:])
+
+
+def test_an_event_comes_before_the_greeting(world, hotplug, answers):
+    with FakeMonitor(world.dir / "qmp", answers, before=[LEFT_OVER] * 3) as monitor:
+        done = hotplug(["--qmp", monitor.path])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [name for name, _ in monitor.commands] == COMMANDS
 
 
 @pytest.mark.parametrize("step", range(len(COMMANDS)), ids=lambda n: f"{n}-{COMMANDS[n]}")

@@ -10,6 +10,7 @@ import struct
 import subprocess
 
 import bpf_stats
+import machine
 from paths import ROOT
 from waiting import wait_for
 
@@ -157,17 +158,6 @@ def output_of(command):
 
 def qmp(guest, *commands):
     """Runs QMP commands on a connection of its own; returns what each returned."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
-        sock.connect(str(guest.dir / "qmp"))
-        lines = sock.makefile("rb")
-        lines.readline()
-        results = []
-        for command in ({"execute": "qmp_capabilities"}, *commands):
-            sock.sendall(json.dumps(command).encode() + b"\n")
-            while "event" in (reply := json.loads(lines.readline())):
-                pass
-            results.append(reply)
-    return results[1:]
-
+    with machine.Qmp(guest.dir / "qmp") as monitor:
+        return [monitor.request(c["execute"], **c.get("arguments", {})) for c in commands]
 

@@ -80,6 +80,28 @@ static int receive(struct qmp *q, int64_t deadline, struct json_object **ret)
 	return -EMSGSIZE;
 }
 
+/*
+ * The next message that is no event.  An event may come before anything else, the
+ * greeting included: QEMU sends what it had queued for the monitor's last client.
+ */
+static int receive_no_event(struct qmp *q, int64_t deadline, struct json_object **ret)
+{
+	for (;;) {
+		struct json_object *message;
+		int r = receive(q, deadline, &message);
+
+		if (r)
+			return r;
+		if (!json_object_object_get_ex(message, "event", NULL)) {
+			*ret = message;
+			return 0;
+		}
+		json_object_put(message);
+		if (deadline_left_ms(deadline) == 0)
+			return -ETIMEDOUT; /* also of a peer that never stops sending events */
+	}
+}
+
 /* send(2), with an fd unless that is -1. */
 static ssize_t send_some(const struct qmp *q, const char *text, size_t len, int fd)
 {
@@ -123,7 +145,7 @@ static int send_all(struct qmp *q, const char *text, int fd, int64_t deadline)
 
 static int greeting_take(struct qmp *q)
 {
-	int r = receive(q, deadline_in(q->timeout_ms), &q->greeting);
+	int r = receive_no_event(q, deadline_in(q->timeout_ms), &q->greeting);
 
 	if (r)
 		return r;
@@ -160,7 +182,7 @@ struct qmp *qmp_close(struct qmp *q)
 	return NULL;
 }
 
-/* Judges an answer: 0, -EREMOTEIO, -EPROTO, or 1: it is an event. */
+/* Judges an answer: 0, -EREMOTEIO or -EPROTO. */
 static int answer_take(struct qmp *q, struct json_object *answer, struct json_object **ret_value)
 {
 	struct json_object *part;
@@ -174,7 +196,7 @@ static int answer_take(struct qmp *q, struct json_object *answer, struct json_ob
 		q->error = json_object_get(part);
 		return -EREMOTEIO;
 	}
-	return json_object_object_get_ex(answer, "event", NULL) ? 1 : -EPROTO;
+	return -EPROTO;
 }
 
 static int command_send(struct qmp *q, const char *command, struct json_object *arguments, int fd,
@@ -194,21 +216,14 @@ int qmp_execute_fd(struct qmp *q, const char *command, struct json_object *argum
 		   struct json_object **ret_value)
 {
 	int64_t deadline = deadline_in(q->timeout_ms);
+	_cleanup_json_ struct json_object *answer = NULL;
 	int r = command_send(q, command, arguments, fd, deadline);
 
 	json_object_put(q->error);
 	q->error = NULL;
-	while (r == 0) {
-		_cleanup_json_ struct json_object *answer = NULL;
-
-		r = receive(q, deadline, &answer);
-		if (r == 0)
-			r = answer_take(q, answer, ret_value);
-		if (r <= 0)
-			return r;
-		r = 0; /* an event: the answer is still to come */
-	}
-	return r;
+	if (!r)
+		r = receive_no_event(q, deadline, &answer);
+	return r ? r : answer_take(q, answer, ret_value);
 }
 
 int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments,

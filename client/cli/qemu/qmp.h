@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's side of QMP, over a socket.  Events are skipped.  A peer that
- * is silent, gone, or no QMP server ends in an error, never in a hang.
+ * The client's side of QMP, over a socket.  Events are skipped, those before the
+ * greeting too.  A peer that is silent, gone, never stops sending events, or is
+ * no QMP server ends in an error, never in a hang.
  */
 #pragma once
 
