@@ -19,6 +19,7 @@ enum { ANSWER_MS = 10000 };
 struct monitor {
 	struct qmp *qmp;    /* NULL: through libvirt */
 	const char *domain; /* borrowed */
+	pid_t pid;	    /* 0: not known */
 	char *why;
 };
 
@@ -67,12 +68,21 @@ static int socket_connect(int *ret, const char *path)
 	return 0;
 }
 
+static pid_t socket_pid(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ? 0 : peer.pid;
+}
+
 static int socket_open(struct monitor *m, const char *path)
 {
 	_cleanup_free_ char *why = NULL;
 	_cleanup_fd_ int fd = -1;
 	int r = socket_connect(&fd, path);
 
+	m->pid = r ? 0 : socket_pid(fd);
 	if (!r)
 		r = qmp_open(&m->qmp, &fd, ANSWER_MS);
 	if (!r)
@@ -152,6 +162,11 @@ struct monitor *monitor_close(struct monitor *m)
 	free(m->why);
 	free(m);
 	return NULL;
+}
+
+pid_t monitor_pid(const struct monitor *m)
+{
+	return m->pid;
 }
 
 int monitor_execute(struct monitor *m, const char *command, struct json_object *arguments, int fd,

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 struct json_object;
 struct monitor;
 
@@ -14,6 +16,9 @@ struct monitor;
  */
 struct monitor *monitor_open(const char *qmp, const char *domain, char **ret_why);
 struct monitor *monitor_close(struct monitor *m); /* returns NULL */
+
+/* The process that made the socket; 0: not known, or it is libvirt's. */
+pid_t monitor_pid(const struct monitor *m);
 
 /*
  * Executes a command, with fd unless that is -1; fd stays the caller's.

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import qmp_state
 from command import refused
 from waiting import wait_for
 from world import DAEMON, NOBODY, Broker, World
 
-OK, BAD, NONE = "ok", "problem", "not applicable"
+OK, BAD, NONE, DARK = "ok", "problem", "not applicable", "not knowable here"
 
 
 def real(version):
@@ -65,7 +66,7 @@ def test_a_line_a_check(rssb, doctor):
     firsts = dict(next(group) for _, group in groups)
     assert done.stderr == ""
     assert [line.split("  ")[0] for line in lines] == [verdict for verdict, _ in firsts.values()]
-    assert [line[16:].split()[0] for line in lines] == list(firsts)
+    assert [line[19:].split()[0] for line in lines] == list(firsts)
     assert len(found) > 20 and 10 < len(firsts) < len(found)
     assert {found[name][0] for name in found if name not in firsts} == {NONE}
 
@@ -165,7 +166,7 @@ def test_a_broker(doctor, broker):
 def test_no_broker(world, build):
     done = world.run([world.inside(build) / "rssb", "--socket", "/nowhere", "doctor"], check=False)
     assert done.returncode == 1
-    (line,) = [line for line in done.stdout.splitlines() if line[16:].startswith("broker ")]
+    (line,) = [line for line in done.stdout.splitlines() if line[19:].startswith("broker ")]
     assert line.startswith("problem  ") and "no broker: /nowhere does not exist" in line
     assert line.endswith("-> systemctl enable --now rss-broker.socket")
 
@@ -326,14 +327,14 @@ def vm(world, command):
     """Starts a QEMU that has a machine and no guest, by rssb run if it is to get sets."""
     started = []
 
-    def start(*devices, version="10.0", sets=False):
+    def start(*devices, version="10.0", sets=False, environment=None):
         directory = world.directory(f"vm{len(list(world.dir.iterdir()))}")
         args = [world.inside(real(version)), "-nodefaults", "-display", "none", "-S",
                 "-qmp", f"unix:{directory}/qmp,server=on,wait=off",
                 "-netdev", "tap,id=n0,ifname=rsst0,script=no,downscript=no,queues=2,vhost=off"]
         for device in devices:
             args += ["-device", device]
-        prefix = command("run", "--") if sets else []
+        prefix = command("run", "--") if sets else ["env", environment] if environment else []
         with open(directory / "stderr", "w") as stderr:
             process = world.start([*prefix, *args], unprivileged=True, stderr=stderr)
         started.append(process)
@@ -361,11 +362,32 @@ def test_a_vm_with_a_set(doctor, vm):
     for check in ("vm", "vm-object", "vm-rss", "vm-fds", "vm-vhost"):
         judged(found, check, OK)
     judged(found, "vm-rss", OK, "1 of 1")
-    judged(found, "vm-guest", NONE, "no driver")
+    judged(found, "vm-guest", DARK, "ethtool -x")
+
+
+@pytest.mark.parametrize("device", [RSS, RSS.replace("id=net0,", "")])
+def test_a_vm_whose_environment_says_on_demand(doctor, vm, device):
+    """librssb-qemu.so in the environment: the device has no fds, and gets a program all the same."""
+    socket_path = vm(device, environment="LD_PRELOAD=/nowhere/librssb-qemu.so")
+    judged(doctor("--qmp", socket_path), "vm-fds", OK, "--on-demand")
+    other = ["setpriv", f"--reuid={DAEMON}", f"--regid={DAEMON}", "--clear-groups"]
+    socket_path.chmod(0o777)
+    judged(doctor("--qmp", socket_path, prefix=other), "vm-fds", DARK, "Permission denied")
+
+
+@pytest.mark.parametrize("version", ["7.2", "10.0", "sid"])
+def test_a_vm_is_as_it_was(doctor, vm, version):
+    """Its tree of objects, its state, and the process: doctor changes none of them."""
+    path = vm(RSS, version=version)
+    before = qmp_state.of(path)
+    assert "net0" in before["objects"]["/machine/peripheral"]
+    found = doctor("--qmp", path)
+    assert found["vm-rss"][0] == OK, found
+    assert qmp_state.of(path) == before
 
 
 def test_a_vm_without_a_set(doctor, vm):
-    judged(doctor("--qmp", vm(RSS)), "vm-fds", BAD, "net0 was given no steering set", "rssb run")
+    judged(doctor("--qmp", vm(RSS)), "vm-fds", BAD, "net0 has rss on and was given no steering set", "rssb run")
 
 
 def test_a_vm_without_rss(doctor, vm):

@@ -89,3 +89,65 @@ def test_an_answer_without_an_end_is_cut(build, tmp_path, ask):
         assert time.monotonic() - start < 8
     assert result.status == 1
     assert result.memory_kib < 200 << 10
+
+
+COMMANDS = ["query-version", "request-ebpf", "qom-list", "qom-get"]
+
+
+class Leaving(Hostile):
+    """A monitor that has one NIC with rss on, and hangs up when it is asked one command."""
+
+    def __init__(self, path, at):
+        super().__init__(path, None)
+        self.at = at
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            connection, _ = self.listener.accept()
+            connection.sendall(GREETING)
+            for line in connection.makefile("rb"):
+                asked = json.loads(line)
+                if asked["execute"] == self.at:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
+                connection.sendall(json.dumps(self.reply(asked)).encode() + b"\n")
+
+    @staticmethod
+    def reply(asked):
+        if asked["execute"] == "query-version":
+            return {"return": {"qemu": {"major": 10, "minor": 0}}}
+        if asked["execute"] != "qom-list":
+            return {"return": {}}
+        names = {"/machine/peripheral": [{"name": "net0", "type": "child<virtio-net-pci>"}]}
+        return {"return": names.get(asked["arguments"]["path"], [{"name": "rss", "type": "bool"}])}
+
+
+@pytest.mark.parametrize("at", COMMANDS)
+def test_a_monitor_that_goes_away_is_not_judged(build, tmp_path, at):
+    """It is said at which command; that rss is off, or anything else, is not."""
+    command = [build / "rssb", "--socket", tmp_path / "none", "doctor", "--json", "--qmp"]
+    with Leaving(tmp_path / "qmp", at) as path:
+        done = subprocess.run([*command, path], capture_output=True, text=True, timeout=60, check=False)
+    found = {row["check"]: row for row in json.loads(done.stdout)}
+    assert found["vm"]["verdict"] == "problem"
+    assert f"failed at {at}: it hung up; nothing after that is judged" in found["vm"]["text"]
+    others = [name for name in found if name.startswith("vm-")]
+    assert len(others) == 5
+    assert {found[name]["verdict"] for name in others} == {"not applicable"}
+
+
+def test_doctor_asks_what_is_harmless(build, tmp_path):
+    """Of a VM that somebody runs nothing but what is listed, and no property but three."""
+    asked = []
+
+    class Listening(Leaving):
+        @staticmethod
+        def reply(asked_now):
+            asked.append(asked_now)
+            return Leaving.reply(asked_now)
+
+    with Listening(tmp_path / "qmp", None) as path:
+        doctor(build, path)
+    assert {request["execute"] for request in asked} == {"qmp_capabilities", *COMMANDS}
+    properties = {r["arguments"]["property"] for r in asked if r["execute"] == "qom-get"}
+    assert properties == {"rss"}

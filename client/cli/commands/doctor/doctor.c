@@ -24,15 +24,16 @@ static const struct cli_usage usage = {
 	.options = options,
 	.help = "usage: rssb doctor [--qemu PATH] [--ifname IFNAME] [--qmp SOCK] [--json]\n"
 		"\n"
-		"Finds out why RSS does not work, and says what to do: one line a check, which\n"
-		"is ok, a problem, or not applicable.  Run it as the user whose VM it is about.\n"
-		"It gets one steering set of the broker and gives it back.  The exit status is\n"
-		"0 if there is no problem, else 1.\n"
+		"Finds out why RSS does not work, and says what to do.  One line for each check:\n"
+		"ok, problem, not applicable, or not knowable here.  Run it as the user who runs\n"
+		"the VM.  It changes nothing: it gets one steering set from the broker and gives\n"
+		"it back, and asks a running QEMU only what is harmless in every release.\n"
+		"Exit status: 0 if there is no problem, else 1.\n"
 		"\n"
-		"  --qemu PATH      a QEMU: its release, and its object against the broker's\n"
-		"  --ifname IFNAME  a tap: what it is, its flags, its owner\n"
-		"  --qmp SOCK       a running QEMU: its devices, and what the guest took\n"
-		"  --json           for programs\n",
+		"  --qemu PATH      check a QEMU binary: its release and its steering object\n"
+		"  --ifname IFNAME  check a tap: its kind, its flags, its owner\n"
+		"  --qmp SOCK       check a running QEMU: its release and its virtio-net devices\n"
+		"  --json           print a JSON array\n",
 };
 
 const struct doctor_entry doctor_checks[] = {
@@ -67,6 +68,7 @@ static const char *const verdicts[] = {
 	[DOCTOR_OK] = "ok",
 	[DOCTOR_PROBLEM] = "problem",
 	[DOCTOR_NOT_APPLICABLE] = "not applicable",
+	[DOCTOR_NOT_KNOWABLE] = "not knowable here",
 };
 
 static void doctor_look(struct doctor *d)
@@ -107,7 +109,7 @@ static void finding_show(const char *name, const struct doctor_finding *f,
 	struct json_object *row;
 
 	if (!array) {
-		printf("%-14s  %-16s  %s%s%s\n", verdicts[f->verdict], name, f->text,
+		printf("%-17s  %-16s  %s%s%s\n", verdicts[f->verdict], name, f->text,
 		       f->fix ? " -> " : "", f->fix ? f->fix : "");
 		return;
 	}

@@ -57,15 +57,13 @@ struct doctor_qemu {
 /* A virtio-net device of a VM. */
 struct doctor_device {
 	char *name;
-	bool rss, mq;	/* the properties */
-	size_t fds;	/* how many it was given */
-	bool driver_ok; /* the guest's driver is ready */
-	bool guest_rss; /* and has negotiated RSS */
-	bool vhost;	/* it runs in the kernel */
+	bool rss, mq; /* the properties */
+	size_t fds;   /* how many it was given */
 };
 
 struct doctor_vm {
-	struct doctor_qemu qemu;
+	struct doctor_qemu qemu; /* error: the monitor cannot be asked, or went away */
+	int on_demand; /* 1: librssb-qemu.so is in its environment, 0: it is not; -errno */
 	struct doctor_device *devices;
 	size_t n_devices;
 };
@@ -89,7 +87,7 @@ void doctor_look_vm(struct doctor *d);
 
 /* --- the judgement -------------------------------------------------------------- */
 
-enum doctor_verdict { DOCTOR_OK, DOCTOR_PROBLEM, DOCTOR_NOT_APPLICABLE };
+enum doctor_verdict { DOCTOR_OK, DOCTOR_PROBLEM, DOCTOR_NOT_APPLICABLE, DOCTOR_NOT_KNOWABLE };
 
 /* Owns both. */
 struct doctor_finding {
@@ -100,6 +98,7 @@ struct doctor_finding {
 
 struct doctor_finding doctor_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct doctor_finding doctor_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+struct doctor_finding doctor_unknown(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Takes fix. */
 struct doctor_finding doctor_problem(char *fix, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -35,6 +35,14 @@ struct doctor_finding doctor_skip(const char *format, ...)
 	return f;
 }
 
+struct doctor_finding doctor_unknown(const char *format, ...)
+{
+	struct doctor_finding f = { .verdict = DOCTOR_NOT_KNOWABLE };
+
+	FORMATTED(f.text, format);
+	return f;
+}
+
 struct doctor_finding doctor_problem(char *fix, const char *format, ...)
 {
 	struct doctor_finding f = { .verdict = DOCTOR_PROBLEM, .fix = sanitize_line(fix) };

@@ -78,8 +78,7 @@ struct doctor_finding doctor_qemu_vhost(const struct doctor *d)
 	if (!d->qemu_path || q->error)
 		return doctor_skip(NOT_ASKED "--qemu PATH");
 	if (!qemu_drops_fds_with_vhost(q->major, q->minor))
-		return doctor_ok("nothing is known against QEMU %d.%d with vhost", q->major,
-				 q->minor);
+		return doctor_ok("QEMU %d.%d uses its sets with vhost=on, too", q->major, q->minor);
 	if (d->host.vhost)
 		return doctor_ok("QEMU %d.%d does not use its set with vhost=on, which this user "
 				 "cannot have",
@@ -101,19 +100,25 @@ struct doctor_finding doctor_qemu_object(const struct doctor *d)
 
 struct doctor_finding doctor_vm_version(const struct doctor *d)
 {
+	struct doctor_qemu q = d->vm.qemu;
+
 	if (!d->qmp)
 		return doctor_skip(NOT_ASKED "--qmp SOCK");
-	if (d->vm.qemu.error)
-		return doctor_problem(mem_format("give the socket of QEMU's -qmp "
-						 "unix:SOCK,server=on,wait=off, which serves one "
-						 "client at a time"),
-				      "%s", d->vm.qemu.why);
-	return version_judge(&d->vm.qemu);
+	if (q.error)
+		return doctor_problem(mem_format("give the socket of a QEMU that runs, started "
+						 "with -qmp unix:SOCK,server=on,wait=off; it "
+						 "serves one client at a time"),
+				      "%s", q.why);
+	q.takes_fds |=
+		!d->vm.n_devices; /* without one there is none that could lack the property */
+	return version_judge(&q);
 }
 
 struct doctor_finding doctor_vm_object(const struct doctor *d)
 {
-	if (!d->qmp || d->vm.qemu.error)
+	if (!d->qmp)
 		return doctor_skip(NOT_ASKED "--qmp SOCK");
+	if (d->vm.qemu.error)
+		return doctor_skip("QEMU's monitor did not tell");
 	return object_judge(&d->broker, &d->vm.qemu);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The checks of a VM's virtio-net devices: the first that has the trouble is named.  Pure. */
 #include <stdio.h>
+#include <string.h>
 
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/qemu/quirks.h"
@@ -39,19 +40,9 @@ static bool lacks_fds(const struct doctor_device *device)
 	return device->rss && device->fds == 0;
 }
 
-static bool is_on_vhost(const struct doctor_device *device)
+static bool has_fds(const struct doctor_device *device)
 {
-	return device->rss && device->fds && device->vhost;
-}
-
-static bool is_driven(const struct doctor_device *device)
-{
-	return device->rss && device->driver_ok;
-}
-
-static bool is_declined(const struct doctor_device *device)
-{
-	return is_driven(device) && !device->guest_rss;
+	return device->rss && device->fds;
 }
 
 static bool unknown(const struct doctor *d)
@@ -61,13 +52,19 @@ static bool unknown(const struct doctor *d)
 
 #define NOT_ASKED "not asked about: --qmp SOCK"
 
+/* Why a check of the VM has nothing to judge. */
+static struct doctor_finding skip(const struct doctor *d)
+{
+	return d->qmp ? doctor_skip("QEMU's monitor did not tell") : doctor_skip(NOT_ASKED);
+}
+
 struct doctor_finding doctor_vm_rss(const struct doctor *d)
 {
 	const struct doctor_device *device;
 	size_t n;
 
 	if (unknown(d))
-		return doctor_skip(NOT_ASKED);
+		return skip(d);
 	if (!d->vm.n_devices)
 		return doctor_problem(mem_format("-device virtio-net-pci,netdev=ID,mq=on,rss=on"),
 				      "the VM has no virtio-net device");
@@ -91,19 +88,27 @@ struct doctor_finding doctor_vm_fds(const struct doctor *d)
 	size_t n;
 
 	if (unknown(d))
-		return doctor_skip(NOT_ASKED);
+		return skip(d);
 	if (!find(d, has_rss, &n))
 		return doctor_skip("no device has rss on");
 	device = find(d, lacks_fds, &n);
-	if (device)
-		return doctor_problem(mem_format("start the VM by rssb run -- QEMU ARG..., or plug "
-						 "a NIC by rssb hotplug"),
-				      "%s was given no steering set: unless QEMU has the privilege "
-				      "to load a program, %s",
-				      device->name,
-				      device->vhost ? "nothing steers, because vhost cannot"
-						    : "its own code steers, slowly");
-	return doctor_ok("each device with rss on was given a steering set");
+	if (!device)
+		return doctor_ok("each device with rss on was given a steering set");
+	if (d->vm.on_demand > 0)
+		return doctor_ok("rssb run --on-demand started this QEMU: its own request for a "
+				 "program is answered, for %s and for each NIC that is plugged in",
+				 device->name);
+	if (d->vm.on_demand < 0)
+		return doctor_unknown("%s has no ebpf-rss-fds, and whether rssb run --on-demand "
+				      "started this QEMU is in its environment, which this user "
+				      "may not read (%s)",
+				      device->name, strerror(-d->vm.on_demand));
+	return doctor_problem(mem_format("start the VM by rssb run --on-demand -- QEMU ARG..., or "
+					 "plug a NIC by rssb hotplug"),
+			      "%s has rss on and was given no steering set: unless this QEMU may "
+			      "load BPF programs itself, its own code steers, slowly; with "
+			      "vhost=on nothing does",
+			      device->name);
 }
 
 struct doctor_finding doctor_vm_vhost(const struct doctor *d)
@@ -113,31 +118,26 @@ struct doctor_finding doctor_vm_vhost(const struct doctor *d)
 	size_t n;
 
 	if (unknown(d))
-		return doctor_skip(NOT_ASKED);
-	device = find(d, is_on_vhost, &n);
-	if (device && qemu_drops_fds_with_vhost(q->major, q->minor))
-		return doctor_problem(mem_format("vhost=off at its netdev, or rssb run "
-						 "--host-steering \"equal N\" -- QEMU ARG..."),
-				      "%s runs on vhost, and there QEMU %d.%d does not use its set",
-				      device->name, q->major, q->minor);
-	return device ? doctor_ok("QEMU %d.%d uses its sets with vhost, too", q->major, q->minor)
-		      : doctor_ok("no device with a set runs on vhost");
+		return skip(d);
+	device = find(d, has_fds, &n);
+	if (!device)
+		return doctor_skip("no device with rss on was given a steering set");
+	if (!qemu_drops_fds_with_vhost(q->major, q->minor))
+		return doctor_ok("QEMU %d.%d uses its sets with vhost=on, too", q->major, q->minor);
+	return doctor_unknown("QEMU %d.%d uses the set of %s only if its netdev has vhost=off, and "
+			      "has no harmless command that tells whether it has",
+			      q->major, q->minor, device->name);
 }
 
 struct doctor_finding doctor_vm_guest(const struct doctor *d)
 {
-	const struct doctor_device *device;
 	size_t n;
 
 	if (unknown(d))
-		return doctor_skip(NOT_ASKED);
-	device = find(d, is_declined, &n);
-	if (device)
-		return doctor_problem(mem_format("in the guest a driver that knows RSS (Linux "
-						 "5.18 or newer); until then rssb run "
-						 "--host-steering \"equal N\" -- QEMU ARG..."),
-				      "%s: the guest's driver did not take RSS", device->name);
-	if (!find(d, is_driven, &n))
-		return doctor_skip("no driver in the guest runs a device with rss on yet");
-	return doctor_ok("the guest's driver took RSS at %zu device%s", n, n == 1 ? "" : "s");
+		return skip(d);
+	if (!find(d, has_rss, &n))
+		return doctor_skip("no device has rss on");
+	/* x-query-virtio-status tells it, and kills QEMU 11.1.3. */
+	return doctor_unknown("whether the guest's driver took RSS: in the guest, ethtool -x "
+			      "IFNAME shows a key if so");
 }

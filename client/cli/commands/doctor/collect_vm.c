@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The facts of a running QEMU, from its QMP monitor.  Somebody's VM runs in that process: nothing
+ * is asked but what `allowed` lists.  x-query-virtio-status, which tells what the guest's driver
+ * took, is not in it: it aborts QEMU 11.1.3.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/commands/doctor/doctor.h"
+#include "client/cli/qemu/monitor.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/util/mem.h"
+#include "proto/fd.h"
+
+enum question { ASK_VERSION, ASK_LIST, ASK_GET, ASK_OBJECT };
+
+/* Each with the reason why it is harmless; besides, monitor.h says qmp_capabilities. */
+static const char *const allowed[] = {
+	[ASK_VERSION] = "query-version", /* returns constants of the build */
+	[ASK_LIST] = "qom-list",	 /* returns names and types of properties; reads no value */
+	[ASK_GET] = "qom-get",		 /* only of `readable`: copies a field of the device */
+	[ASK_OBJECT] = "request-ebpf",	 /* returns a constant of the build */
+};
+
+/* What was set when the device was made: QEMU reads a variable for each, and calls no device. */
+static const char *const readable[] = { "rss", "mq", "ebpf-rss-fds" };
+
+enum { RSS, MQ, FDS, N_READABLE };
+
+/* Where QEMU keeps devices with an id, those without, and those of -nic and -net. */
+static const char *const containers[] = {
+	"/machine/peripheral",
+	"/machine/peripheral-anon",
+	"/machine/unattached",
+};
+
+/* The conversation; once it failed nothing more is asked. */
+struct talk {
+	struct monitor *monitor;
+	struct doctor_vm *vm;
+	const char *path; /* of the socket */
+};
+
+/* { key: value, key2: value2 }; NULL: no such member. */
+static struct json_object *arguments(const char *key, const char *value, const char *key2,
+				     const char *value2)
+{
+	struct json_object *object = mem_must(json_object_new_object());
+
+	if (key)
+		mem_json_set_string(object, key, value);
+	if (key2)
+		mem_json_set_string(object, key2, value2);
+	return object;
+}
+
+/* Takes args.  The caller's reference; NULL: refused, or the conversation has failed. */
+static struct json_object *ask(struct talk *t, enum question question, struct json_object *args)
+{
+	struct doctor_qemu *q = &t->vm->qemu;
+	struct json_object *ret = NULL;
+	int r;
+
+	if (q->error) {
+		json_object_put(args);
+		return NULL;
+	}
+	r = monitor_execute(t->monitor, allowed[question], args, -1, &ret);
+	if (r && r != -EREMOTEIO) {
+		q->error = r;
+		q->why = mem_format("QEMU's monitor %s failed at %s: %s; nothing after that is "
+				    "judged",
+				    t->path, allowed[question], monitor_why(t->monitor));
+	}
+	return r ? NULL : ret;
+}
+
+/* --- devices ---------------------------------------------------------------------- */
+
+/* Whether a node's list has a property of this name. */
+static bool lists(struct json_object *list, const char *name)
+{
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *listed = qemu_opts_get(json_object_array_get_idx(list, i), "name");
+
+		if (listed && strcmp(listed, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void device_look(struct talk *t, const char *container, const char *name)
+{
+	_cleanup_free_ char *path = mem_format("%s/%s", container, name);
+	_cleanup_json_ struct json_object *list =
+		ask(t, ASK_LIST, arguments("path", path, NULL, NULL));
+	struct doctor_vm *vm = t->vm;
+	struct json_object *values[N_READABLE] = { NULL };
+	struct doctor_device *device;
+
+	for (size_t i = 0; i < N_READABLE; i++)
+		if (lists(list, readable[i]))
+			values[i] =
+				ask(t, ASK_GET, arguments("path", path, "property", readable[i]));
+	vm->devices = mem_must(reallocarray(vm->devices, vm->n_devices + 1, sizeof(*vm->devices)));
+	device = &vm->devices[vm->n_devices++];
+	*device = (struct doctor_device){
+		.name = mem_must(strdup(name)),
+		.rss = json_object_get_boolean(values[RSS]),
+		.mq = json_object_get_boolean(values[MQ]),
+		.fds = json_object_is_type(values[FDS], json_type_array)
+			       ? json_object_array_length(values[FDS])
+			       : 0,
+	};
+	vm->qemu.takes_fds |= lists(list, readable[FDS]);
+	for (size_t i = 0; i < N_READABLE; i++)
+		json_object_put(values[i]);
+}
+
+static void container_look(struct talk *t, const char *container)
+{
+	static const char kind[] = "child<virtio-net-"; /* ...pci>, ...ccw>, ...device>, ... */
+	_cleanup_json_ struct json_object *list =
+		ask(t, ASK_LIST, arguments("path", container, NULL, NULL));
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *row = json_object_array_get_idx(list, i);
+		const char *name = qemu_opts_get(row, "name"), *type = qemu_opts_get(row, "type");
+
+		if (name && type && strncmp(type, kind, sizeof(kind) - 1) == 0)
+			device_look(t, container, name);
+	}
+}
+
+/* --- the program -------------------------------------------------------------------- */
+
+static void version_look(struct talk *t)
+{
+	_cleanup_json_ struct json_object *value =
+		ask(t, ASK_VERSION, arguments(NULL, NULL, NULL, NULL));
+	struct json_object *qemu = NULL, *part = NULL;
+
+	json_object_object_get_ex(value, "qemu", &qemu);
+	if (json_object_object_get_ex(qemu, "major", &part))
+		t->vm->qemu.major = json_object_get_int(part);
+	if (json_object_object_get_ex(qemu, "minor", &part))
+		t->vm->qemu.minor = json_object_get_int(part);
+}
+
+static void object_look(struct talk *t)
+{
+	struct doctor_qemu *q = &t->vm->qemu;
+	_cleanup_json_ struct json_object *value =
+		ask(t, ASK_OBJECT, arguments("id", "rss", NULL, NULL));
+
+	if (value)
+		qemu_object_decode(&q->object, qemu_opts_get(value, "object"));
+	else if (!q->error)
+		q->object.why = mem_format("request-ebpf: %s", monitor_why(t->monitor));
+}
+
+/* Whether rssb run --on-demand started it: its environment says so, to those who may read it. */
+static int on_demand_look(pid_t pid)
+{
+	static char text[1 << 20];
+	_cleanup_free_ char *path = mem_format("/proc/%d/environ", pid);
+	_cleanup_fd_ int fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return pid > 0 ? -errno : -ESRCH;
+	while ((n = read(fd, text + len, sizeof(text) - len)) > 0)
+		len += (size_t)n;
+	return n < 0 ? -errno : memmem(text, len, "librssb-qemu.so", 15) != NULL;
+}
+
+void doctor_look_vm(struct doctor *d)
+{
+	struct talk t = { .vm = &d->vm, .path = d->qmp };
+	struct doctor_qemu *q = &d->vm.qemu;
+
+	t.monitor = monitor_open(d->qmp, NULL, &q->why);
+	if (!t.monitor) {
+		q->error = -ENOTCONN;
+		return;
+	}
+	d->vm.on_demand = on_demand_look(monitor_pid(t.monitor));
+	version_look(&t);
+	object_look(&t);
+	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++)
+		container_look(&t, containers[i]);
+	monitor_close(t.monitor);
+}
