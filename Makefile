@@ -1,17 +1,26 @@
 # rss-broker: everything is built into build/ (SAN=1: build/san).
 #
-#   make            the broker, the library, the command line tool
-#   make check      every test (installs what it needs)
-#   make check-abi  librssb is what programs were built against (UPDATE=1: record it)
-#   make demo       the main job, shown (installs what it needs)
-#   make bench      how fast it is, beside its peers (installs what it needs)
-#   make soak       the whole fault suite: every system call, a million requests (an hour or two)
-#   make fuzz       libFuzzer on all that reads others' bytes (FUZZ=name, FUZZ_SECONDS=300 each)
-#   make coverage   what the unit tests and fuzz corpora run; fails unless all of the request parser
-#   make install    PREFIX, DESTDIR, UNITDIR, MANDIR, ...
-#   make deb        Debian packages, into build/deb (installs what it needs)
-#   make deb-check  those of Debian 12 and 13: built, used, booted, upgraded, removed
-#   make check-unit the unit tests that need neither root nor a QEMU
+#   make                the broker, the libraries, the command line tool, the man pages
+#   make install        PREFIX, DESTDIR, UNITDIR, MANDIR, ...
+#   make deb            Debian packages, into build/deb (installs what it needs)
+#   make deb-check      those of Debian 12 and 13: built, used, booted, upgraded, removed
+#   make check          every test (installs what it needs)
+#   make check-unit     the unit tests that need neither root nor a QEMU
+#   make check-abi      librssb is what programs were built against (UPDATE=1: record it)
+#   make demo           the main job, shown (installs what it needs)
+#   make bench          how fast it is, beside its peers (installs what it needs)
+#   make soak           the whole fault suite: every system call, a million requests (hours)
+#   make fuzz           libFuzzer on all that reads others' bytes (FUZZ=name, FUZZ_SECONDS=300 each)
+#   make coverage       what the unit tests and fuzz corpora run; all of the request parser, or 1
+#   make lint           what finds fault without running the program
+#   make valgrind       the unit suite under memcheck
+#   make format         clang-format on every C file
+#   make test-programs  the programs of the tests
+#   make deps           installs what building and testing need
+#   make clean          removes build/
+#   make help           this list
+#
+#   V=1 shows each command.  WERROR=1: a warning is an error.  SAN=1: with ASan and UBSan.
 #
 # A new source file is picked up by its place; nothing is listed here twice.
 
@@ -47,15 +56,20 @@ PYTEST ?= /usr/bin/pytest-3
 INSTALL ?= install
 OBJCOPY ?= objcopy
 SCDOC ?= scdoc
-# WERROR=1 (CI and make lint) turns every warning into an error.
+# CI and make lint.
 WERROR ?= $(if $(CI),1)
 
 B := build$(if $(COVERAGE),/coverage,$(if $(FUZZING),/fuzz,$(if $(SAN),/san)))
 
-BROKER_PKGS := libbpf libelf zlib libcap-ng libseccomp libmd
-CLI_PKGS := json-c libelf libmd
-pkg_cflags = $(shell $(PKG_CONFIG) --cflags $(1))
-pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
+# Of all programs: the linker leaves out what one does not use.
+PKGS := libbpf libelf zlib libcap-ng libseccomp libmd json-c
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
+
+# A command is one line of what it makes; V=1: as it is; make -s: nothing.
+SILENT := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+Q := $(if $(V),,@)
+run = $(if $(V),,@$(if $(SILENT),,echo '$(1) $(2)'; ))
 
 CFLAGS ?= -O2 -g
 # clang lost the option between Debian 12 and 13.
@@ -70,10 +84,11 @@ WHOLE_UNIONS := $(shell echo | $(CC) -fzero-init-padding-bits=unions -x c -c - -
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter \
 	-Wno-missing-field-initializers \
-	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. \
+	$(if $(WERROR),-Werror) -fPIC -fvisibility=hidden $(WHOLE_UNIONS) -I. -I$(B) $(PKG_CFLAGS) \
 	-D_GNU_SOURCE -DPACKAGE_VERSION='"$(VERSION)"' \
 	$(if $(MULTIARCH),-DMULTIARCH='"$(MULTIARCH)"') \
-	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
+	$(HARDENING) $(if $(SAN),-fsanitize=address -fsanitize=undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRSSB_SANITIZED) \
 	$(if $(FUZZING),-fsanitize=fuzzer-no-link) $(CPPFLAGS) $(CFLAGS) $(if $(COVERAGE),--coverage -O0)
 # What goes into another's process has neither sanitizers nor coverage of its own.
 PRELOAD_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% -DRSSB_SANITIZED --coverage,$(ALL_CFLAGS))
@@ -91,16 +106,15 @@ CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c c
 OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard bpf/object_check/*.c))
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
-UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
-TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tests/bench/*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all check check-unit check-abi deb deb-check demo bench soak fuzz coverage lint valgrind format \
-	deps install clean test-programs fuzz-programs coverage-programs FORCE
+.PHONY: all help install deb format clean FORCE
 
 all: $(B)/rss-broker $(B)/rssb $(B)/librssb.so $(B)/librssb.a $(B)/librssb-qemu.so \
 	$(B)/rssb.pc $(BPF_OBJS) $(MAN)
+
+help:
+	@sed -n '/^#  /s/^# *//p' Makefile
 
 # Another compiler or other flags rebuild everything; the same ones nothing.
 $(B)/flags: FORCE
@@ -115,31 +129,26 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -W
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
-	$(LLVM_STRIP) -g $@
+	$(call run,BPF,$<)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
 
 # --- programs and libraries -----------------------------------------------
 
-$(B)/broker/%.o $(B)/bpf/object_check/%.o: PKG_CFLAGS = $(call pkg_cflags,$(BROKER_PKGS))
-$(B)/client/cli/%.o: PKG_CFLAGS = $(call pkg_cflags,$(CLI_PKGS))
-$(B)/tests/%: PKG_CFLAGS = $(call pkg_cflags,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
-
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
+	$(call run,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # What seccomp allows, collected from the comments beside the calls.
 $(B)/broker/common/syscalls.h: broker/common/syscalls.sh $(wildcard broker/*.c broker/*/*.c proto/*.c)
 	@mkdir -p $(@D)
-	broker/common/syscalls.sh $(filter %.c,$^) > $@
+	$(call run,GEN,$@)broker/common/syscalls.sh $(filter %.c,$^) > $@
 
 $(B)/broker/common/seccomp.o: $(B)/broker/common/syscalls.h
-$(B)/broker/common/seccomp.o: PKG_CFLAGS += -I$(B)
 
 # The embedded objects: assembled from the very bytes of build/bpf/*.bpf.o.
 $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -I$(B)/bpf -c $< -o $@
+	$(call run,AS,$<)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(B)/libproto.a: $(PROTO_OBJS)
 # The program's own: neither tests nor fuzzers start by it, nor allocate by it.
@@ -149,35 +158,35 @@ $(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(OBJECT_CHECK_O
 $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)
 $(B)/librssb.a: $(B)/librssb.o
 %.a:
-	rm -f $@
-	$(AR) qcs $@ $^
+	@rm -f $@
+	$(call run,AR,$@)$(AR) qcs $@ $^
 
 $(B)/rss-broker: $(BROKER_MAIN) $(B)/libbroker.a $(B)/libproto.a
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(BROKER_PKGS))
+	$(call run,LD,$@)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # The static library is one object: what is internal clashes with nobody's names.
 $(B)/librssb.o: $(LIB_OBJS) $(PROTO_OBJS)
-	$(CC) -r -nostdlib -o $@ $^
-	$(OBJCOPY) --localize-hidden $@
+	$(call run,LD,$@)$(CC) -r -nostdlib -o $@ $^
+	$(Q)$(OBJCOPY) --localize-hidden $@
 
 $(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a $(B)/libproto.a
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg_libs,$(CLI_PKGS))
+	$(call run,LD,$@)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/lib/librssb.map
-	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,librssb.so.$(SOVERSION) \
+	$(call run,LD,$@)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,librssb.so.$(SOVERSION) \
 		-Wl,--version-script=client/lib/librssb.map -o $@ $(filter %.o,$^)
 
 # It is loaded into every program between rssb run and QEMU, so its TLS is static.
 $(B)/preload/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(PRELOAD_CFLAGS) -ftls-model=initial-exec -MMD -MP -c $< -o $@
+	$(call run,CC,$<)$(CC) $(PRELOAD_CFLAGS) -ftls-model=initial-exec -MMD -MP -c $< -o $@
 
 $(B)/librssb-qemu.so: $(PRELOAD_OBJS) client/preload/librssb-qemu.map
-	$(CC) -shared $(PRELOAD_LDFLAGS) -Wl,-soname,$(@F) -Wl,--no-undefined \
+	$(call run,LD,$@)$(CC) -shared $(PRELOAD_LDFLAGS) -Wl,-soname,$(@F) -Wl,--no-undefined \
 		-Wl,--version-script=client/preload/librssb-qemu.map -o $@ $(filter %.o,$^)
 
 $(B)/librssb.so: $(B)/librssb.so.$(SOVERSION)
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 
 # make install may be given another PREFIX than make was.
 PC_EDIT = -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
@@ -189,98 +198,15 @@ $(B)/rssb.pc: client/lib/rssb.pc.in FORCE
 # The day of the build is left out: the same sources give the same bytes.
 $(B)/man/%: docs/man/%.scd Makefile
 	@mkdir -p $(@D)
-	SOURCE_DATE_EPOCH=0 $(SCDOC) < $< > $@
+	$(call run,MAN,$<)SOURCE_DATE_EPOCH=0 $(SCDOC) < $< > $@
 	@sed -i '/^\.TH/s/"1970-01-01" "rss-broker"/"" "rss-broker $(VERSION)"/' $@
 
-# --- tests ----------------------------------------------------------------
+include tests/tests.mk
 
-test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(FUZZERS)
-
-# One program a file; the archives give each what it uses and no more.
-$(B)/tests/%: tests/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/flags
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
-		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS) cmocka)
-
-# The tests of the steering programs share nothing with what they test but its headers.
-$(B)/libsteering.a: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bpf/lib/*.c))
-STEERING_LINK = $(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< \
-	$(filter %.a,$^) $(call pkg_libs,libbpf libelf libcap-ng cmocka) -pthread
-$(B)/tests/bpf/%: tests/bpf/%.c $(B)/libsteering.a $(B)/flags
-	@mkdir -p $(@D)
-	$(STEERING_LINK)
-$(B)/tests/bench/steering: tests/bench/steering.c $(B)/libsteering.a $(B)/flags
-	@mkdir -p $(@D)
-	$(STEERING_LINK)
-
-# A harness replays what it is given; FUZZING=1 (make fuzz): libFuzzer searches with it.
-comma := ,
-wrap = $(patsubst %,-Wl$(comma)--wrap=%,$(1))
-$(B)/tests/fuzz/conversation: FUZZ_WRAP = \
-	$(call wrap,clock_gettime accept4 getsockopt setsockopt write)
-$(B)/tests/fuzz/qmp: FUZZ_WRAP = $(call wrap,qmp_source_get read write)
-$(B)/libreplay.a: $(if $(FUZZING),,$(B)/tests/fuzz/lib/replay.o)
-$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/libreplay.a \
-		$(B)/flags
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) $(FUZZ_WRAP) -o $@ $< \
-		$(filter %.a,$^) $(call pkg_libs,$(BROKER_PKGS) $(CLI_PKGS)) $(if $(FUZZING),-fsanitize=fuzzer)
-fuzz-programs: $(FUZZERS) $(BPF_OBJS)
-
-# For builders of packages, who are nobody and have no network: some need root, one a QEMU.
-ROOTLESS_TESTS := $(filter-out %/test_policy %/test_verify %/test_object_check,$(UNIT_TESTS))
-check-unit: $(ROOTLESS_TESTS) $(BPF_OBJS)
-	@set -e; for test in $(ROOTLESS_TESTS); do RSSB_BUILD=$(B) $$test; done
-
-deps:
-	tests/setup/deps.sh
-
-check: deps
-	+tests/run/check.sh $(if $(SAN),SAN=1)
-
-# UPDATE=1 records what was added.
-ABI := tests/abi/librssb.so.$(SOVERSION) $(if $(UPDATE),--update)
-check-abi: $(B)/librssb.so.$(SOVERSION)
-	@tests/abi/check_abi.py client/include/rssb.h $< $(ABI)
-
-demo: deps
-	+$(MAKE) all $(B)/tests/tools/demo_client
-	tests/run/demo.sh $(B)
-
-# What make check takes samples of; its figures are in docs/security.md.
-soak: deps
-	+$(MAKE) all test-programs
-	tests/setup/qemu.sh 10.0
-	RSSB_SOAK=1 RSSB_BUILD=$(B) $(PYTEST) -rP $(SOAK_ARGS) tests/faults </dev/null
-
-bench: deps
-	+$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
-	tests/setup/qemu.sh 10.0
-	/usr/bin/python3 -B tests/bench/run.py --build $(B) $(BENCH_ARGS)
-
-# FUZZ: names of harnesses, all by default.  ADOPT=1: what was found goes, minimised, into the tree.
-FUZZ_SECONDS ?= 300
-fuzz: deps
-	+$(MAKE) -s CC=$(CLANG) SAN=1 FUZZING=1 fuzz-programs
-	/usr/bin/python3 -B tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(if $(ADOPT),--adopt) $(FUZZ)
-
-coverage: deps
-	+$(MAKE) -s CC=gcc COVERAGE=1 coverage-programs
-	tests/setup/qemu.sh 10.0
-	tests/run/coverage.py build/coverage
-coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
-
-# --- the rest ---------------------------------------------------------------
-
-lint: deps
-	tests/lint/lint.sh
-
-valgrind: deps
-	+$(MAKE) all test-programs
-	tests/run/valgrind.sh $(B)
+# --- installation -----------------------------------------------------------
 
 format:
-	clang-format -i $$(git ls-files '*.[ch]')
+	$(Q)clang-format -i $$(git ls-files '*.[ch]')
 
 UNITS := $(patsubst %,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/*.socket \
 	client/systemd/*.service client/systemd/*.socket))
@@ -301,37 +227,38 @@ install_man = set -e; for page in $(notdir $(MAN)); do \
 	done; done
 
 define install_completions
-	$(INSTALL) -D -m 644 client/completions/$(1).bash $(DESTDIR)$(BASHCOMPDIR)/$(1)
-	$(INSTALL) -D -m 644 client/completions/_$(1) $(DESTDIR)$(ZSHCOMPDIR)/_$(1)
-	$(INSTALL) -D -m 644 client/completions/$(1).fish $(DESTDIR)$(FISHCOMPDIR)/$(1).fish
+	$(Q)$(INSTALL) -D -m 644 client/completions/$(1).bash $(DESTDIR)$(BASHCOMPDIR)/$(1)
+	$(Q)$(INSTALL) -D -m 644 client/completions/_$(1) $(DESTDIR)$(ZSHCOMPDIR)/_$(1)
+	$(Q)$(INSTALL) -D -m 644 client/completions/$(1).fish $(DESTDIR)$(FISHCOMPDIR)/$(1).fish
 
 endef
 
 define install_emulator
-	$(INSTALL) -D -m 755 client/libexec/qemu-system.in $(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
-	sed -i -e 's|@BINDIR@|$(BINDIR)|' -e 's|@QEMU_BINDIR@|$(QEMU_BINDIR)|' \
+	$(Q)$(INSTALL) -D -m 755 client/libexec/qemu-system.in $(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
+	$(Q)sed -i -e 's|@BINDIR@|$(BINDIR)|' -e 's|@QEMU_BINDIR@|$(QEMU_BINDIR)|' \
 		$(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
 
 endef
 
 install: all $(UNITS) $(APPARMOR)
-	$(INSTALL) -D -m 755 $(B)/rss-broker $(DESTDIR)$(SBINDIR)/rss-broker
-	$(INSTALL) -D -m 755 $(B)/rssb $(DESTDIR)$(BINDIR)/rssb
-	$(INSTALL) -D -m 755 $(B)/librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so.$(SOVERSION)
-	ln -sf librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so
-	$(INSTALL) -D -m 644 $(B)/librssb-qemu.so $(DESTDIR)$(LIBDIR)/rss-broker/librssb-qemu.so
-	$(INSTALL) -D -m 644 $(B)/librssb.a $(DESTDIR)$(LIBDIR)/librssb.a
-	$(INSTALL) -D -m 644 $(B)/rssb.pc $(DESTDIR)$(LIBDIR)/pkgconfig/rssb.pc
-	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
-	$(INSTALL) -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)
-	$(INSTALL) -D -m 644 broker/systemd/rss-broker.sysusers $(DESTDIR)$(SYSUSERSDIR)/rss-broker.conf
-	$(INSTALL) -D -m 644 broker/systemd/rss-broker.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rss-broker.conf
-	$(INSTALL) -d $(DESTDIR)$(APPARMORDIR)/abstractions $(DESTDIR)$(SELINUXDIR)
-	$(INSTALL) -m 644 $(filter %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)
-	$(INSTALL) -m 644 $(filter-out %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)/abstractions
-	$(INSTALL) -m 644 $(wildcard broker/selinux/rss_broker.*) $(DESTDIR)$(SELINUXDIR)
-	$(INSTALL) -D -m 644 client/include/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
-	$(install_man)
+	$(call run,INSTALL,$(DESTDIR)$(PREFIX))$(INSTALL) -D -m 755 $(B)/rss-broker \
+		$(DESTDIR)$(SBINDIR)/rss-broker
+	$(Q)$(INSTALL) -D -m 755 $(B)/rssb $(DESTDIR)$(BINDIR)/rssb
+	$(Q)$(INSTALL) -D -m 755 $(B)/librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so.$(SOVERSION)
+	$(Q)ln -sf librssb.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/librssb.so
+	$(Q)$(INSTALL) -D -m 644 $(B)/librssb-qemu.so $(DESTDIR)$(LIBDIR)/rss-broker/librssb-qemu.so
+	$(Q)$(INSTALL) -D -m 644 $(B)/librssb.a $(DESTDIR)$(LIBDIR)/librssb.a
+	$(Q)$(INSTALL) -D -m 644 $(B)/rssb.pc $(DESTDIR)$(LIBDIR)/pkgconfig/rssb.pc
+	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR)
+	$(Q)$(INSTALL) -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)
+	$(Q)$(INSTALL) -D -m 644 broker/systemd/rss-broker.sysusers $(DESTDIR)$(SYSUSERSDIR)/rss-broker.conf
+	$(Q)$(INSTALL) -D -m 644 broker/systemd/rss-broker.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rss-broker.conf
+	$(Q)$(INSTALL) -d $(DESTDIR)$(APPARMORDIR)/abstractions $(DESTDIR)$(SELINUXDIR)
+	$(Q)$(INSTALL) -m 644 $(filter %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)
+	$(Q)$(INSTALL) -m 644 $(filter-out %/usr.sbin.rss-broker,$(APPARMOR)) $(DESTDIR)$(APPARMORDIR)/abstractions
+	$(Q)$(INSTALL) -m 644 $(wildcard broker/selinux/rss_broker.*) $(DESTDIR)$(SELINUXDIR)
+	$(Q)$(INSTALL) -D -m 644 client/include/rssb.h $(DESTDIR)$(INCLUDEDIR)/rssb.h
+	$(Q)$(install_man)
 	$(call install_completions,rssb)
 	$(call install_completions,rss-broker)
 	$(foreach arch,$(QEMU_ARCHS),$(call install_emulator,qemu-system-$(arch)))
@@ -350,24 +277,17 @@ DEB_TAR = tar --exclude-vcs --exclude=./build --exclude=__pycache__ --exclude=.p
 
 # A source package, and what is built from it; of this make it takes over nothing.
 deb:
-	tests/setup/deps.sh build package
-	rm -rf $(DEB)
-	mkdir -p $(DEB)
-	$(DEB_TAR) -c . | gzip -9n > $(DEB)/rss-broker_$(VERSION).orig.tar.gz
-	tar -x -C $(DEB) -f $(DEB)/rss-broker_$(VERSION).orig.tar.gz
-	cp -r $(PACKAGING) $(DEB_TREE)/debian
-	cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CI \
+	$(Q)tests/setup/deps.sh build package
+	$(Q)rm -rf $(DEB)
+	$(Q)mkdir -p $(DEB)
+	$(Q)$(DEB_TAR) -c . | gzip -9n > $(DEB)/rss-broker_$(VERSION).orig.tar.gz
+	$(Q)tar -x -C $(DEB) -f $(DEB)/rss-broker_$(VERSION).orig.tar.gz
+	$(Q)cp -r $(PACKAGING) $(DEB_TREE)/debian
+	$(Q)cd $(DEB_TREE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CI \
 		dpkg-buildpackage --unsigned-source --unsigned-changes --jobs=auto
 
-deb-check: deps
-	tests/setup/qemu.sh 10.0
-	tests/setup/guest.sh
-	tests/setup/chroot.sh bookworm trixie
-	RSSB_DEB_CHECK=1 $(PYTEST) $(PYTEST_ARGS) tests/packages/debian_releases.py
-
 clean:
-	rm -rf build
+	$(Q)rm -rf build
 
-# Not those of what is unpacked there.
-UNPACKED := apt chroot deb guest qemu qmp_client
--include $(shell find $(B) $(UNPACKED:%=-path $(B)/% -prune -o) -name '*.d' -type f -print 2>/dev/null)
+BUILT := $(wildcard $(addprefix $(B)/,bpf broker client preload proto tests))
+-include $(if $(BUILT),$(shell find $(BUILT) -name '*.d' -type f -print))

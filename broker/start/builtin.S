@@ -4,11 +4,11 @@
 	.balign 8
 	.globl builtin_rss, builtin_rss_end, builtin_rss_stats, builtin_rss_stats_end
 builtin_rss:
-	.incbin "rss.bpf.o"
+	.incbin "bpf/rss.bpf.o"
 builtin_rss_end:
 	.balign 8
 builtin_rss_stats:
-	.incbin "rss-stats.bpf.o"
+	.incbin "bpf/rss-stats.bpf.o"
 builtin_rss_stats_end:
 
 	.section .note.GNU-stack, "", %progbits

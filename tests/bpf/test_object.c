@@ -182,7 +182,8 @@ static void test_reproducible(void **state)
 {
 	static const char script[] =
 		"set -e; dir=$(mktemp -d); trap 'rm -rf $dir' EXIT; here=$PWD; "
-		"mkdir -p $dir/a/b; cp -r Makefile bpf $dir/a/b; "
+		"mkdir -p $dir/a/b/tests; cp -r Makefile bpf $dir/a/b; "
+		"cp tests/tests.mk $dir/a/b/tests; "
 		"unset MAKEFLAGS MFLAGS MAKELEVEL; "
 		"for name in %s; do "
 		"make -s B=$dir/one $dir/one/bpf/$name.bpf.o; "

@@ -63,7 +63,7 @@ tidy() {
 	local failed=0
 
 	mkdir -p build/lint
-	make -n -B CC=clang B=build/lint/clang all test-programs 2>/dev/null |
+	make -n -B V=1 CC=clang B=build/lint/clang all test-programs 2>/dev/null |
 		tests/lint/compile_commands.py >build/lint/compile_commands.json
 	git ls-files '*.c' | grep -v -e '\.bpf\.c$' -e '^tests/' | tidy_files || failed=1
 	git ls-files 'tests/*.c' | grep -v '^tests/guest/' |

@@ -9,6 +9,7 @@ import shlex
 import signal
 from pathlib import Path
 
+from copied_tree import output_of
 import documents
 import help_text
 from paths import ROOT
@@ -21,7 +22,6 @@ from world import stop
 TABLE = Path(__file__).with_name("shown_commands.txt")
 PAGES = [*documents.PAGES, *documents.MAN]
 REPOSITORY = re.compile(r"(?:bpf|proto|broker|client|tests|docs)/[\w./*-]+")
-TARGETS = re.compile(r"^([a-z][a-z -]*):(?!=)", re.MULTILINE)
 
 
 def table():
@@ -185,10 +185,23 @@ def test_options_exist(build):
             assert options <= known[command] | known[program], (page.name, code)
 
 
+def phony():
+    """Every target that is no file."""
+    makefiles = [(ROOT / name).read_text() for name in ("Makefile", "tests/tests.mk")]
+    lists = re.findall(r"^\.PHONY: ((?:.*\\\n)*.*)$", "\n".join(makefiles), re.MULTILINE)
+    return set(" ".join(lists).replace("\\\n", " ").split())
+
+
+def test_make_help_has_every_target():
+    """But those of which others are made."""
+    shown = set(re.findall(r"^make ([\w-]+)", output_of("make", "-s", "help", cwd=ROOT), re.MULTILINE))
+    assert phony() - shown == {"all", "FORCE", "fuzz-programs", "coverage-programs"}
+    assert shown <= phony()
+
+
 def test_targets_exist():
     """Of every make that is written anywhere."""
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(" ".join(TARGETS.findall(makefile)).split())
+    targets = phony()
     for page, code in written():
         if code.startswith("make -f "):
             continue  # another's makefile
