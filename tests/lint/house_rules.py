@@ -7,7 +7,8 @@ usage: tests/lint/house_rules.py [--committed]     --committed: of files in git 
 - A source file opens with its SPDX line.
 - A C file has at most 400 lines (a test 800: tables), a function at most 60 (40 is the aim).
 - In proto/, broker/ and client/ only fd.h closes descriptors.
-- A line of C or shell has at most 100 columns, a tab counted as eight.
+- A line of C or shell has at most 100 columns, a tab counted as eight; a line of Markdown too, but
+  for tables and for what is shown as it is typed or printed.
 - No file is empty, a log, a core, what a compiler made, or above 1 MiB: in git, or beside what is
   in git and not ignored, where a run has left it.
 """
@@ -40,13 +41,31 @@ def functions(lines):
             start = None
 
 
+def prose(lines):
+    """(number, line) of what may be wrapped: no table, no block of code."""
+    fenced = False
+    for number, line in enumerate(lines, 1):
+        fenced ^= line.lstrip().startswith("```")
+        if not fenced and not line.startswith(("|", "    ")):
+            yield number, line
+
+
+def wide(path, lines):
+    """The numbers of the lines that should be wrapped."""
+    looked_at = []
+    if NARROW.search(path):
+        looked_at = enumerate(lines, 1)
+    elif path.endswith(".md"):
+        looked_at = prose(lines)
+    return [number for number, line in looked_at if len(line.expandtabs(8)) > COLUMNS_MAX]
+
+
 def breaches(path, lines):
     if SOURCE.search(path):
         if not any("SPDX-License-Identifier:" in line for line in lines[:3]):
             yield 1, "no SPDX line"
-    for number, line in enumerate(lines, 1):
-        if NARROW.search(path) and len(line.expandtabs(8)) > COLUMNS_MAX:
-            yield number, f"more than {COLUMNS_MAX} columns"
+    for number in wide(path, lines):
+        yield number, f"more than {COLUMNS_MAX} columns"
     if not C.search(path):
         return
     most = TEST_LINES_MAX if path.startswith("tests/") else FILE_LINES_MAX

@@ -9,6 +9,10 @@ RULES = TESTS / "lint" / "house_rules.py"
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
 
 
+WIDE = "x" * 101
+WIDE_TEXT = f"| {WIDE} |\n\n    {WIDE}\n```\n{WIDE}\n```\n{WIDE}\n"
+
+
 def judged(directory, *options):
     """(exit status, what it says) of the files in a repository."""
     done = subprocess.run(
@@ -50,6 +54,7 @@ def test_this_tree():
         ("client/a.c", SPDX + "\tclose(fd);\n", "2: close() belongs in proto/fd.h"),
         ("a.sh", "# SPDX-License-Identifier: MIT\n" + "x" * 101, "2: more than 100 columns"),
         ("a.c", SPDX + "\t" * 12 + "12345\n", "2: more than 100 columns"),
+        ("a.md", WIDE_TEXT, "7: more than 100 columns"),
     ],
 )
 def test_rules_of_a_line(repository, name, text, why):

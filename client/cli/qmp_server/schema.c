@@ -51,7 +51,8 @@ static const char schema[] = "["
 
 	/* query-qmp-schema: this very form */
 	ARRAY("9")
-	ENTRY("object", "9", "'members': [" MEMBER("name", "str") ", " MEMBER("meta-type", "10") ", "
+	ENTRY("object", "9",
+		"'members': [" MEMBER("name", "str") ", " MEMBER("meta-type", "10") ", "
 		OPTIONAL("features", "[str]") "], 'tag': 'meta-type', 'variants': ["
 		CASE("builtin", "11") ", " CASE("enum", "13") ", " CASE("array", "15") ", "
 		CASE("object", "16") ", " CASE("alternate", "19") ", " CASE("command", "21") ", "
