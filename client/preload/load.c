@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/btf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -223,7 +224,9 @@ static long btf_load(const long arg[6])
 		load_begin(r);
 		return r;
 	}
-	return r < 0 && a.btf_size <= TINY_BTF ? stand_in() : r;
+	if (r < 0 && a.btf_size >= sizeof(struct btf_header) && a.btf_size <= TINY_BTF)
+		return stand_in();
+	return r;
 }
 
 static long prog_probe(const union bpf_attr *a, const long arg[6])

@@ -108,11 +108,11 @@ int obtain_set(struct rssb_fds *ret)
 	int r;
 
 	while ((r = ask_once(&c, deadline, &connected, ret)) && passes(r, connected)) {
-		int64_t left = deadline_left_ms(deadline), ms = c.retry_ms ? c.retry_ms : RETRY_MS;
+		int64_t ms = c.retry_ms ? c.retry_ms : RETRY_MS;
 
-		if (!patient || left == 0)
+		if (!patient || ms >= deadline_left_ms(deadline))
 			break;
-		pause_ms(ms < left ? ms : left);
+		pause_ms(ms);
 	}
 	if (r) {
 		preload_say("%s%s; QEMU goes on without", rssb_reason(&c),

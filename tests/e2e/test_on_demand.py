@@ -5,8 +5,6 @@ Real QEMUs whose machines are made and never run; QEMU is nobody, without a
 capability.  That packets are steered by what it got, test_on_demand_guest.py shows.
 """
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ import proc
 from test_sandbox import bubblewrap
 from unbooted import WARNING, Unbooted, set_of, tap_netdev
 from waiting import wait_for
-from world import NOBODY, ROOT, Broker, World
+from world import DAEMON, NOBODY, ROOT, Broker, World
 
 PLUGS = 100
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -229,3 +227,71 @@ def test_daemonize(world, start, taps):
         assert links.count("anon_inode:bpf-prog") == 2
     finally:
         qemu.quit()
+
+
+# --- without a set --------------------------------------------------------------------------
+
+
+def warned_after(qemu, said):
+    """QEMU goes on in its own code, and before its warning the line says why."""
+    stderr = qemu.stderr()
+    assert qemu.said() == [said]
+    assert stderr.index(said) < stderr.index(WARNING)
+    assert qemu.qmp("query-status")["status"] == "prelaunch" and qemu.sets() == {}
+
+
+@BOTH
+def test_no_broker(world, start, taps, on_demand, version):
+    path = world.dir / "nobody-listens"
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC, version=version,
+                 words=on_demand("--wait", "0.1", socket=path))  # fmt: skip
+    warned_after(qemu, f"rssb: on-demand: no broker: {path} does not exist; start one (systemctl "
+                       "start rss-broker.socket), or say by --socket where it is; QEMU goes on "
+                       "without")  # fmt: skip
+
+
+def test_a_broker_that_says_no(world, build, start, taps, on_demand):
+    strict = Broker(world, build, directory=world.directory("strict", owner=0), allow=DAEMON)
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC,
+                 words=on_demand(socket=strict.socket))  # fmt: skip
+    (line,) = qemu.said()
+    assert str(NOBODY) in line
+    warned_after(qemu, line)
+    strict.stop()
+
+
+def test_a_busy_broker(world, start, taps, on_demand):
+    path = world.dir / "busy"
+    with fake_broker.FakeBroker(path, [fake_broker.BUSY] * 10000):
+        qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC,
+                     words=on_demand("--wait", "0.3", socket=path))  # fmt: skip
+        warned_after(qemu, "rssb: on-demand: as the script says; QEMU goes on without")
+
+
+def test_qemu_7_2(start, broker, taps):
+    """Its libbpf gives its object up before it asks anybody, and says so; nothing is guessed."""
+    before = broker.grants()
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC, version="7.2")
+    assert "legacy map definitions in 'maps' section are not supported" in qemu.stderr()
+    assert qemu.said() == [] and qemu.sets() == {} and broker.grants() == before
+
+
+def test_rss_off_asks_nothing(start, broker, taps):
+    before = broker.grants()
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", "virtio-net-pci,netdev=n0,mq=on")
+    assert qemu.stderr() == "" and qemu.sets() == {} and broker.grants() == before
+
+
+# --- in a sandbox ---------------------------------------------------------------------------
+
+
+def test_in_bubblewrap(world, broker, start, taps, build):
+    """The library and the broker's directory are bound into it, and a network that has the tap."""
+    box = bubblewrap(("--ro-bind", world.inside(ROOT / "build")), ("--bind", world.dir),
+                     ("--dev-bind", "/dev/net"))  # fmt: skip
+    box.insert(-1, "--share-net")
+    qemu = start("-netdev", tap_netdev(taps[0]), "-device", NIC, prefix=box)
+    inside = proc.last_descendant(qemu.pid)
+    assert os.readlink(f"/proc/{inside}/ns/mnt") != os.readlink(f"/proc/{qemu.pid}/ns/mnt")
+    assert list(proc.links(inside)).count("anon_inode:bpf-prog") == 1
+    assert qemu.said() == [] and WARNING not in qemu.stderr()

@@ -163,13 +163,13 @@ class Broker:
 
     UID = 61234
 
-    def __init__(self, world, build, *args, directory=None):
+    def __init__(self, world, build, *args, directory=None, allow=NOBODY):
         directory = directory or world.directory("broker", owner=0)
         self.socket, self.log = directory / "sock", world.dir / f"{directory.name}.log"
         with open(self.log, "a") as log:
             self.process = world.start(
                 [world.inside(build) / "rss-broker", "--socket", self.socket, "--user", self.UID,
-                 "--allow-user", NOBODY, *args],
+                 "--allow-user", allow, *args],
                 stderr=log,
             )  # fmt: skip
         wait_for(self._is_up, "the broker's socket")

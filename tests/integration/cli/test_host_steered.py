@@ -26,7 +26,7 @@ def take_off(world, build):
 
     def run(host_steered, *fds):
         command = ["env", f"LD_PRELOAD={world.inside(build / 'librssb-qemu.so')}",
-                   f"RSSB_HOST_STEERED={host_steered}", "python3", "-c", TAKE_OFF, *fds]  # fmt: skip
+                   f"RSSB_HOST_STEERED={host_steered}", "/usr/bin/python3", "-c", TAKE_OFF, *fds]  # fmt: skip
         done = world.run(command, unprivileged=True, pass_fds=[fd for fd in fds if fd not in STRANGE])
         assert done.stderr == ""
         return done.stdout
