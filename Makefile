@@ -106,6 +106,7 @@ CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c c
 OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard bpf/object_check/*.c))
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+TEST_BPF_OBJS := $(patsubst %.bpf.c,$(B)/%.bpf.o,$(wildcard tests/bpf/objects/*.bpf.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all help install deb format clean FORCE
@@ -127,7 +128,7 @@ $(B)/flags: FORCE
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I. \
 	-I/usr/include/$(MULTIARCH) -ffile-prefix-map=$(CURDIR)=.
 
-$(B)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+$(BPF_OBJS) $(TEST_BPF_OBJS): $(B)/%.bpf.o: %.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(call run,BPF,$<)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@

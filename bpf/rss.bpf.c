@@ -53,7 +53,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct rss_stats));
-	__uint(max_entries, 1); /* the loader makes it one a possible CPU */
+	__uint(max_entries, 1); /* the loader gives it as many blocks as the host needs */
 	__uint(map_flags, BPF_F_MMAPABLE);
 } rss_stats SEC(".maps") = {};
 #endif
@@ -264,25 +264,49 @@ static __always_inline __u32 count_queue(__u32 queue)
 	return queue & (RSS_STATS_QUEUES - 1);
 }
 
-static __always_inline void count_one(struct rss_count *count, __u32 bytes)
+static __always_inline void count_add(rss_u64 *sum, __u32 n, bool shared)
 {
-	count->packets++;
-	count->bytes += bytes;
+	if (shared)
+		__sync_fetch_and_add(sum, n);
+	else
+		*sum += n;
 }
 
-/* Nobody else writes this CPU's counters: a tap runs its program with softirqs off. */
+static __always_inline void count_one(struct rss_count *count, __u32 bytes, bool shared)
+{
+	count_add(&count->packets, 1, shared);
+	count_add(&count->bytes, bytes, shared);
+}
+
+static __always_inline void count_in(struct rss_stats *stats, __u32 bytes, __u32 queue,
+				     const struct verdict *v, bool shared)
+{
+	__u32 entry = v->entry;
+
+	count_one(&stats->queue[count_queue(queue)], bytes, shared);
+	count_add(&stats->outcome[v->outcome & (RSS_STATS_OUTCOMES - 1)], 1, shared);
+	if (!(entry & RSS_TABLE_MAX))
+		count_one(&stats->entry[entry & (RSS_TABLE_MAX - 1)], bytes, shared);
+}
+
+/*
+ * Nobody else writes into a block of this CPU's own: a tap runs its program with softirqs
+ * off.  What is added to a shared block is added atomically, which takes longer.
+ */
 static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct rss_stats *stats = bpf_map_lookup_elem(&rss_stats, &cpu);
-	__u32 bytes = skb->len, entry = v->entry;
+	__u32 cpu = bpf_get_smp_processor_id(), block = cpu;
+	struct rss_stats *stats;
 
+	if (cpu >= RSS_STATS_OWN)
+		block = RSS_STATS_OWN + (cpu & (RSS_STATS_SHARED - 1));
+	stats = bpf_map_lookup_elem(&rss_stats, &block);
 	if (!stats)
 		return;
-	count_one(&stats->queue[count_queue(queue)], bytes);
-	stats->outcome[v->outcome & (RSS_STATS_OUTCOMES - 1)]++;
-	if (!(entry & RSS_TABLE_MAX))
-		count_one(&stats->entry[entry & (RSS_TABLE_MAX - 1)], bytes);
+	if (cpu >= RSS_STATS_OWN)
+		count_in(stats, skb->len, queue, v, true);
+	else
+		count_in(stats, skb->len, queue, v, false);
 }
 #else
 static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)

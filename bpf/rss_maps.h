@@ -78,11 +78,18 @@ _Static_assert(sizeof(struct rss_config) == 10, "QEMU's configuration is 10 byte
 _Static_assert(sizeof(struct rss_key) == RSS_KEY_LEN, "QEMU's key is 40 bytes");
 
 /*
- * The fourth map of the object rss-stats: an mmapable array with one struct
- * rss_stats for each number that a CPU may have, gaps included.  Only that CPU's
- * program writes it; a reader adds them up.  The loader sets max_entries.
+ * The fourth map of the object rss-stats: an mmapable array of blocks, each a struct
+ * rss_stats; a reader adds them up.  A CPU with a number below RSS_STATS_OWN has the block
+ * of its number to itself, the others share RSS_STATS_SHARED blocks and add atomically:
+ * so a set weighs no more on 512 CPUs than on 32.  The loader sets max_entries, to the
+ * end of the CPUs' numbers or RSS_STATS_BLOCKS.
  */
 #define RSS_MAP_STATS_NAME "rss_stats"
+#ifndef RSS_STATS_OWN /* tests have all CPUs share one */
+#define RSS_STATS_OWN	 16
+#define RSS_STATS_SHARED 16 /* a power of two */
+#endif
+#define RSS_STATS_BLOCKS   (RSS_STATS_OWN + RSS_STATS_SHARED)
 #define RSS_STATS_QUEUES   256
 #define RSS_STATS_TYPES	   9  /* the bits of RSS_HASH_ALL, in order */
 #define RSS_STATS_OUTCOMES 16 /* types, then fallbacks; the others are not used */
@@ -114,5 +121,5 @@ struct rss_stats {
 	};
 };
 
-_Static_assert(sizeof(struct rss_stats) == 6272, "the counters of a CPU");
-_Static_assert(sizeof(struct rss_stats) % 64 == 0, "no cache line is two CPUs'");
+_Static_assert(sizeof(struct rss_stats) == 6272, "a block of counters");
+_Static_assert(sizeof(struct rss_stats) % 64 == 0, "no cache line is in two blocks");

@@ -10,7 +10,7 @@ TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/bpf/*.c tests/tools/*.c tes
 # Who builds without tests needs none.
 CMOCKA := $(shell $(PKG_CONFIG) --silence-errors --cflags --libs cmocka)
 
-test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(FUZZERS)
+test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_BPF_OBJS) $(FUZZERS)
 
 comma := ,
 LINK_TEST = $(call run,LD,$@)$(CC) $(ALL_CFLAGS) -MMD -MP -pie $(ALL_LDFLAGS) -o $@ $< $(filter %.a,$^)

@@ -28,7 +28,8 @@ struct object {
 
 /* Filled once at start, in the order of their numbers; read-only from then on. */
 struct objects {
-	unsigned n_cpus; /* the end of their numbers: blocks of counters in a stats map */
+	unsigned n_cpus;   /* the end of their numbers */
+	unsigned n_blocks; /* of counters in a stats map: RSS_STATS_BLOCKS at most */
 	size_t n;
 	struct object list[OBJECTS_MAX];
 };

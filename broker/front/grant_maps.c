@@ -54,21 +54,21 @@ int grant_maps_map_steering(struct grant_maps *h, int config, int key, int table
 	return 0;
 }
 
-static size_t stats_size(unsigned n_cpus)
+static size_t stats_size(unsigned n_blocks)
 {
-	size_t size = n_cpus * sizeof(struct rss_stats);
+	size_t size = n_blocks * sizeof(struct rss_stats);
 
 	return (size + page_size() - 1) / page_size() * page_size();
 }
 
-int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_cpus)
+int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_blocks)
 {
-	void *map = mmap(NULL, stats_size(n_cpus), PROT_READ, MAP_SHARED, stats, 0);
+	void *map = mmap(NULL, stats_size(n_blocks), PROT_READ, MAP_SHARED, stats, 0);
 
 	if (map == MAP_FAILED)
 		return -errno;
 	h->stats = map;
-	h->n_cpus = n_cpus;
+	h->n_blocks = n_blocks;
 	return 0;
 }
 
@@ -145,8 +145,8 @@ static void packets_add(uint64_t *sum, const rss_u64 *cpu, size_t n)
 
 void grant_maps_read_stats(const struct grant_maps *h, struct rssb_reply_stats *ret)
 {
-	for (unsigned cpu = 0; cpu < h->n_cpus; cpu++) {
-		const struct rss_stats *s = &h->stats[cpu];
+	for (unsigned i = 0; i < h->n_blocks; i++) {
+		const struct rss_stats *s = &h->stats[i];
 
 		counts_add(ret->queue, s->queue, RSS_STATS_QUEUES);
 		counts_add(ret->entry, s->entry, RSS_TABLE_MAX);
@@ -159,7 +159,7 @@ void grant_maps_done(struct grant_maps *h)
 {
 	grant_maps_unmap_steering(h);
 	if (h->stats)
-		munmap((void *)h->stats, stats_size(h->n_cpus));
+		munmap((void *)h->stats, stats_size(h->n_blocks));
 	h->stats = NULL;
 	fd_closep(&h->lease_write);
 }

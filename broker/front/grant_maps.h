@@ -12,8 +12,8 @@
 
 struct grant_maps {
 	void *steering;		       /* three pages: config, key, table; NULL: given up */
-	const struct rss_stats *stats; /* one a CPU; NULL: the object does not count */
-	unsigned n_cpus;
+	const struct rss_stats *stats; /* blocks; NULL: the object does not count */
+	unsigned n_blocks;
 	int lease_write; /* -1: the grant has no lease */
 };
 #define GRANT_MAPS_INIT                                                                            \
@@ -23,7 +23,7 @@ struct grant_maps {
 
 /* 0, or -errno of mmap(2): such an fd is not such a map. */
 int grant_maps_map_steering(struct grant_maps *h, int config, int key, int table);
-int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_cpus);
+int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_blocks);
 
 /*
  * Writes validated steering, in host byte order, into the maps.  Packets may
@@ -35,7 +35,7 @@ void grant_maps_fill(struct grant_maps *h, const struct rssb_steering_wire *stee
 /* Gives up the steering maps: from here on only the holders of their fds can write. */
 void grant_maps_unmap_steering(struct grant_maps *h);
 
-/* Adds up the counters of all CPUs. */
+/* Adds up all blocks of counters. */
 void grant_maps_read_stats(const struct grant_maps *h, struct rssb_reply_stats *ret);
 
 void grant_maps_done(struct grant_maps *h);

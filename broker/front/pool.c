@@ -145,7 +145,7 @@ int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 	pool_charge(p, shelf);
 	if (!answer.err)
 		answer.err =
-			set_init(&shelf->ready[shelf->n_ready], &answer.fds, p->objects->n_cpus);
+			set_init(&shelf->ready[shelf->n_ready], &answer.fds, p->objects->n_blocks);
 	if (!answer.err)
 		shelf->n_ready++;
 	set_fds_done(&answer.fds);

@@ -8,11 +8,11 @@
 
 #include "proto/fd.h"
 
-static int grant_maps_map(struct grant_maps *hold, const struct set_fds *fds, unsigned n_cpus)
+static int grant_maps_map(struct grant_maps *hold, const struct set_fds *fds, unsigned n_blocks)
 {
 	int err = grant_maps_map_steering(hold, fds->config, fds->key, fds->table);
 
-	return err || fds->stats < 0 ? err : grant_maps_map_stats(hold, fds->stats, n_cpus);
+	return err || fds->stats < 0 ? err : grant_maps_map_stats(hold, fds->stats, n_blocks);
 }
 
 /*
@@ -28,11 +28,11 @@ static int lease_open(int ret[2])
 	return 0;
 }
 
-int set_init(struct set *ret, struct set_fds *fds, unsigned n_cpus)
+int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks)
 {
 	struct set s = SET_INIT;
 	int lease[2] = { -1, -1 };
-	int err = grant_maps_map(&s.hold, fds, n_cpus);
+	int err = grant_maps_map(&s.hold, fds, n_blocks);
 
 	if (!err)
 		err = lease_open(lease);

@@ -20,10 +20,10 @@ struct set {
 
 /*
  * Maps the maps of *fds and makes a lease.  Takes the fds on success; on failure
- * they stay where they were.  n_cpus: how many blocks of counters the stats map has.
+ * they stay where they were.  n_blocks: how many blocks of counters the stats map has.
  * -errno of mmap(2) (a fd that is not such a map) or pipe2(2).
  */
-int set_init(struct set *ret, struct set_fds *fds, unsigned n_cpus);
+int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks);
 
 /* Closes the maps' fds: what is handed over then is the program alone. */
 void set_keep_program_only(struct set *s);

@@ -31,7 +31,7 @@ _Static_assert(OBJECTS_MAX <= 32, "a bit each");
 static int templates_load(struct templates *ret, const struct objects *objects)
 {
 	for (size_t i = 0; i < objects->n; i++) {
-		int err = template_load(&ret->list[i], &objects->list[i], objects->n_cpus);
+		int err = template_load(&ret->list[i], &objects->list[i], objects->n_blocks);
 
 		if (!err)
 			ret->loaded |= 1u << i;

@@ -188,11 +188,12 @@ static int template_read(struct template *t, const struct bpf_object *obj)
 }
 
 /* The counters are the last map; their number is this machine's. */
-static int stats_resize(const struct bpf_object *obj, const struct object *object, unsigned n_cpus)
+static int stats_resize(const struct bpf_object *obj, const struct object *object,
+			unsigned n_blocks)
 {
 	if (!object->counts)
 		return 0;
-	return bpf_map__set_max_entries(bpf_object__prev_map(obj, NULL), n_cpus);
+	return bpf_map__set_max_entries(bpf_object__prev_map(obj, NULL), n_blocks);
 }
 
 /* The verifier says last why it refuses a program; behind that it counts. */
@@ -207,7 +208,7 @@ static void log_verifier(char *verifier_log)
 	log_info("the verifier: %s", last ? last + 1 : verifier_log);
 }
 
-int template_load(struct template *ret, const struct object *object, unsigned n_cpus)
+int template_load(struct template *ret, const struct object *object, unsigned n_blocks)
 {
 	/* Without a buffer of ours libbpf tries again and again, each time with a larger one. */
 	static char verifier_log[64 << 10];
@@ -223,7 +224,7 @@ int template_load(struct template *ret, const struct object *object, unsigned n_
 	if (!obj)
 		return -errno;
 	t.license = object->license;
-	err = stats_resize(obj, object, n_cpus);
+	err = stats_resize(obj, object, n_blocks);
 	if (!err)
 		err = bpf_object__load(obj);
 	if (err)

@@ -43,10 +43,10 @@ struct template
 /*
  * Loads the object once with libbpf: the self-test, and the source of all later
  * sets.  Leaves nothing loaded but the BTF.  A counting object gets
- * n_cpus blocks of counters.  0, or -errno of the kernel or of
+ * n_blocks blocks of counters.  0, or -errno of the kernel or of
  * libbpf, whose last words are logged.
  */
-int template_load(struct template *ret, const struct object *object, unsigned n_cpus);
+int template_load(struct template *ret, const struct object *object, unsigned n_blocks);
 
 /* Makes one fresh set: new maps, and the program loaded with them.  Allocates nothing. */
 int template_make(const struct template *t, struct set_fds *ret);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/rss_maps.h"
 #include "broker/common/log.h"
 #include "broker/start/cpus.h"
 #include "broker/start/object_file.h"
@@ -71,6 +72,7 @@ int objects_init(struct objects *ret)
 	if (n_cpus < 0)
 		return log_error(n_cpus, "cannot count the CPUs");
 	ret->n_cpus = (unsigned)n_cpus;
+	ret->n_blocks = ret->n_cpus < RSS_STATS_BLOCKS ? ret->n_cpus : RSS_STATS_BLOCKS;
 	err = objects_add_builtin(ret, "rss", builtin_rss, builtin_rss_end);
 	if (!err)
 		err = objects_add_builtin(ret, "rss-stats", builtin_rss_stats,

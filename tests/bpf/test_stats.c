@@ -4,6 +4,8 @@
  * by table entry and hash type or by the reason why it was not hashed; by test run, and
  * whole frames on a real tap.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,11 +154,67 @@ static void test_on_a_tap(void **state)
 	tap_close(&tap);
 }
 
+/* --- blocks that CPUs share ---------------------------------------------------------- */
+
+#define RUNS 200000
+
+struct runner {
+	pthread_t thread;
+	int cpu;
+	struct packet packet;
+};
+
+static void *run_many(void *arg)
+{
+	const struct runner *r = arg;
+	cpu_set_t set;
+	uint64_t ns;
+
+	CPU_ZERO(&set);
+	CPU_SET(r->cpu, &set);
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	return (void *)(intptr_t)object_time(&object, r->packet.bytes, r->packet.len, RUNS, &ns);
+}
+
+/* Two CPUs that count in the same places at once lose nothing. */
+static void test_at_once(void **state)
+{
+	struct runner runners[2];
+	struct rss_stats before, after;
+	struct steering s = check_steering();
+	void *failed;
+
+	object_steer(&object, &s);
+	object_counts(&object, &before);
+	for (int i = 0; i < 2; i++) {
+		runners[i].cpu = i;
+		packet_build(&runners[i].packet, "ip4 tcp");
+		assert_int_equal(pthread_create(&runners[i].thread, NULL, run_many, &runners[i]),
+				 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(runners[i].thread, &failed), 0);
+		assert_null(failed);
+	}
+	object_counts(&object, &after);
+	assert_int_equal(after.hashed[1] - before.hashed[1], 2 * RUNS);
+	for (int i = 0; i < RSS_STATS_QUEUES; i++) {
+		uint64_t n = after.queue[i].packets - before.queue[i].packets;
+
+		assert_true(n == 0 || n == 2 * RUNS);
+	}
+}
+
 static int open_object(void **state)
 {
 	if (!check_open(&object, "rss-stats"))
 		exit(0); /* said why */
 	return 0;
+}
+
+static int open_shared(void **state)
+{
+	return !check_open(&object, "../tests/bpf/objects/rss-stats-shared");
 }
 
 static int close_object(void **state)
@@ -173,7 +231,9 @@ int main(void)
 		cmocka_unit_test(test_queues_around_the_last),
 		cmocka_unit_test(test_bad_configuration),
 		cmocka_unit_test(test_on_a_tap),
+		cmocka_unit_test(test_at_once),
 	};
 
-	return cmocka_run_group_tests_name("stats", tests, open_object, close_object);
+	return cmocka_run_group_tests_name("stats", tests, open_object, close_object) +
+	       cmocka_run_group_tests_name("shared", tests, open_shared, close_object);
 }

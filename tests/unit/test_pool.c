@@ -17,6 +17,7 @@ static struct pool pool;
 static struct loader_link loader;
 static const struct objects objects = {
 	.n_cpus = FAKE_CPUS,
+	.n_blocks = FAKE_CPUS,
 	.n = 2,
 	.list = { { .name = "rss" }, { .name = "rss-stats", .number = 1, .counts = true } }
 };

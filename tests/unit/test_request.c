@@ -24,6 +24,7 @@ static unsigned fds_before;
 
 static const struct objects objects = {
 	.n_cpus = FAKE_CPUS,
+	.n_blocks = FAKE_CPUS,
 	.n = 2,
 	.list = { { .name = "rss", .elf = "ELF one", .size = 7, .abi = 1, .id = { 1 } },
 		  { .number = 1,

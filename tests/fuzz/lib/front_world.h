@@ -117,7 +117,9 @@ static void objects_make(void)
 		.number = 0, .name = "rss", .elf = "ELF", .size = 3, .abi = RSSB_ABI_QEMU_RSS_1
 	};
 
-	world.objects = (struct objects){ .n_cpus = WORLD_CPUS, .n = 2, .list = { rss, rss } };
+	world.objects = (struct objects){
+		.n_cpus = WORLD_CPUS, .n_blocks = WORLD_CPUS, .n = 2, .list = { rss, rss }
+	};
 	memset(world.objects.list[0].id, 0x11, RSSB_OBJECT_ID_LEN);
 	memset(world.objects.list[1].id, 0x22, RSSB_OBJECT_ID_LEN);
 	strcpy(world.objects.list[1].name, "rss-stats");
