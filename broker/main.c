@@ -11,13 +11,13 @@
 
 #include "broker/closer/process.h"
 #include "broker/common/log.h"
-#include "broker/common/service_manager.h"
 #include "broker/front/loop.h"
 #include "broker/loader/process.h"
 #include "broker/start/listen.h"
 #include "broker/start/objects.h"
 #include "broker/start/options.h"
 #include "broker/start/policy_names.h"
+#include "broker/start/service_manager.h"
 #include "broker/start/user_lookup.h"
 #include "proto/fd.h"
 #include "proto/passrights.h"
@@ -112,11 +112,12 @@ static int front_serve(struct front *front, struct service_manager *a)
 {
 	int err;
 
-	err = seccomp_front(); /* nothing opens again */
+	service_manager_say_ready(a); /* its line is closed here */
+	err = seccomp_front();	      /* nothing opens again */
 	if (err)
 		return err;
 	log_info("ready: %zu objects", front->service.objects.n);
-	return loop_run(front, a);
+	return loop_run(front);
 }
 
 static int serve(struct options *o, struct service_manager *a)
@@ -158,8 +159,7 @@ int main(int argc, char **argv)
 	if (r)
 		return r < 0 ? 2 : EXIT_SUCCESS;
 	log_set_level(options.log_level);
-	service_manager_read(&activation);
-	if (privileges_begin(activation.n_fds))
+	if (service_manager_read(&activation) || privileges_begin(activation.n_fds))
 		return EXIT_FAILURE;
 	return serve(&options, &activation) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -31,13 +31,16 @@ static void on_alarm(int signal)
  * A signal ends the wait of SO_LINGER, the one whose length a client chooses; but
  * not that of a process which exits.  So the close comes first, under a timer.
  */
-static void hurry(void)
+static void close_in_a_hurry(struct packet *p)
 {
+	static const struct itimerval never = { 0 };
 	const struct itimerval often = { { 0, HURRY_MS * 1000 }, { 0, HURRY_MS * 1000 } };
 
 	/* #syscalls:closer rt_sigaction rt_sigreturn setitimer */
 	signal(SIGALRM, on_alarm);
 	setitimer(ITIMER_REAL, &often, NULL);
+	packet_done(p);
+	setitimer(ITIMER_REAL, &never, NULL);
 }
 
 /*
@@ -58,8 +61,7 @@ static int let_go(struct packet *p)
 		fd_closep(&turn[1]);
 		if (read(turn[0], &byte, sizeof(byte)))
 			_exit(EXIT_FAILURE);
-		hurry();
-		packet_done(p);
+		close_in_a_hurry(p);
 		_exit(EXIT_SUCCESS);
 	}
 	if (pid > 0)
@@ -83,7 +85,8 @@ static int closer_main(int sock)
 		/* What comes next, be it the front's end, comes when it has closed its copy. */
 		if (held.n_fds && !let_go(&held))
 			busy++;
-		packet_done(&held);
+		if (held.n_fds) /* no child could be made */
+			close_in_a_hurry(&held);
 		held = next;
 	}
 	return err;

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log: one line an event on stderr, with sd-daemon priorities.  Must never
- * block, and must not change stderr itself: others share it, O_NONBLOCK included.
+ * block, and must not set O_NONBLOCK on stderr as it was inherited: others share that.
  */
 #include "broker/common/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "broker/common/clock.h"
+#include "proto/fd.h"
 
 #define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
 
@@ -24,7 +28,7 @@ static const struct token_bucket_rule share_rule = { .burst = 512, .token_us = 5
 
 static struct {
 	int level;
-	bool terminal;
+	bool terminal, socket;
 	unsigned long dropped;
 	struct token_bucket lines; /* at LOG_NOTICE and below */
 } sink = { .level = LOG_INFO };
@@ -56,17 +60,56 @@ int log_level_parse(const char *name)
 	return -EINVAL;
 }
 
-void log_open(void)
+/*
+ * A terminal may report POLLOUT and then have no room for all of a line, and another
+ * process may fill a pipe after we asked.  An open file description of our own can be
+ * O_NONBLOCK.  Where it cannot be opened (no /proc, another user's pipe), poll(2) alone
+ * keeps us from waiting.
+ */
+static void own_description_open(mode_t type)
 {
-	sink.terminal = isatty(STDERR_FILENO);
+	_cleanup_fd_ int fd = -1;
+
+	if (!S_ISFIFO(type) && !S_ISCHR(type))
+		return; /* a file has an offset, which its other writers share */
+	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		dup3(fd, STDERR_FILENO, O_CLOEXEC);
 }
 
-/* A pipe, socket or terminal that reports POLLOUT takes a line without waiting. */
+void log_open(void)
+{
+	struct stat st;
+
+	sink.terminal = isatty(STDERR_FILENO);
+	if (fstat(STDERR_FILENO, &st))
+		return;
+	sink.socket = S_ISSOCK(st.st_mode);
+	own_description_open(st.st_mode);
+}
+
+/*
+ * Whether a line would be taken now.  After SIGSTOP and SIGCONT the kernel resumes
+ * poll(2) by another call.
+ */
 static bool sink_ready(void)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT); /* #syscalls poll */
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT); /* #syscalls poll restart_syscall */
+}
+
+static bool line_send(const char *line, size_t len)
+{
+	struct iovec iov = { (char *)line, len };
+	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (sink.socket) /* #syscalls sendmsg */
+		n = sendmsg(STDERR_FILENO, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		n = write(STDERR_FILENO, line, len); /* #syscalls write */
+	return n == (ssize_t)len;
 }
 
 /* Returns whether it was written. */
@@ -85,7 +128,7 @@ static bool sink_write(int level, const char *text)
 		n = sizeof(line);
 		line[n - 1] = '\n';
 	}
-	return write(STDERR_FILENO, line, n) == n; /* #syscalls write */
+	return line_send(line, (size_t)n);
 }
 
 static void log_text(int level, const char *text)

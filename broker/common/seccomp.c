@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/sched.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -61,6 +63,14 @@ static const struct seal_rule front_rules[] = {
 	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ) },
 	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS) },
 	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSCRED) },
+	{ 0 },
+};
+
+/* A child process that shares nothing: no thread, no other namespace. */
+#define CLONE_FLAGS_OF_FORK ((uint64_t)CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
+
+static const struct seal_rule closer_rules[] = {
+	{ "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, ~CLONE_FLAGS_OF_FORK, 0) },
 	{ 0 },
 };
 
@@ -126,7 +136,6 @@ int seccomp_loader(void)
 int seccomp_closer(void)
 {
 	static const char *const names[] = { SYSCALLS_CLOSER NULL };
-	static const struct seal_rule none = { 0 };
 
-	return seal(names, &none);
+	return seal(names, closer_rules);
 }

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include "broker/common/service_manager.h"
 #include "broker/front/closer_link.h"
 #include "broker/front/duty.h"
 #include "broker/front/handover.h"
@@ -24,9 +23,6 @@ struct front {
 	struct closer_link closer;
 	struct duty duty;
 	struct handover handover;
-	const struct service_manager *manager; /* the service manager */
-	uint64_t ready_at_ms;	     /* when to tell it once more that we are ready; 0: it knows */
-	uint64_t watchdog_at_ms;     /* when to tell it that we live; 0: never */
 	bool accepting;		     /* the listener is polled */
 	uint64_t accept_at_ms;	     /* when to poll it again; 0: when a session ends */
 	bool stopping;		     /* SIGTERM or SIGINT came */

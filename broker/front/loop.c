@@ -200,25 +200,6 @@ static void on_time(struct front *f)
 		front_watch_leases(f);
 }
 
-/* A lost READY=1 would be the end of us, when the service manager has waited long enough. */
-static void tell_ready(struct front *f)
-{
-	bool later = service_manager_notify(f->manager, "READY=1") == -EAGAIN;
-
-	f->ready_at_ms = later ? f->service.now_ms + PAUSE_MS : 0;
-}
-
-/* And that we live, twice as often as it asks for. */
-static void tell_alive(struct front *f)
-{
-	if (f->ready_at_ms && f->ready_at_ms <= f->service.now_ms)
-		tell_ready(f);
-	if (!f->watchdog_at_ms || f->watchdog_at_ms > f->service.now_ms)
-		return;
-	service_manager_notify(f->manager, "WATCHDOG=1");
-	f->watchdog_at_ms = f->service.now_ms + f->manager->watchdog_ms / 2;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return b && (!a || b < a) ? b : a;
@@ -230,8 +211,6 @@ static int time_left(const struct front *f)
 	uint64_t now_ms = f->service.now_ms;
 	uint64_t next = earlier(f->sessions.next_deadline_ms, f->restock_at_ms);
 
-	next = earlier(next, f->ready_at_ms);
-	next = earlier(next, f->watchdog_at_ms);
 	next = earlier(next, f->watch_leases_at_ms);
 	next = earlier(next, f->accept_at_ms);
 	if (f->handover.grant)
@@ -298,21 +277,16 @@ int loop_turn(struct front *f, int timeout_ms)
 	return err ? err : f->failure;
 }
 
-int loop_run(struct front *f, const struct service_manager *manager)
+int loop_run(struct front *f)
 {
 	int err = 0;
 
-	f->manager = manager;
-	f->watchdog_at_ms = manager->watchdog_ms ? f->service.now_ms : 0;
 	front_accept(f);
-	tell_ready(f);
 	while (!err && !f->stopping) {
 		duty_rest(&f->duty);
-		tell_alive(f);
 		err = loop_turn(f, time_left(f));
 	}
 	front_finish_handover(f);
-	service_manager_notify(manager, "STOPPING=1");
 	return err;
 }
 

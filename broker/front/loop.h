@@ -11,11 +11,8 @@
 int loop_init(struct front *ret, int *listener, const struct loader_link *loader,
 	      const struct front_settings *settings, const struct objects *objects);
 
-/*
- * Tells the service manager that it is ready; then serves until SIGTERM or SIGINT
- * (0), or until the loader is gone (-errno, logged).
- */
-int loop_run(struct front *f, const struct service_manager *manager);
+/* Serves until SIGTERM or SIGINT (0), or until the loader is gone (-errno, logged). */
+int loop_run(struct front *f);
 
 /* One turn of it: waits at most timeout_ms (-1: for ever), then serves what is there. */
 int loop_turn(struct front *f, int timeout_ms);

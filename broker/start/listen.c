@@ -18,6 +18,7 @@
 
 #include "broker/common/log.h"
 #include "proto/fd.h"
+#include "proto/listen_fds.h"
 #include "proto/passrights.h"
 #include "proto/rssb_proto.h"
 
@@ -92,27 +93,6 @@ static int lock_take(int dir, const char *path, int *ret)
 
 /* --- the socket -------------------------------------------------------------- */
 
-static void address_init(struct sockaddr_un *ret, const char *path)
-{
-	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	strcpy(ret->sun_path, path);
-}
-
-/* Whether somebody answers at path, whatever its type. */
-static bool address_is_live(const struct sockaddr_un *address)
-{
-	static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		_cleanup_fd_ int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-		if (fd >= 0 && (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
-				errno == EAGAIN))
-			return true;
-	}
-	return false;
-}
-
 /* Makes room for bind(): only a dead socket is ever removed. */
 static int stale_remove(int dir, const char *name, const struct sockaddr_un *address)
 {
@@ -127,7 +107,7 @@ static int stale_remove(int dir, const char *name, const struct sockaddr_un *add
 			 address->sun_path);
 		return -EEXIST;
 	}
-	if (address_is_live(address)) {
+	if (unix_address_is_live(address)) {
 		log_line(LOG_ERR,
 			 "somebody else listens on %s: left alone; choose another --socket",
 			 address->sun_path);
@@ -168,7 +148,7 @@ int listen_make(const struct listen_options *o, int *ret_sock, int *ret_lock)
 	if (err)
 		return err;
 	name = strrchr(o->path, '/') + 1;
-	address_init(&address, o->path);
+	unix_address_init(&address, o->path);
 	if ((err = directory_open(o->path, &dir)) || (err = lock_take(dir, o->path, &lock)) ||
 	    (err = stale_remove(dir, name, &address)) ||
 	    (err = socket_bind(dir, name, &address, o, ret_sock)))

@@ -67,8 +67,8 @@ def test_a_restart_refuses_nobody(system):
     assert system["restart"] == ["served"]
 
 
-def test_the_watchdog_ends_a_front_that_hangs(system):
-    assert system["watchdog"] == ["restarted", "served"]
+def test_a_front_that_was_stopped_goes_on(system):
+    assert system["stopped"] == ["served", "the same"]
 
 
 def test_memory_limit_is_seen_from_inside(system):

@@ -16,7 +16,7 @@ import vectors
 import wire
 from activated import Activated
 from broker import CLIENT, Broker
-from injected import CLOSER, HAND, KILL, Fault
+from injected import CLOSER, HAND, KILL, Fault, Injected
 from interposed import OLD_KERNEL
 from sweep import Served, demand, faults, samples, sweep
 from waiting import wait_for
@@ -134,6 +134,29 @@ def test_fault_38_the_closer_is_killed(build, interposed):
         os.kill(closer.pid, signal.SIGKILL)
         assert broker.process.wait(5) == 1
         assert "the closer is gone" in broker.log()
+
+
+@pytest.mark.parametrize("call, error", [("pipe2", errno.EMFILE), ("clone", errno.EAGAIN)])
+def test_fault_71_a_closer_that_can_make_no_child(build, interposed, slow, call, error):
+    """It closes the fd itself, and its timer ends the wait that the client chose."""
+    if "san" in build.parts:
+        pytest.skip("the sanitizers make calls of their own; the plain build is tested")
+    with Injected(build, "--penalty-fd", "0", env=interposed(OLD_KERNEL)) as broker:
+        broker.arm(Fault(CLOSER, error, 1, call))
+        read, write = os.pipe()
+        start = time.monotonic()
+        with connect(broker.socket) as connection:
+            connection.send(INFO, [slow.fileno()])
+            slow.close()
+            assert last_words(connection).status == wire.MALFORMED
+        wait_for(lambda: broker.hit == call, "the failure")
+        with connect(broker.socket) as connection:
+            send_last(connection, write)
+        os.set_blocking(read, False)
+        wait_for(lambda: has_hung_up(read), "the next fd's last close", 60)
+        os.close(read)
+        assert time.monotonic() - start < LINGER_S
+        assert broker.stop() == 0
 
 
 # --- the closer fails ----------------------------------------------------------------------------

@@ -3,11 +3,14 @@
 
 The bounds are for busy machines and sanitizers; `make bench` measures, on docs/security.md.
 """
+import contextlib
 import os
 import re
 import resource
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -25,6 +28,7 @@ INFO = vectors.read("request-info")
 ACQUIRE = vectors.read("request-acquire-no-config")
 OTHER = 61001
 HOSTILE_GRANTS = 16
+STOPS = 200 if os.environ.get("RSSB_SOAK") else 20
 SLOWEST_MS = 5000  # of a request in a flood; the goal of 50 ms is the bench's
 
 
@@ -48,6 +52,40 @@ def test_fault_13_to_21_a_flood_leaves_the_others_served(neighbours, how):
     assert (found["asked"], found["refused"]) == (10, 0)
     assert found["p99_ms"] < SLOWEST_MS
     wait_for(lambda: front.kinds()["socket"] <= before, "the connections' end")
+
+
+@contextlib.contextmanager
+def stopping(processes, times):
+    """Each process is stopped and goes on, again and again, until the block and so many stops end."""
+    done = threading.Event()
+
+    def run():
+        n = 0
+        while n < times or not done.is_set():
+            for process in processes:
+                os.kill(process.pid, signal.SIGSTOP)
+                wait_for(lambda p=process: p.status()["State"][0] in "TZ", "its stop", 60)
+                os.kill(process.pid, signal.SIGCONT)
+            n += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("how", [how for how in isolation.FLOODS if how])
+def test_fault_61_stops_under_a_flood_kill_nothing(neighbours, how):
+    """SIGSTOP and SIGCONT, as by a freezer or a suspend: calls are resumed by restart_syscall(2)."""
+    front = Process(neighbours.broker.process.pid)
+    processes = [front, *front.children()]
+    with stopping(processes, STOPS):
+        neighbours.measure(how, seconds=0.5)
+    assert neighbours.broker.process.poll() is None
+    assert all(process.is_alive() for process in processes)
 
 
 def line_of(log, uid):

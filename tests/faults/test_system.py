@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -63,6 +64,38 @@ def test_fault_41_the_reader_of_the_log_is_gone(build):
         for _ in range(3):
             with ask(broker, ACQUIRE) as reply:
                 assert reply.status == wire.OK
+
+
+def fill(fd):
+    """Writes until there is no room, without a change to what others see of it."""
+    own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(own, b"x" * 64)
+    os.close(own)
+
+
+@pytest.mark.parametrize("kind", ["terminal", "pipe", "stream socket"])
+def test_fault_62_a_stderr_that_nobody_reads(build, kind):
+    """However little room is left in it, no request waits for a line of the log."""
+    if kind == "terminal":
+        reader, writer = os.openpty()
+    elif kind == "pipe":
+        reader, writer = os.pipe()
+    else:
+        reader, writer = (sock.detach() for sock in socket.socketpair())
+    with LogTo(build, writer, "--log-level=debug") as broker:
+        if kind != "stream socket":
+            fill(writer)
+            os.read(reader, 100)  # room for a part of a line
+        start = time.monotonic()
+        for _ in range(1500 if kind == "stream socket" else 150):
+            assert ask(broker, uid=0).status == wire.OK
+        assert time.monotonic() - start < 60
+        assert os.get_blocking(writer)
+        assert broker.stop() == 0
+    os.close(reader)
+    os.close(writer)
 
 
 def test_fault_42_the_disk_is_full(build):

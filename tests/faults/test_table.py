@@ -54,4 +54,4 @@ def test_every_fault_has_a_row():
         for part in row.replace(" ", "").strip(",-").split(","):
             first, _, last = part.partition("-")
             covered |= set(range(int(first), int(last or first) + 1))
-    assert covered == FAULTS
+    assert FAULTS <= covered <= FAULTS | {*range(61, 76)}  # of a later reading

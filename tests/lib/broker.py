@@ -161,8 +161,8 @@ class Broker:
 class LogTo(Broker):
     """A broker whose stderr is something else."""
 
-    def __init__(self, build, stderr):
-        super().__init__(build)
+    def __init__(self, build, stderr, *args):
+        super().__init__(build, *args)
         self.stderr = stderr
 
     def start(self):

@@ -55,9 +55,6 @@ def add_systemd(root):
     for name in UNITS:
         add(root, SYSTEMD / "system" / name)
     shutil.copy(SOURCES / "check.service", root / "usr/lib/systemd/system")
-    dropin = root / "etc/systemd/system/rss-broker.service.d/watchdog.conf"
-    dropin.parent.mkdir()
-    dropin.write_text("[Service]\nWatchdogSec=10s\nTimeoutStopSec=2s\n")
     subprocess.run(["systemd-sysusers", f"--root={root}", "rss-broker.conf"], check=True)
     with open(root / "etc/group", "a+") as group:
         group.seek(0)

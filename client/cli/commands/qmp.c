@@ -69,12 +69,10 @@ int cmd_qmp(struct cli *cli, int argc, char **argv)
 	if (status != CLI_GO_ON)
 		return status;
 	signal(SIGPIPE, SIG_IGN); /* a client that goes is an end, no death */
-	if (!request.stdio && qmp_activation_count())
+	if (!request.stdio)
 		status = qmp_activation_take(&listener, &connection);
-	else if (request.path)
+	if (status == CLI_GO_ON && request.path)
 		status = qmp_listener_open(&listener, request.path);
-	else
-		status = CLI_GO_ON; /* stdio */
 	if (status == CLI_FAILED)
 		return status;
 

@@ -6,8 +6,6 @@
 #include "client/cli/qmp_server/listen.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,17 +13,10 @@
 
 #include "client/cli/util/cli.h"
 #include "proto/fd.h"
+#include "proto/listen_fds.h"
 #include "proto/passrights.h"
 
-enum { FIRST_FD = 3, BACKLOG = 128 };
-
-static bool is_live(const struct sockaddr_un *address)
-{
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 || !connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
-	       errno != ECONNREFUSED;
-}
+enum { BACKLOG = 128 };
 
 /* Makes room for a new socket where a dead one lies. */
 static int replace_dead(const struct sockaddr_un *address)
@@ -37,7 +28,7 @@ static int replace_dead(const struct sockaddr_un *address)
 		return cli_fail("qmp", "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return cli_fail("qmp", "%s: is there and is no socket: left alone", path);
-	if (is_live(address))
+	if (unix_address_is_live(address))
 		return cli_fail("qmp", "%s: somebody listens there already", path);
 	if (unlink(path))
 		return cli_fail("qmp", "%s: a dead socket, not to be removed: %s", path,
@@ -47,13 +38,12 @@ static int replace_dead(const struct sockaddr_un *address)
 
 static int bind_at(int fd, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	const struct sockaddr *a = (const struct sockaddr *)&address;
 
-	if (!path[0] || strlen(path) >= sizeof(address.sun_path))
+	if (unix_address_init(&address, path))
 		return cli_fail("qmp", "%s: a socket's path has 1 to %zu bytes", path,
 				sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
 	if (!bind(fd, a, sizeof(address)))
 		return CLI_OK;
 	if (errno == EADDRINUSE) {
@@ -91,37 +81,25 @@ void qmp_listener_done(struct qmp_listener *l)
 	fd_closep(&l->fd);
 }
 
-int qmp_activation_count(void)
-{
-	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-
-	return n && pid && atol(pid) == (long)getpid() ? atoi(n) : 0;
-}
-
-static int option_int(int fd, int option)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, option, &value, &len) ? -1 : value;
-}
-
 int qmp_activation_take(struct qmp_listener *ret, int *ret_connection)
 {
-	_cleanup_fd_ int fd = -1;
+	int fd = LISTEN_FDS_FIRST, err, n;
+	const char *why;
 
-	if (qmp_activation_count() != 1)
-		return cli_fail("qmp", "LISTEN_FDS is %d: exactly one socket can be served",
-				qmp_activation_count());
-	if (option_int(FIRST_FD, SO_DOMAIN) != AF_UNIX ||
-	    option_int(FIRST_FD, SO_TYPE) != SOCK_STREAM)
+	n = listen_fds_count(&why);
+	if (n == 0)
+		return CLI_GO_ON;
+	if (n < 0)
+		return cli_fail("qmp", "%s", why);
+	if (n != 1)
+		return cli_fail("qmp", "LISTEN_FDS is %d: exactly one socket can be served", n);
+	err = listen_fd_take(fd, SOCK_STREAM);
+	if (err == -EINVAL)
 		return cli_fail("qmp", "the fd of LISTEN_FDS is not a UNIX stream socket: "
 				       "use ListenStream= in the socket unit");
-	fd = FIRST_FD;
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK))
-		return cli_fail("qmp", "the fd of LISTEN_FDS: %s", strerror(errno));
-	passrights_refuse(fd);
-	if (option_int(fd, SO_ACCEPTCONN) == 1)
+	if (err)
+		return cli_fail("qmp", "the fd of LISTEN_FDS: %s", strerror(-err));
+	if (socket_is_listening(fd))
 		ret->fd = fd_take(&fd);
 	else
 		*ret_connection = fd_take(&fd);

@@ -23,12 +23,10 @@ struct qmp_listener {
 int qmp_listener_open(struct qmp_listener *ret, const char *path);
 void qmp_listener_done(struct qmp_listener *l);
 
-/* How many sockets a service manager passed to this very process. */
-int qmp_activation_count(void);
-
 /*
  * Takes the one socket that was passed: a listener (Accept=no), or a connection
- * (Accept=yes), which comes back in *ret_connection.  CLI_OK or CLI_FAILED.
+ * (Accept=yes), which comes back in *ret_connection.  CLI_GO_ON: none was passed;
+ * CLI_OK or CLI_FAILED.
  */
 int qmp_activation_take(struct qmp_listener *ret, int *ret_connection);
 

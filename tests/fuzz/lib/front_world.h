@@ -38,7 +38,6 @@ static struct world {
 	struct front front;
 	struct loader_link loader;
 	struct front_settings settings;
-	struct service_manager manager;
 	struct objects objects;
 	struct sockaddr_un address;
 	socklen_t address_len;
@@ -171,7 +170,6 @@ static void world_open(void)
 	sigprocmask(SIG_SETMASK, &signals, NULL);
 	while (recv(world.loader_end, &listener, sizeof(listener), 0) > 0)
 		; /* they were answered before they came */
-	world.front.manager = &world.manager;
 	front_accept(&world.front);
 }
 

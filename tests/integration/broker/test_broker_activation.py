@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What a service manager passes: LISTEN_FDS, LISTEN_PID, NOTIFY_SOCKET."""
+import contextlib
 import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 import vectors
 import wire
 from activated import Activated
 from broker import CLIENT, Broker
+from waiting import wait_for
 
 INFO = vectors.read("request-info")
 
@@ -64,25 +67,53 @@ def test_fault_30_two(build, listener):
     assert (status, "LISTEN_FDS is 2, exactly one socket can be served" in log) == (1, True)
 
 
-@pytest.mark.parametrize("pid", ["1", "0", "-1", "", "junk"])
+@pytest.mark.parametrize("pid", ["1", "999999999"])
 def test_fault_30_of_another_process(build, listener, pid):
     """Left in the environment by somebody above: not for us, and closed."""
-    with Activated(build, listener, env={"PID": pid or " "}) as broker:
+    with Activated(build, listener, env={"PID": pid}) as broker:
         assert broker.front.kinds()["socket"] == 2  # its own and the loader
         assert ask(broker.socket) == wire.OK
 
 
-@pytest.mark.parametrize("n", ["junk", "-1", "-2147483648", ""])
-def test_count_that_is_none(build, n):
-    with Activated(build, env={"LISTEN_FDS": n}) as broker:
-        assert ask(broker.socket) == wire.OK
+LAST_FDS = ["junk", "-1", "-2147483648", "", "1025", "2147483647", "2147483648", "4294967294",
+            "18446744073709551617", "1x", "+1"]  # fmt: skip
 
 
-def test_count_beyond_reason(build, listener):
-    broker = Activated(build, listener, env={"LISTEN_FDS": "2147483647"})
-    status, log = broker.fails()
-    broker.clean()
-    assert (status, "LISTEN_FDS is 2147483647, exactly one" in log) == (1, True)
+def refuses(build, *socks, why, **env):
+    """It says so in one line, ends with status 1, and nothing of it is left."""
+    broker = Activated(build, *socks, env=env)
+    try:
+        status, log = broker.fails()
+        assert (status, log.count("<3>")) == (1, 1) and why in log
+        wait_for(lambda: not running(broker.program), "the end of all its processes")
+    finally:
+        broker.clean()
+
+
+def running(program):
+    """The processes that run a program."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/exe"):
+        with contextlib.suppress(OSError):
+            found += [link] if os.readlink(link).startswith(str(program)) else []
+    return found
+
+
+@pytest.mark.parametrize("n", LAST_FDS)
+def test_fault_67_a_count_that_is_none(build, listener, n):
+    refuses(build, listener, why="LISTEN_FDS is not a number from 0 to 1024", LISTEN_FDS=n)
+
+
+@pytest.mark.parametrize("pid", ["0", "-1", " ", "junk", "4294967297", "1x"])
+def test_fault_67_a_process_that_is_none(build, listener, pid):
+    refuses(build, listener, why="LISTEN_PID is not the number of a process", PID=pid)
+
+
+@pytest.mark.parametrize("usec", ["30000000", "0", "junk", "18446744073709551616"])
+def test_fault_67_a_watchdog_would_end_it(build, listener, usec):
+    """It answers none: said at once, and not after a first kill."""
+    refuses(build, listener, why="remove WatchdogSec= from its unit", WATCHDOG_USEC=usec,
+            NOTIFY_SOCKET="/nowhere")  # fmt: skip
 
 
 def bound(kind, path):
@@ -133,8 +164,8 @@ def test_notify(build, directory, abstract):
         with broker:
             assert manager.recv(100) == b"READY=1"
             assert ask(broker.socket) == wire.OK
+            wait_for(lambda: broker.front.kinds()["socket"] == 2, "the end of the line to it")
             assert broker.stop() == 0
-            assert manager.recv(100) == b"STOPPING=1"
 
 
 def test_not_ready_when_it_fails(build, directory):

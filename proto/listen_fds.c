@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* UNIX sockets that a process listens on.  Must never remove a file. */
+#include "proto/listen_fds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/fd.h"
+#include "proto/passrights.h"
+
+/* A whole decimal number from 0 to max; else -EINVAL. */
+static int number_parse(const char *text, int max)
+{
+	long n = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		n = 10 * n + (*text - '0');
+		if (n > max)
+			return -EINVAL;
+	}
+	return (int)n;
+}
+
+int listen_fds_count(const char **ret_why)
+{
+	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	int value;
+
+	if (!n || !pid)
+		return 0;
+	*ret_why = "LISTEN_PID is not the number of a process";
+	value = number_parse(pid, 1 << 30);
+	if (value <= 0)
+		return -EINVAL;
+	/* It was set for a process that started this one. */
+	if (value != (int)getpid())
+		return 0;
+	*ret_why = "LISTEN_FDS is not a number from 0 to 1024";
+	return number_parse(n, LISTEN_FDS_MAX);
+}
+
+static int option_int(int fd, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) ? -errno : value;
+}
+
+bool socket_is_listening(int fd)
+{
+	return option_int(fd, SO_ACCEPTCONN) == 1;
+}
+
+int listen_fd_take(int fd, int type)
+{
+	if (option_int(fd, SO_DOMAIN) != AF_UNIX || option_int(fd, SO_TYPE) != type)
+		return -EINVAL;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK))
+		return -errno;
+	passrights_refuse(fd);
+	return 0;
+}
+
+int unix_address_init(struct sockaddr_un *ret, const char *path)
+{
+	if (!path[0] || strlen(path) >= sizeof(ret->sun_path))
+		return -ENAMETOOLONG;
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	strcpy(ret->sun_path, path);
+	return 0;
+}
+
+bool unix_address_is_live(const struct sockaddr_un *address)
+{
+	static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		_cleanup_fd_ int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		if (fd < 0 || !connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+			return true;
+		/* A socket of another type, or nobody's any more. */
+		if (errno != EPROTOTYPE && errno != ECONNREFUSED)
+			return true;
+	}
+	return false;
+}
