@@ -27,6 +27,12 @@ static void object_ref_swap(struct rssb_object_ref *o)
 	o->abi = le16toh(o->abi);
 }
 
+static void table_swap(uint16_t table[RSSB_TABLE_MAX])
+{
+	for (size_t i = 0; i < RSSB_TABLE_MAX; i++)
+		table[i] = le16toh(table[i]);
+}
+
 static void steering_swap(struct rssb_steering_wire *s)
 {
 	s->hash_types = le32toh(s->hash_types);
@@ -34,8 +40,7 @@ static void steering_swap(struct rssb_steering_wire *s)
 	s->default_queue = le16toh(s->default_queue);
 	s->table_len = le16toh(s->table_len);
 	s->key_len = le16toh(s->key_len);
-	for (size_t i = 0; i < RSSB_TABLE_MAX; i++)
-		s->table[i] = le16toh(s->table[i]);
+	table_swap(s->table);
 }
 
 static void request_object_swap(union rssb_request *r)
@@ -75,6 +80,19 @@ static void request_stats_swap(union rssb_request *r)
 static void request_grant_swap(union rssb_request *r)
 {
 	r->grant.after = le64toh(r->grant.after);
+}
+
+static void request_move_swap(union rssb_request *r)
+{
+	struct rssb_request_move *m = &r->move;
+
+	m->grant.id = le64toh(m->grant.id);
+	m->n = le16toh(m->n);
+	for (size_t i = 0; i < RSSB_MOVES_MAX; i++) {
+		m->move[i].entry = le16toh(m->move[i].entry);
+		m->move[i].from = le16toh(m->move[i].from);
+		m->move[i].to = le16toh(m->move[i].to);
+	}
 }
 
 static void reply_swap(struct rssb_reply *r)
@@ -166,6 +184,14 @@ static void reply_grant_swap(union rssb_reply_any *r)
 	g->hash_types = le32toh(g->hash_types);
 }
 
+static void reply_move_swap(union rssb_reply_any *r)
+{
+	r->move.grant_id = le64toh(r->move.grant_id);
+	r->move.queues = le16toh(r->move.queues);
+	r->move.table_len = le16toh(r->move.table_len);
+	table_swap(r->move.table);
+}
+
 /* One row an operation: all that the codec knows of it. */
 static const struct op {
 	const char *name;
@@ -199,6 +225,8 @@ static const struct op {
 	[RSSB_OP_GRANT] = { "GRANT", sizeof(struct rssb_request_grant),
 			    sizeof(struct rssb_reply_grant), request_grant_swap, reply_grant_swap,
 			    NULL },
+	[RSSB_OP_MOVE] = { "MOVE", sizeof(struct rssb_request_move), sizeof(struct rssb_reply_move),
+			   request_move_swap, reply_move_swap, validate_move },
 };
 
 static const struct op *op_find(unsigned op)

@@ -24,6 +24,7 @@ union rssb_request {
 	struct rssb_request_stats stats;
 	struct rssb_request_status status;
 	struct rssb_request_grant grant;
+	struct rssb_request_move move;
 };
 
 /* Any reply, in host byte order; base.header.op says which. */
@@ -35,6 +36,7 @@ union rssb_reply_any {
 	struct rssb_reply_stats stats;
 	struct rssb_reply_status status;
 	struct rssb_reply_grant grant;
+	struct rssb_reply_move move;
 };
 
 /* Why a request was refused: what its reply will say. */

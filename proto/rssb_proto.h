@@ -32,6 +32,7 @@
 #define RSSB_NAME_MAX	   32u	  /* an object's name, NUL-terminated */
 #define RSSB_REASON_MAX	   160u	  /* a reply's reason, NUL-terminated */
 #define RSSB_FDS_MAX	   5u	  /* the most fds that one reply carries */
+#define RSSB_MOVES_MAX	   32u	  /* entries of a table that one MOVE changes */
 
 enum rssb_op {
 	RSSB_OP_INFO = 1,    /* rssb_request_info -> rssb_reply_info */
@@ -43,6 +44,7 @@ enum rssb_op {
 	RSSB_OP_STATS = 7,   /* rssb_request_stats -> rssb_reply_stats */
 	RSSB_OP_STATUS = 8,  /* rssb_request_status -> rssb_reply_status */
 	RSSB_OP_GRANT = 9,   /* rssb_request_grant -> rssb_reply_grant */
+	RSSB_OP_MOVE = 10,   /* rssb_request_move -> rssb_reply_move */
 };
 
 #define RSSB_OP_REPLY 0x8000u /* or-ed into the op of a reply */
@@ -183,6 +185,23 @@ struct rssb_request_grant {
 	uint64_t after; /* 0: from the first */
 };
 
+/* One entry of the indirection table, from the queue where it is to another. */
+struct rssb_move_wire {
+	uint16_t entry; /* < the grant's table_len */
+	uint16_t from;
+	uint16_t to; /* < the grant's queues */
+	uint8_t reserved[2];
+};
+
+/* All entries move, or none does.  Without any the reply is the table as it is. */
+struct rssb_request_move {
+	struct rssb_header header;
+	struct rssb_grant_ref grant;
+	uint16_t n; /* 0..RSSB_MOVES_MAX */
+	uint8_t reserved[6];
+	struct rssb_move_wire move[RSSB_MOVES_MAX]; /* no entry twice; zero from n on */
+};
+
 /* Opens every reply; a reply with a status other than RSSB_OK is this alone. */
 struct rssb_reply {
 	struct rssb_header header;    /* op: the request's | RSSB_OP_REPLY; 0 | it if unreadable */
@@ -284,6 +303,16 @@ struct rssb_reply_grant {
 	uint8_t object_id[RSSB_OBJECT_ID_LEN];
 };
 
+/* The indirection table, after the moves. */
+struct rssb_reply_move {
+	struct rssb_reply reply;
+	uint64_t grant_id;
+	uint16_t queues;
+	uint16_t table_len;
+	uint8_t reserved[4];
+	uint16_t table[RSSB_TABLE_MAX]; /* zero from table_len on */
+};
+
 #define RSSB_AT(type, field, offset)                                                               \
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field " moved")
 #define RSSB_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " changed size")
@@ -326,6 +355,11 @@ RSSB_SIZE(rssb_request_stats, 40);
 RSSB_SIZE(rssb_request_status, 16);
 RSSB_AT(rssb_request_grant, after, 16);
 RSSB_SIZE(rssb_request_grant, 24);
+RSSB_SIZE(rssb_move_wire, 8);
+RSSB_AT(rssb_request_move, grant, 16);
+RSSB_AT(rssb_request_move, n, 40);
+RSSB_AT(rssb_request_move, move, 48);
+RSSB_SIZE(rssb_request_move, 304);
 RSSB_AT(rssb_reply, status, 16);
 RSSB_AT(rssb_reply, n_fds, 18);
 RSSB_AT(rssb_reply, retry_ms, 20);
@@ -383,6 +417,11 @@ RSSB_AT(rssb_reply_grant, hash_types, 224);
 RSSB_AT(rssb_reply_grant, label, 232);
 RSSB_AT(rssb_reply_grant, object_id, 248);
 RSSB_SIZE(rssb_reply_grant, 280);
+RSSB_AT(rssb_reply_move, grant_id, 192);
+RSSB_AT(rssb_reply_move, queues, 200);
+RSSB_AT(rssb_reply_move, table_len, 202);
+RSSB_AT(rssb_reply_move, table, 208);
+RSSB_SIZE(rssb_reply_move, 464);
 
 #undef RSSB_AT
 #undef RSSB_SIZE

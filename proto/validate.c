@@ -204,6 +204,42 @@ int validate_update(const union rssb_request *r, struct rssb_refusal *why)
 	return check_new_steering(&r->update.steering, why);
 }
 
+/* What the grant's table allows is for the broker to check. */
+static int check_move(const struct rssb_request_move *m, unsigned i, struct rssb_refusal *why)
+{
+	const struct rssb_move_wire *move = &m->move[i];
+
+	if (check_reserved(move->reserved, sizeof(move->reserved), "move", why))
+		return -EINVAL;
+	if (move->entry >= RSSB_TABLE_MAX)
+		REFUSE("move[%u].entry is %u, allowed is 0 to %u", i, move->entry,
+		       RSSB_TABLE_MAX - 1);
+	for (unsigned j = 0; j < i; j++) {
+		if (m->move[j].entry == move->entry)
+			REFUSE("move[%u].entry is %u, as move[%u].entry is: each entry moves once",
+			       i, move->entry, j);
+	}
+	return 0;
+}
+
+int validate_move(const union rssb_request *r, struct rssb_refusal *why)
+{
+	const struct rssb_request_move *m = &r->move;
+
+	if (check_grant_ref(&m->grant, why) ||
+	    check_reserved(m->reserved, sizeof(m->reserved), "MOVE", why))
+		return -EINVAL;
+	if (m->n > RSSB_MOVES_MAX)
+		REFUSE("n is %u, allowed is 0 to %u", m->n, RSSB_MOVES_MAX);
+	for (unsigned i = 0; i < m->n; i++) {
+		if (check_move(m, i, why))
+			return -EINVAL;
+	}
+	if (!all_zero(m->move + m->n, (RSSB_MOVES_MAX - m->n) * sizeof(m->move[0])))
+		REFUSE("moves from n (%u) on must be zero", m->n);
+	return 0;
+}
+
 int validate_stats(const union rssb_request *r, struct rssb_refusal *why)
 {
 	return check_grant_ref(&r->stats.grant, why);

@@ -12,4 +12,5 @@ int validate_acquire(const union rssb_request *r, struct rssb_refusal *why);
 int validate_release(const union rssb_request *r, struct rssb_refusal *why);
 int validate_export(const union rssb_request *r, struct rssb_refusal *why);
 int validate_update(const union rssb_request *r, struct rssb_refusal *why);
+int validate_move(const union rssb_request *r, struct rssb_refusal *why);
 int validate_stats(const union rssb_request *r, struct rssb_refusal *why);

@@ -77,6 +77,22 @@ static void store16(void *at, uint16_t value)
 	__atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE);
 }
 
+static uint16_t *table_entry(const struct grant_maps *h, size_t entry)
+{
+	return (uint16_t *)((char *)steering_map(h, TABLE) + entry * RSS_TABLE_STRIDE);
+}
+
+void grant_maps_set_entry(struct grant_maps *h, size_t entry, uint16_t queue)
+{
+	store16(table_entry(h, entry), queue);
+}
+
+void grant_maps_read_table(const struct grant_maps *h, uint16_t *ret, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ret[i] = __atomic_load_n(table_entry(h, i), __ATOMIC_RELAXED);
+}
+
 /* The first eight of the ten bytes in one store: types and length change together. */
 static void config_store(void *at, const struct rss_config *config)
 {
@@ -108,10 +124,9 @@ void grant_maps_fill(struct grant_maps *h, const struct rssb_steering_wire *stee
 		.table_len = steering->table_len,
 		.default_queue = steering->default_queue,
 	};
-	char *table = steering_map(h, TABLE);
 
 	for (size_t i = 0; i < steering->table_len; i++)
-		store16(table + i * RSS_TABLE_STRIDE, steering->table[i]);
+		grant_maps_set_entry(h, i, steering->table[i]);
 	if (steering->key_len)
 		key_store(steering_map(h, KEY), steering->key);
 	config_store(steering_map(h, CONFIG), &config);

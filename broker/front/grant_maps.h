@@ -32,6 +32,13 @@ int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_blocks);
  */
 void grant_maps_fill(struct grant_maps *h, const struct rssb_steering_wire *steering);
 
+/*
+ * Entries of the table, as packets are steered now; and one entry's new queue, in
+ * one store: a packet meets the old queue or the new one.
+ */
+void grant_maps_read_table(const struct grant_maps *h, uint16_t *ret, size_t n);
+void grant_maps_set_entry(struct grant_maps *h, size_t entry, uint16_t queue);
+
 /* Gives up the steering maps: from here on only the holders of their fds can write. */
 void grant_maps_unmap_steering(struct grant_maps *h);
 

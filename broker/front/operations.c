@@ -83,7 +83,7 @@ void outcome_done(struct outcome *o)
 }
 
 /* Bit n: operation n is known. */
-#define OPS_KNOWN ((1u << (RSSB_OP_GRANT + 1)) - (1u << RSSB_OP_INFO))
+#define OPS_KNOWN ((1u << (RSSB_OP_MOVE + 1)) - (1u << RSSB_OP_INFO))
 
 static int perform_info(struct service *s, struct account *account,
 			const union rssb_request *request, struct outcome *ret)
@@ -198,6 +198,13 @@ static int perform_release(struct service *s, struct account *account,
 	return 0;
 }
 
+static int not_managed(struct outcome *ret, const struct grant *grant)
+{
+	REFUSE(RSSB_WRONG_KIND,
+	       "grant %llu is not managed: only its holder can change its steering",
+	       (unsigned long long)grant->id);
+}
+
 static int perform_update(struct service *s, struct account *account,
 			  const union rssb_request *request, struct outcome *ret)
 {
@@ -206,11 +213,56 @@ static int perform_update(struct service *s, struct account *account,
 	if (!grant)
 		return no_grant(ret);
 	if (grant->kind != RSSB_KIND_MANAGED)
-		REFUSE(RSSB_WRONG_KIND,
-		       "grant %llu is not managed: its steering is not the broker's",
-		       (unsigned long long)grant->id);
+		return not_managed(ret, grant);
 	grant_maps_fill(&grant->hold, &request->update.steering);
 	grant_note_steering(grant, &request->update.steering);
+	return 0;
+}
+
+/* Whether the table is as the client believes, and stays within the grant's queues. */
+static int check_moves(const struct rssb_request_move *m, const struct grant *grant,
+		       const uint16_t *table, struct outcome *ret)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		const struct rssb_move_wire *move = &m->move[i];
+
+		if (move->entry >= grant->table_len)
+			REFUSE(RSSB_INVALID, "move[%u].entry is %u, the table has %u entries", i,
+			       move->entry, grant->table_len);
+		if (move->to >= grant->queues)
+			REFUSE(RSSB_INVALID, "move[%u].to is %u, allowed is 0 to %u", i, move->to,
+			       grant->queues - 1);
+		if (table[move->entry] != move->from)
+			REFUSE(RSSB_INVALID,
+			       "move[%u].from is %u, but entry %u is on queue %u: somebody changed "
+			       "the table",
+			       i, move->from, move->entry, table[move->entry]);
+	}
+	return 0;
+}
+
+static int perform_move(struct service *s, struct account *account,
+			const union rssb_request *request, struct outcome *ret)
+{
+	const struct rssb_request_move *m = &request->move;
+	struct grant *grant = grant_find(&s->grants, &m->grant, account);
+	struct rssb_reply_move *reply = &ret->reply.move;
+
+	if (!grant)
+		return no_grant(ret);
+	if (grant->kind != RSSB_KIND_MANAGED)
+		return not_managed(ret, grant);
+	grant_maps_read_table(&grant->hold, reply->table, grant->table_len);
+	check_moves(m, grant, reply->table, ret);
+	if (ret->reply.base.status != RSSB_OK)
+		return 0;
+	for (unsigned i = 0; i < m->n; i++) {
+		grant_maps_set_entry(&grant->hold, m->move[i].entry, m->move[i].to);
+		reply->table[m->move[i].entry] = m->move[i].to;
+	}
+	reply->grant_id = grant->id;
+	reply->queues = grant->queues;
+	reply->table_len = grant->table_len;
 	return 0;
 }
 
@@ -301,7 +353,7 @@ int operation_perform(struct service *s, struct account *account, const union rs
 		[RSSB_OP_ACQUIRE] = perform_acquire, [RSSB_OP_RELEASE] = perform_release,
 		[RSSB_OP_EXPORT] = perform_export,   [RSSB_OP_UPDATE] = perform_update,
 		[RSSB_OP_STATS] = perform_stats,     [RSSB_OP_STATUS] = op_status,
-		[RSSB_OP_GRANT] = op_grant,
+		[RSSB_OP_GRANT] = op_grant,	     [RSSB_OP_MOVE] = perform_move,
 	};
 	int err = perform[request->header.op](s, account, request, ret);
 

@@ -228,6 +228,32 @@ int rssb_release(struct rssb *c, uint64_t id, const char *label);
 int rssb_update(struct rssb *c, uint64_t id, const char *label,
 		const struct rssb_steering *steering);
 
+/* One entry of an indirection table, from the queue where it is to another. */
+struct rssb_move {
+	uint16_t entry;
+	uint16_t from;
+	uint16_t to;
+};
+
+#define RSSB_MOVES_AT_ONCE 32
+
+struct rssb_table {
+	uint64_t grant_id;
+	uint16_t queues;			/* of the last rssb_acquire() or rssb_update() */
+	uint16_t len;				/* entries */
+	uint16_t queue[RSSB_TABLE_ENTRIES_MAX]; /* of each entry; zero from len on */
+};
+
+/*
+ * Moves n entries (at most RSSB_MOVES_AT_ONCE, none twice; 0: none) of a managed
+ * grant's table, all or none.  Each changes at once for packets, and those of a
+ * flow that are on their way to the old queue may be overtaken.  *ret_table is the
+ * table afterwards.  -EINVAL: an entry or queue that is not there, or an entry
+ * that was not on the queue `from`: somebody else changed the table.
+ */
+int rssb_move(struct rssb *c, uint64_t id, const char *label, const struct rssb_move *moves,
+	      size_t n, struct rssb_table *ret_table);
+
 /* Reads what a grant counts.  -EOPNOTSUPP: it was not asked for RSSB_GRANT_STATS. */
 int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats *ret);
 

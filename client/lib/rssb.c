@@ -121,6 +121,41 @@ int rssb_update(struct rssb *c, uint64_t id, const char *label,
 	return r;
 }
 
+static void moves_fill(struct rssb_request_move *ret, const struct rssb_move *moves, size_t n)
+{
+	ret->n = (uint16_t)n;
+	for (size_t i = 0; i < n; i++) {
+		ret->move[i].entry = moves[i].entry;
+		ret->move[i].from = moves[i].from;
+		ret->move[i].to = moves[i].to;
+	}
+}
+
+int rssb_move(struct rssb *c, uint64_t id, const char *label, const struct rssb_move *moves,
+	      size_t n, struct rssb_table *ret_table)
+{
+	union rssb_request request = { .header.op = RSSB_OP_MOVE };
+	union rssb_reply_any reply;
+	int err = fill_grant(c, &request.move.grant, id, label);
+
+	if (!err && n > RSSB_MOVES_MAX)
+		err = connection_fail(c, -EINVAL, "%zu entries to move, at most %u move at once", n,
+				      RSSB_MOVES_MAX);
+	if (err)
+		return err;
+	moves_fill(&request.move, moves, n);
+	err = connection_ask(c, &request, &reply);
+	if (err)
+		return err;
+	if (reply.move.queues > RSSB_QUEUES_MAX || reply.move.table_len > RSSB_TABLE_MAX)
+		return connection_fail(c, -EPROTO, "the broker has a larger table than there is");
+	ret_table->grant_id = reply.move.grant_id;
+	ret_table->queues = reply.move.queues;
+	ret_table->len = reply.move.table_len;
+	memcpy(ret_table->queue, reply.move.table, sizeof(ret_table->queue));
+	return 0;
+}
+
 static void counters_fill(struct rssb_counter *ret, const struct rssb_count *counts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -28,6 +28,7 @@ union result {
 	struct rssb_grant_info grant_info;
 	struct rssb_object object;
 	struct rssb_stats stats;
+	struct rssb_table table;
 	struct rssb_fds fds;
 	struct rssb_grant grant;
 };
@@ -38,7 +39,8 @@ static const uint8_t object_id[RSSB_OBJECT_ID_BYTES] = { 0x11, 0x22 };
 
 static const enum rssb_op ops[] = { RSSB_OP_INFO,    RSSB_OP_OBJECT, RSSB_OP_ACQUIRE,
 				    RSSB_OP_RELEASE, RSSB_OP_EXPORT, RSSB_OP_UPDATE,
-				    RSSB_OP_STATS,   RSSB_OP_STATUS, RSSB_OP_GRANT };
+				    RSSB_OP_STATS,   RSSB_OP_STATUS, RSSB_OP_GRANT,
+				    RSSB_OP_MOVE };
 #define OPS (sizeof(ops) / sizeof(ops[0]))
 
 /* The roles that a right reply has; else whatever the input says. */
@@ -156,6 +158,16 @@ static int stats(struct rssb *c, union result *ret)
 	return err;
 }
 
+static int move(struct rssb *c, uint8_t how, union result *ret)
+{
+	const struct rssb_move one = { .entry = how, .to = 1 };
+	int err = rssb_move(c, how, how ? NULL : "web", &one, how % 2, &ret->table);
+
+	FUZZ_CHECK(err || (ret->table.queues <= RSSB_QUEUES_MAX &&
+			   ret->table.len <= RSSB_TABLE_ENTRIES_MAX));
+	return err;
+}
+
 static int named(const char *text, size_t size, int err)
 {
 	FUZZ_CHECK(err || memchr(text, 0, size));
@@ -187,6 +199,8 @@ static int call(struct rssb *c, enum rssb_op op, uint8_t how, union result *ret)
 		return stats(c, ret);
 	case RSSB_OP_STATUS:
 		return rssb_status(c, &ret->status);
+	case RSSB_OP_MOVE:
+		return move(c, how, ret);
 	case RSSB_OP_GRANT:
 		return named(ret->grant_info.label, sizeof(ret->grant_info.label),
 			     rssb_next_grant(c, how, &ret->grant_info));

@@ -241,6 +241,12 @@ static void request_make(union rssb_request *ret, unsigned op, uint8_t how)
 		grant_name(&ret->update.grant, how);
 		steering_make(&ret->update.steering, how);
 		break;
+	case RSSB_OP_MOVE:
+		grant_name(&ret->move.grant, how);
+		ret->move.n = how % 4;
+		for (uint16_t i = 0; i < how % 4; i++)
+			ret->move.move[i] = (struct rssb_move_wire){ .entry = i, .to = how % 3 };
+		break;
 	case RSSB_OP_GRANT:
 		ret->grant.after = script.ids[how % LEASES];
 		break;
@@ -253,7 +259,7 @@ static void request_step(struct client *c, struct fuzz_input *in)
 	union rssb_request request = { 0 };
 	size_t len;
 
-	request_make(&request, 1 + op % 16 % RSSB_OP_GRANT, fuzz_u8(in));
+	request_make(&request, 1 + op % 16 % RSSB_OP_MOVE, fuzz_u8(in));
 	len = rssb_request_encode(&request);
 	for (unsigned i = 0; i < n_changes; i++) {
 		size_t at = fuzz_u16(in) % sizeof(request);

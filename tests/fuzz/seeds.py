@@ -19,7 +19,7 @@ STEPS = (
     "connect request packet fds read read_all half_close close end_lease wait loader "
     "loader_fails memory closer"
 ).split()
-INFO, OBJECT, ACQUIRE, RELEASE, EXPORT, UPDATE, STATS, STATUS, GRANT = range(9)
+INFO, OBJECT, ACQUIRE, RELEASE, EXPORT, UPDATE, STATS, STATUS, GRANT, MOVE = range(10)
 HANDOFF, PROGRAM_ONLY, MANAGED = range(3)
 NO_CONFIG, COUNTING, KEEP = 4, 8, 16
 LABEL_A = 32
@@ -54,7 +54,7 @@ def conversations():
     scripts += [talk(*[ask(0, op, how) for op in range(9) for how in (0, 1, 3)], who=who)
                 for who in range(9)]  # fmt: skip
     for kind in kinds:
-        used = [ask(0, op, how) for op in (UPDATE, STATS, GRANT, RELEASE) for how in (0, 0x80)]
+        used = [ask(0, op, how) for op in (UPDATE, MOVE, STATS, GRANT, RELEASE) for how in (0, 0x80)]
         scripts.append(talk(ask(0, ACQUIRE, kind), *used))
         scripts.append(talk(ask(0, ACQUIRE, kind), step("end_lease", 0), ask(0, GRANT)))
     many = b"".join(step("connect", client, client % 3) for client in range(8))

@@ -12,7 +12,8 @@ import struct
 import vectors
 
 REPLY = 0x8000
-OPS = {"INFO": 1, "OBJECT": 2, "ACQUIRE": 3, "RELEASE": 4, "EXPORT": 5, "UPDATE": 6, "STATS": 7}
+OPS = {"INFO": 1, "OBJECT": 2, "ACQUIRE": 3, "RELEASE": 4, "EXPORT": 5, "UPDATE": 6, "STATS": 7,
+       "STATUS": 8, "GRANT": 9, "MOVE": 10}  # fmt: skip
 HANDOFF, PROGRAM_ONLY, MANAGED = 1, 2, 3
 NO_CONFIG, STATS, KEEP = 1, 2, 4
 (OK, MALFORMED, VERSION, UNKNOWN_OP, INVALID, DENIED, NO_OBJECT, NO_GRANT, LABEL_TAKEN, BUSY,
@@ -141,6 +142,12 @@ def pack_steering(hash_types, queues, default_queue, key, table):
 
 def release(grant_id=0, label=b""):
     return put(vectors.read("request-release-id"), 16, "Q16s", grant_id, label)
+
+
+def move(*moves, grant_id=0, label=b""):
+    """A MOVE of (entry, from, to)."""
+    message = put(vectors.read("request-move"), 16, "Q16sH6x", grant_id, label, len(moves))
+    return message[:48] + b"".join(struct.pack("<HHH2x", *m) for m in moves).ljust(256, b"\0")
 
 
 def export(object_id):

@@ -86,6 +86,22 @@ static inline bool judge_acquire(const uint8_t *b)
 	       (no_config ? judge_zero(b, 80, 392) : judge_steering(b, 80));
 }
 
+static inline bool judge_moves(const uint8_t *b)
+{
+	uint64_t n = judge_int(b, 40, 2);
+
+	if (n > 32 || !judge_zero(b, 42, 48) || !judge_zero(b, 48 + 8 * n, 304))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (judge_int(b, 48 + 8 * i, 2) >= 128 || !judge_zero(b, 54 + 8 * i, 56 + 8 * i))
+			return false;
+		for (size_t j = 0; j < i; j++)
+			if (!memcmp(b + 48 + 8 * i, b + 48 + 8 * j, 2))
+				return false;
+	}
+	return true;
+}
+
 static inline bool judge_header(const uint8_t *b, size_t len)
 {
 	return len >= 16 && judge_int(b, 0, 4) == 0x42535352 && judge_int(b, 4, 2) == 1 &&
@@ -95,13 +111,13 @@ static inline bool judge_header(const uint8_t *b, size_t len)
 /* Whether these bytes are a request that a broker must accept. */
 static inline bool judge_request(const uint8_t *b, size_t len)
 {
-	static const size_t lengths[] = { 0, 16, 24, 392, 40, 56, 352, 40, 16, 24 };
+	static const size_t lengths[] = { 0, 16, 24, 392, 40, 56, 352, 40, 16, 24, 304 };
 	uint64_t op;
 
 	if (!judge_header(b, len))
 		return false;
 	op = judge_int(b, 6, 2);
-	if (op < 1 || op > 9 || len != lengths[op])
+	if (op < 1 || op > 10 || len != lengths[op])
 		return false;
 	switch (op) {
 	case 2:
@@ -112,6 +128,8 @@ static inline bool judge_request(const uint8_t *b, size_t len)
 		return judge_object(b, 16);
 	case 6:
 		return judge_grant(b, 16) && judge_new_steering(b, 40);
+	case 10:
+		return judge_grant(b, 16) && judge_moves(b);
 	case 4:
 	case 7:
 		return judge_grant(b, 16);
@@ -151,14 +169,14 @@ static inline bool judge_texts(const uint8_t *b, uint64_t op)
 /* Whether these bytes are a reply that a client must be able to read. */
 static inline bool judge_reply(const uint8_t *b, size_t len)
 {
-	static const size_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464, 704, 280 };
+	static const size_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464, 704, 280, 464 };
 	uint64_t op;
 	bool known;
 
 	if (len < 192 || !judge_header(b, len))
 		return false;
 	op = judge_int(b, 6, 2) & 0x7fff;
-	known = op >= 1 && op <= 9 && judge_int(b, 16, 2) == 0;
+	known = op >= 1 && op <= 10 && judge_int(b, 16, 2) == 0;
 	return (b[7] & 0x80) && len == (known ? lengths[op] : 192) && judge_int(b, 18, 2) <= 5 &&
 	       !b[191] && (!known || judge_texts(b, op));
 }

@@ -98,7 +98,7 @@ static void header_fields(void **state)
 		{ "version 255", 4, 2, 255, RSSB_VERSION,
 		  "protocol version is 255, this broker speaks 1" },
 		{ "op 0", 6, 2, 0, RSSB_UNKNOWN_OP, "operation 0 is not known here" },
-		{ "op 10", 6, 2, 10, RSSB_UNKNOWN_OP, "operation 10 is not known here" },
+		{ "op 11", 6, 2, 11, RSSB_UNKNOWN_OP, "operation 11 is not known here" },
 		{ "a reply's op", 6, 2, 0x8001, RSSB_UNKNOWN_OP,
 		  "operation 32769 is not known here" },
 		{ "op 65535", 6, 2, 65535, RSSB_UNKNOWN_OP, "operation 65535 is not known here" },
@@ -156,7 +156,7 @@ static void fault_6_packet_lengths(void **state)
 
 static void unknown_op_is_not_encoded(void **state)
 {
-	union rssb_request r = { .header.op = 10 };
+	union rssb_request r = { .header.op = 11 };
 
 	assert_int_equal(rssb_request_encode(&r), 0);
 	r.header.op = 0;

@@ -162,7 +162,7 @@ static void info(void **state)
 	assert_int_equal(o.reply.info.n_objects, 2);
 	assert_int_equal(o.reply.info.queues_max, 256);
 	assert_int_equal(o.reply.info.table_max, 128);
-	assert_int_equal(o.reply.info.ops, 0x3fe);
+	assert_int_equal(o.reply.info.ops, 0x7fe);
 	assert_int_equal(o.reply.info.kinds, 0xe);
 }
 

@@ -86,6 +86,12 @@ static const struct request_row {
 		       .grant = { .id = GRANT_ID } } } },
 	{ "request-status", { .status = { .header = { .op = RSSB_OP_STATUS, .tag = 17 } } } },
 	{ "request-grant", { .grant = { .header = { .op = RSSB_OP_GRANT, .tag = 18 } } } },
+	{ "request-move",
+	  { .move = { .header = { .op = RSSB_OP_MOVE, .tag = 19 },
+		      .grant = { .label = "web-2" },
+		      .n = 2,
+		      .move = { { .entry = 0, .from = 0, .to = 3 },
+				{ .entry = 5, .from = 1, .to = 2 } } } } },
 };
 
 #define OK(the_op, the_tag, ...)                                                                   \
@@ -105,7 +111,7 @@ static const struct reply_row {
 } replies[] = {
 	{ "reply-info",
 	  { .info = { OK(RSSB_OP_INFO, 1, ), .version = "0.1.0", .n_objects = 2, .queues_max = 256,
-		      .table_max = 128, .ops = 0x3fe, .kinds = 0xe } } },
+		      .table_max = 128, .ops = 0x7fe, .kinds = 0xe } } },
 	{ "reply-object",
 	  { .object = { OK(RSSB_OP_OBJECT, 2, ), .name = "rss", .size = 20208, .abi = 1 } } },
 	{ "reply-acquire-handoff",
@@ -141,6 +147,9 @@ static const struct reply_row {
 		       .pid = 4242, .kind = RSSB_KIND_MANAGED,
 		       .flags = RSSB_ACQUIRE_STATS | RSSB_ACQUIRE_KEEP, .queues = 4,
 		       .table_len = 128, .hash_types = 0x3f, .label = "web-1" } } },
+	{ "reply-move",
+	  { .move = { OK(RSSB_OP_MOVE, 19, ), .grant_id = GRANT_ID, .queues = 4, .table_len = 8,
+		      .table = { 3, 1, 2, 3, 0, 2, 2, 3 } } } },
 	{ "refusal-malformed",
 	  REFUSED(RSSB_OP_INFO, 10, RSSB_MALFORMED, "magic is 0x52535342, must be 0x42535352") },
 	{ "refusal-unreadable", REFUSED(0, 0, RSSB_MALFORMED, "an empty packet is not a request") },
@@ -170,9 +179,9 @@ static const struct reply_row {
 		  "live grants of your account: 64 of 64 in use; release one, or come back") },
 	{ "refusal-internal",
 	  REFUSED(RSSB_OP_EXPORT, 8, RSSB_INTERNAL, "cannot make a memfd: Too many open files") },
-	{ "refusal-wrong-kind",
-	  REFUSED(RSSB_OP_UPDATE, 15, RSSB_WRONG_KIND,
-		  "grant 320255973501901 is not managed: its steering is not the broker's") },
+	{ "refusal-wrong-kind", REFUSED(RSSB_OP_UPDATE, 15, RSSB_WRONG_KIND,
+					"grant 320255973501901 is not managed: only its holder can "
+					"change its steering") },
 	{ "refusal-timeout", REFUSED(0, 0, RSSB_TIMEOUT, "no request came in time") },
 };
 

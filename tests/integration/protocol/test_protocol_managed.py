@@ -127,7 +127,7 @@ def test_update_of_another_kind(client, kind):
     with client.ask(wire.acquire(kind)) as reply:
         refusal = client.ask(update(Steering(bytes(40), (0,)), 1, reply.grant_id))
         assert refusal.status == wire.WRONG_KIND
-        want = f"grant {reply.grant_id} is not managed: its steering is not the broker's"
+        want = f"grant {reply.grant_id} is not managed: only its holder can change its steering"
         assert refusal.reason == want
 
 
@@ -171,6 +171,53 @@ def test_packets_during_updates(client, managed):
     done.set()
     thread.join()
     assert seen <= {3, 200, 7} and len(seen) > 1
+
+
+# --- MOVE ---------------------------------------------------------------------
+
+
+def table_of(reply):
+    grant_id, queues, length = struct.unpack_from("<QHH4x", reply.body)
+    return grant_id, queues, list(struct.unpack_from(f"<{length}H", reply.body, 16))
+
+
+def test_move_changes_the_entries_and_nothing_else(client, managed):
+    table = list(managed.steering.table)
+    assert table_of(client.ask(wire.move(label=b"web"))) == (managed.grant_id, 4, table)
+    moves = [(i, table[i], (table[i] + 1) % 4) for i in range(0, len(table), 2)][:32]
+    for entry, _, to in moves:
+        table[entry] = to
+    reply = client.ask(wire.move(*moves, grant_id=managed.grant_id))
+    assert table_of(reply) == (managed.grant_id, 4, table)
+    assert_steers(managed, Steering(managed.steering.key, tuple(table)))
+
+
+@pytest.mark.parametrize(
+    "moves, why",
+    [
+        ([(0, 0, 1), (0, 0, 2)], "move[1].entry is 0, as move[0].entry is: each entry moves once"),
+        ([(128, 0, 1)], "move[0].entry is 128, allowed is 0 to 127"),
+        ([(4, 0, 1)], "move[0].entry is 4, the table has 4 entries"),
+        ([(1, 1, 0), (2, 2, 4)], "move[1].to is 4, allowed is 0 to 3"),
+        ([(1, 1, 0), (2, 3, 1)],
+         "move[1].from is 3, but entry 2 is on queue 2: somebody changed the table"),
+    ],
+)  # fmt: skip
+def test_move_that_is_refused_moves_nothing(client, managed, moves, why):
+    plain = Steering(managed.steering.key, (0, 1, 2, 3))
+    assert client.ask(update(plain, 4, label=b"web")).status == wire.OK
+    reply = client.ask(wire.move(*moves, label=b"web"))
+    assert (reply.status, reply.reason) == (wire.INVALID, why)
+    assert table_of(client.ask(wire.move(label=b"web")))[2] == [0, 1, 2, 3]
+    assert_steers(managed, plain)
+
+
+def test_move_of_grants_that_are_not_managed_or_another_users(broker, client, managed):
+    with client.ask(wire.acquire(wire.HANDOFF)) as reply:
+        assert client.ask(wire.move(grant_id=reply.grant_id)).status == wire.WRONG_KIND
+    with wire.as_user(61001), wire.Connection(broker.socket) as other:
+        assert other.ask(wire.move(grant_id=managed.grant_id)).status == wire.NO_GRANT
+    assert wire.ask(broker.socket, wire.move(grant_id=managed.grant_id)).status == wire.OK  # root
 
 
 # --- what cannot be changed ---------------------------------------------------

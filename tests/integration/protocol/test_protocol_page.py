@@ -16,7 +16,7 @@ HEADER = (ROOT / "proto" / "rssb_proto.h").read_text()
 
 LAYOUT = re.compile(r"^### (.+?), (\d+) bytes$", re.MULTILINE)
 ROW = re.compile(r"^\|(.*)\|$", re.MULTILINE)
-SIZES = {"u8": 1, "char": 1, "u16": 2, "u32": 4, "u64": 8, "header": 16, "count": 16}
+SIZES = {"u8": 1, "char": 1, "u16": 2, "u32": 4, "u64": 8, "header": 16, "count": 16, "move": 8}
 
 # The heading that a table of constants stands under, and the prefix of their names.
 CONSTANTS = {
