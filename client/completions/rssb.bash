@@ -23,7 +23,7 @@ _rssb_options()
 	release | update) echo --help ;;
 	run)
 		echo --on-demand --optional --if-needed --rss --wait --stats --exact --no-probe \
-			--qemu --verbose --host-steering --steering --help
+			--no-vhost --qemu --verbose --host-steering --steering --help
 		;;
 	top) echo --json --interval --count --help ;;
 	'') echo --socket --version --help ;;

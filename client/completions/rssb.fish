@@ -87,6 +87,7 @@ complete -c rssb -n $run -l wait -x -d 'Seconds, for a busy or restarting broker
 complete -c rssb -n $run -l stats -d 'The sets count packets, for rssb top'
 complete -c rssb -n $run -l exact -d "QEMU's own object and no other"
 complete -c rssb -n $run -l no-probe -d 'Do not ask QEMU for its property types'
+complete -c rssb -n $run -l no-vhost -d 'Vhost off where QEMU would use no set with it'
 complete -c rssb -n $run -l qemu -d 'The first word is QEMU'
 complete -c rssb -n $run -s v -l verbose -d 'Say what is done'
 complete -c rssb -n $run -l host-steering -x -d 'For guests that ask for no RSS'

@@ -210,6 +210,7 @@ HARM(vm_unasked, d->qmp = NULL)
 HARM(vm_absent, qemu_fails(&d->vm.qemu))
 HARM(vm_8, qemu_is(&d->vm.qemu, 8, 2))
 HARM(vm_10_1, qemu_is(&d->vm.qemu, 10, 1))
+HARM(vm_12_0, qemu_is(&d->vm.qemu, 12, 0))
 HARM(vm_without_nic, d->vm.qemu.takes_fds = false; d->vm.n_devices = 0)
 HARM(vm_no_object, object_none(&d->vm.qemu))
 HARM(vm_no_device, d->vm.n_devices = 0)
@@ -289,7 +290,7 @@ static const struct row {
 	{ "qemu-vhost", qemu_10_1, BAD, "vhost=on", "vhost=off" },
 	{ "qemu-vhost", qemu_10_2, BAD, "vhost=on", "--host-steering" },
 	{ "qemu-vhost", qemu_10_1_no_vhost, OK, "cannot have" },
-	{ "qemu-vhost", qemu_11_1, OK, "with vhost=on, too" },
+	{ "qemu-vhost", qemu_11_1, BAD, "11.1.3", "--no-vhost" },
 	{ "qemu-object", qemu_unasked, NONE, "--qemu" },
 	{ "qemu-object", nothing, OK, "QEMU's own object, 000000000000" },
 	{ "qemu-object", qemu_own_object, OK, "the broker's own object" },
@@ -340,6 +341,7 @@ static const struct row {
 	{ "vm-vhost", vm_unasked, NONE, "--qmp" },
 	{ "vm-vhost", nothing, OK, "with vhost=on, too" },
 	{ "vm-vhost", vm_10_1, DARK, "the set of net0 only if its netdev has vhost=off" },
+	{ "vm-vhost", vm_12_0, DARK, "seen with 11.1.3" },
 	{ "vm-vhost", vm_no_fds, NONE, "no device" },
 	{ "vm-vhost", vm_absent, NONE, "did not tell" },
 	{ "vm-guest", vm_unasked, NONE, "--qmp" },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/cli/qemu/args.h"
+#include "client/cli/qemu/netdev.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/readers.h"
 #include "client/cli/util/mem.h"
@@ -208,4 +209,17 @@ struct json_object *qemu_args_netdev(const struct qemu_args *a, const struct qem
 	if (id)
 		json_object_object_get_ex(a->netdevs, id, &netdev);
 	return netdev;
+}
+
+void qemu_args_turn_vhost_off(struct qemu_args *a, const struct qemu_device *dev)
+{
+	const struct json_object *netdev = qemu_args_netdev(a, dev);
+
+	for (size_t i = 0; i < a->n_args; i++) {
+		struct qemu_arg *arg = &a->args[i];
+
+		if (arg->kind != QEMU_ARG_NETDEV || arg->netdev != netdev || arg->rest)
+			continue;
+		arg->rest = qemu_netdev_without_vhost(arg->netdev, arg->value[0] == '{');
+	}
 }

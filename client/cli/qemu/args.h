@@ -23,6 +23,7 @@ enum qemu_arg_kind {
 	QEMU_ARG_DEVICE, /* -device */
 	QEMU_ARG_DRIVE,	 /* -drive if=virtio: a drive, and a k=v device after all others */
 	QEMU_ARG_VIRTFS, /* -virtfs: an fsdev, and a k=v device in its place */
+	QEMU_ARG_NETDEV, /* -netdev with an id */
 	QEMU_ARG_SET,	 /* -set device.ID.PROP=VALUE of a k=v device */
 };
 
@@ -32,7 +33,9 @@ struct qemu_arg {
 	const char *option;		/* borrowed, like all that came with argv */
 	const char *value;		/* NULL: none */
 	struct qemu_device device;	/* DEVICE, DRIVE, VIRTFS: what QEMU creates */
-	char *rest;			/* DRIVE, VIRTFS: the value without the device */
+	char *rest;			/* DRIVE, VIRTFS: the value without the device;
+					   NETDEV: with vhost off, NULL: as it was */
+	struct json_object *netdev;	/* NETDEV: what it says; borrowed */
 	long drive_number;		/* DRIVE */
 	struct qemu_device *set_device; /* SET: whose property it sets */
 	bool sets_rss;			/* SET: and that is rss */
@@ -72,6 +75,9 @@ size_t qemu_args_select_host(struct qemu_args *a);
 
 /* What -netdev says of the device's; NULL: there is none. */
 struct json_object *qemu_args_netdev(const struct qemu_args *a, const struct qemu_device *dev);
+
+/* Turns vhost off at the device's netdev, which has one. */
+void qemu_args_turn_vhost_off(struct qemu_args *a, const struct qemu_device *dev);
 
 /* Whether k=v devices have to become JSON, now that some are marked. */
 bool qemu_args_converts(const struct qemu_args *a);

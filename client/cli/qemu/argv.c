@@ -110,6 +110,10 @@ static void rest_write(struct words *w, const struct qemu_arg *arg)
 		words_copy(w, arg->option);
 		words_copy(w, arg->value);
 		break;
+	case QEMU_ARG_NETDEV:
+		words_copy(w, arg->option);
+		words_copy(w, arg->rest ? arg->rest : arg->value);
+		break;
 	case QEMU_ARG_DRIVE:
 		words_copy(w, "-drive");
 		words_copy(w, arg->rest);
@@ -152,6 +156,10 @@ static void arg_write(struct words *w, const struct qemu_arg *arg)
 
 	if (arg->kind == QEMU_ARG_SET && arg->sets_rss && arg->set_device->turn_rss_off)
 		return;
+	if (arg->kind == QEMU_ARG_NETDEV) {
+		rest_write(w, arg);
+		return;
+	}
 	words_copy(w, arg->option);
 	if (dev->turn_rss_off && !dev->json) /* the last value wins */
 		words_add(w, mem_format("%s%srss=off", arg->value, comma_after(arg->value)));

@@ -6,6 +6,7 @@
 
 #include "client/cli/qemu/netdev.h"
 #include "client/cli/qemu/opts.h"
+#include "client/cli/util/mem.h"
 
 static bool flag(struct json_object *netdev, const char *key)
 {
@@ -63,4 +64,23 @@ bool qemu_netdev_vhost(struct json_object *netdev)
 		return flag(netdev, "vhost");
 	return qemu_opts_get(netdev, "vhostfd") || qemu_opts_get(netdev, "vhostfds") ||
 	       flag(netdev, "vhostforce");
+}
+
+/* QEMU refuses vhost's other options where vhost is off. */
+char *qemu_netdev_without_vhost(struct json_object *netdev, bool json)
+{
+	_cleanup_json_ struct json_object *copy = mem_must(json_object_new_object());
+
+	json_object_object_foreach(netdev, key, value)
+	{
+		if (strncmp(key, "vhost", 5) != 0)
+			mem_json_set(copy, key, json_object_get(value));
+	}
+	if (!json) {
+		mem_json_set_string(copy, "vhost", "off");
+		return qemu_opts_format(copy, "type");
+	}
+	mem_json_set(copy, "vhost", json_object_new_boolean(false));
+	return mem_format(
+		"%s", mem_json_text(copy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }

@@ -19,3 +19,6 @@ unsigned qemu_netdev_queues(struct json_object *netdev);
 
 /* Whether packets go by vhost instead of through QEMU. */
 bool qemu_netdev_vhost(struct json_object *netdev);
+
+/* The same netdev with vhost off, in the notation that it was in.  To be freed. */
+char *qemu_netdev_without_vhost(struct json_object *netdev, bool json);

@@ -158,8 +158,11 @@ static void netdev_read(struct qemu_args *a, struct qemu_arg *arg)
 							 : qemu_opts_parse(arg->value, "type");
 	const char *id = qemu_opts_get(netdev, "id");
 
-	if (id)
-		mem_json_set(a->netdevs, id, json_object_get(netdev));
+	if (!id)
+		return;
+	mem_json_set(a->netdevs, id, json_object_get(netdev));
+	arg->kind = QEMU_ARG_NETDEV;
+	arg->netdev = netdev;
 }
 
 qemu_reader *qemu_reader_of(const char *name)

@@ -362,26 +362,90 @@ def test_exact_contradicts(run, other):
     assert "--exact and " in run.fails("--exact", *other, arguments=NET, status=2)
 
 
+VHOST_NET = ["-device", '{"driver":"virtio-net-pci","rss":true,"netdev":"n0","id":"net0"}']
+OTHER_NET = ["-device", '{"driver":"virtio-net-pci","rss":true,"netdev":"n1"}']
+
+
+def tap(words):
+    return ["-netdev", f"tap,id=n0,{words}"]
+
+
 @pytest.mark.parametrize(
-    "version, vhost, warns",
-    [
-        ((10, 0), "vhost=on", False),
-        ((10, 1), "vhost=on", True),
-        ((10, 2), "vhostfds=9:10", True),
-        ((10, 2), "vhost=off", False),
-        ((10, 2), "script=no", False),
-        ((11, 1), "vhost=on", False),
-    ],
-)
-def test_a_qemu_that_drops_fds_with_vhost(run, broker, version, vhost, warns):
+    "version, vhost",
+    [((10, 0), "vhost=on"), ((9, 2), "vhostforce=on"), ((10, 1), "vhost=off"), ((11, 1), "script=no"),
+     ((11, 1), "vhost=off,vhostforce=on")],
+)  # fmt: skip
+def test_a_qemu_that_uses_the_set(run, broker, version, vhost):
+    """--no-vhost changes nothing there."""
     answers_as(run, *version, "ebpf-rss-fds")
-    netdev = ["-netdev", f"tap,id=n0,{vhost}"]
-    report, said = run.reports(arguments=[*netdev, *NET, "-set", "x", "-device", "a,id=b"])
-    assert len(report["fds"]) == 5 and said == ""  # that device has another netdev
-    device = '{"driver":"virtio-net-pci","rss":true,"netdev":"n0","id":"net0"}'
-    report, said = run.reports(arguments=[*netdev, "-device", device])
-    assert len(report["fds"]) == 5
-    assert said.count("\n") == warns and ("--host-steering" in said) == warns
+    for options in ([], ["--no-vhost"]):
+        report, said = run.reports(*options, arguments=[*tap(vhost), *VHOST_NET])
+        assert len(report["fds"]) == 5 and said == ""
+        assert report["argv"][:2] == tap(vhost)
+
+
+@pytest.mark.parametrize(
+    "version, vhost",
+    [((10, 1), "vhost=on"), ((10, 2), "vhostfds=9:10"), ((11, 0), "vhostforce=on"),
+     ((11, 1), "vhost"), ((12, 0), "vhost=on")],
+)  # fmt: skip
+def test_a_qemu_that_uses_no_set_with_vhost(run, broker, version, vhost):
+    """It stops and names three ways out; with --optional the other device gets its set."""
+    answers_as(run, *version, "ebpf-rss-fds")
+    command = [*tap(vhost), "-netdev", "user,id=n1", *VHOST_NET, *OTHER_NET]
+    why = run.fails(arguments=command)
+    assert broker.requests == 0
+    for words in ("net0: ", f"QEMU {version[0]}.{version[1]} ", "11.1.3", "vhost=off at netdev n0",
+                  "--no-vhost", "--host-steering"):  # fmt: skip
+        assert words in why
+    report, said = run.reports("--optional", arguments=command)
+    assert report["argv"][:-1] == command[:-1] and len(fds_of(report)) == 4
+    assert len(report["fds"]) == 5 and broker.requests == 1
+    assert said.startswith("rssb: run: warning: net0: ") and said.count("\n") == 1
+    for words in (f"QEMU {version[0]}.{version[1]} ", "11.1.3", "--no-vhost", "--host-steering"):
+        assert words in said
+
+
+def test_optional_where_only_vhost_is(run, broker):
+    answers_as(run, 11, 1, "ebpf-rss-fds")
+    command = [*tap("vhost=on"), "-device", "virtio-net-pci,netdev=n0,mq=on"]
+    report, said = run.reports("--optional", "--rss", arguments=command)
+    assert report == {"argv": command, "fds": {}} and said.count("\n") == 1
+    assert broker.requests == 0
+
+
+@pytest.mark.parametrize(
+    "given, turned",
+    [
+        ("tap,id=n0,vhost=on", "tap,id=n0,vhost=off"),
+        ("tap,vhost,id=n0,queues=4", "tap,id=n0,queues=4,vhost=off"),
+        ("tap,id=n0,fds=5:6,vhostfds=7:8", "tap,id=n0,fds=5:6,vhost=off"),
+        ("type=tap,id=n0,ifname=a,,b,vhostfd=7,vhost=on", "tap,id=n0,ifname=a,,b,vhost=off"),
+        ("tap,id=n0,vhostforce=on,vnet_hdr=on", "tap,id=n0,vnet_hdr=on,vhost=off"),
+        ('{"type":"tap","id":"n0","vhost":true,"fds":"5:6","vhostfds":"7:8","queues":2}',
+         '{"type":"tap","id":"n0","fds":"5:6","queues":2,"vhost":false}'),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("device", [VHOST_NET, ["-device", "virtio-net-pci,rss=on,netdev=n0,id=net0"]],
+                         ids=["JSON", "k=v"])  # fmt: skip
+def test_no_vhost(run, broker, given, turned, device):
+    answers_as(run, 11, 1, "ebpf-rss-fds")
+    other = ["-netdev", "tap,id=n1,vhost=on", "-device", "virtio-net-pci,netdev=n1"]
+    command = [*other, *device, "-netdev", given, "-S"]
+    report, said = run.reports("--no-vhost", "--verbose", arguments=command)
+    argv = report["argv"]
+    assert argv[:2] == other[:2] and argv[-3:] == ["-netdev", turned, "-S"]
+    assert len(json.loads(argv[5])["ebpf-rss-fds"]) == 4 and len(report["fds"]) == 5
+    assert "net0: vhost=off at netdev n0\n" in said
+
+
+def test_vhost_at_a_qemu_that_was_not_asked(run, broker):
+    command = [*VHOST_NET, *tap("vhost=on")]
+    report, said = run.reports("--no-probe", arguments=command)
+    assert report["argv"][2:] == command[2:] and said.count("\n") == 1
+    assert "warning: net0: has vhost=on" in said and "10.1" in said
+    report, said = run.reports("--no-probe", "--no-vhost", arguments=command)
+    assert report["argv"][2:] == tap("vhost=off") and said == ""
 
 
 def test_order_that_cannot_be_kept(run, broker):

@@ -29,7 +29,19 @@ for fd in os.listdir("/proc/self/fd"):
             fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
     except OSError:
         pass
-print(json.dumps({"argv": sys.argv[1:], "fds": fds, "env": os.environ.get("RSSB_FDS")}))
+print(json.dumps({"argv": sys.argv[1:], "fds": fds, "env": os.environ.get("RSSB_FDS"),
+                  "preload": os.environ.get("LD_PRELOAD"),
+                  "steered": os.environ.get("RSSB_HOST_STEERED")}))
+"""
+
+# What QEMU 10.1 and newer does to each tap with vhost=on: TUNSETSTEERINGEBPF(-1).
+TAKES_OFF = """#!/usr/bin/python3
+import ctypes, json, sys
+libc, none = ctypes.CDLL(None, use_errno=True), ctypes.c_int(-1)
+for word in sys.argv[1:]:
+    if word.startswith("tap,"):
+        for fd in word.partition("fds=")[2].split(":"):
+            print(libc.ioctl(int(fd), 0x800454E0, ctypes.byref(none)))
 """
 
 
@@ -78,6 +90,7 @@ def test_by_name(rssb_run, reader, rng):
     device = "virtio-net-pci,netdev=n0,mq=on,rss=on"
     given = report(rssb_run(["--host-steering", steering.words()], *net(device)))
     assert given["argv"] == net(device + ",rss=off")
+    assert given["preload"].endswith("/librssb-qemu.so") and given["steered"] == "tap0"
     assert [kind.split(":")[0] for kind in given["fds"].values()] == ["pipe"]
     assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
 
@@ -151,6 +164,44 @@ def test_one_of_two_fails(rssb_run, reader, rng):
     assert set(reader.queues_of(flows.random_flows(rng, FLOWS))) == set(range(QUEUES))
 
 
+def test_qemu_cannot_take_it_off(world, rssb_run, reader, program, rng):
+    """Off the steered taps, that is: the one of a device without mq keeps nothing."""
+    rows = {"tap0": "mq=on", "tap1": "mq=on", "tap2": "mq=off,rss=on"}
+    readers = {"tap0": reader}
+    program.write_text(TAKES_OFF)
+    try:
+        for name in ("tap1", "tap2"):
+            world.tap(name)
+            readers[name] = TapReader(world, name, QUEUES)
+        arguments = []
+        for name, words in rows.items():
+            fds = ":".join(map(str, readers[name].fds))
+            arguments += net(f"virtio-net-pci,netdev={name},{words}", f"tap,id={name},vhost=on,fds={fds}")
+        rssb_run(["--steering", "table 3"], pass_fds=readers["tap2"].fds)
+        inherited = [fd for each in readers.values() for fd in each.fds]
+        done = rssb_run(["--host-steering", "table 2"], *arguments, pass_fds=inherited)
+        assert (done.stdout, done.stderr) == ("0\n" * len(inherited), "")
+        sent = flows.random_flows(rng, FLOWS)
+        seen = {name: set(each.queues_of(sent)) for name, each in readers.items()}
+        assert seen == {"tap0": {2}, "tap1": {2}, "tap2": set(range(QUEUES))}
+    finally:
+        program.write_text(REPORT)
+        for name in ("tap1", "tap2"):
+            readers[name].__exit__()
+            world.run(["ip", "link", "del", name])
+
+
+def test_after_a_failure_nothing_is_inherited(world, rssb_run, reader):
+    """The command that --optional runs unchanged has no set, no lease and no library either."""
+    arguments = net("virtio-net-pci,netdev=n0,mq=on")
+    with macvtap_queue(world) as fd:
+        arguments += net("virtio-net-pci,netdev=n1,mq=on", f"tap,id=n1,queues=4,fds={fd}")
+        done = rssb_run(["--optional", "--host-steering", "table 2"], *arguments, pass_fds=[fd])
+    given = json.loads(done.stdout)
+    assert given["argv"] == arguments and list(given["fds"]) == [str(fd)]
+    assert given["preload"] is None and given["steered"] is None
+
+
 @contextlib.contextmanager
 def macvtap_queue(world):
     """A queue of a macvtap: to every question it answers like a tap, and then it cannot be steered."""
@@ -166,6 +217,8 @@ def macvtap_queue(world):
         yield fd
     finally:
         os.close(fd)
+        node.unlink()
+        sysfs.rmdir()
         world.run(["ip", "link", "del", "tap9"])
 
 
@@ -213,6 +266,8 @@ def test_any_program_with_two_taps(world, rssb_run, reader):
         (["--steering", "equal 4", "--rss"], "--steering"),
         (["--steering", "equal 4", "--host-steering", "equal 4"], "one of them"),
         (["--host-steering", "equal 4", "--rss"], "--host-steering"),
+        (["--host-steering", "equal 4", "--no-vhost"], "works with vhost on"),
+        (["--steering", "equal 4", "--no-vhost"], "--steering"),
     ],
 )
 def test_usage(rssb_run, options, why):

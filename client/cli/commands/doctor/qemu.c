@@ -10,6 +10,7 @@
 
 #define NOT_ASKED   "not asked about: "
 #define HOST_STEERS "rssb run --host-steering \"equal N\" -- QEMU ARG..."
+#define VHOST_OFF   "vhost=off at the netdev (rssb run --no-vhost), or " HOST_STEERS
 #define NEWER_QEMU  "install QEMU 9.2 or newer (Debian 12 has one in bookworm-backports)"
 
 static struct doctor_finding version_judge(const struct doctor_qemu *q)
@@ -80,12 +81,12 @@ struct doctor_finding doctor_qemu_vhost(const struct doctor *d)
 	if (!qemu_drops_fds_with_vhost(q->major, q->minor))
 		return doctor_ok("QEMU %d.%d uses its sets with vhost=on, too", q->major, q->minor);
 	if (d->host.vhost)
-		return doctor_ok("QEMU %d.%d does not use its set with vhost=on, which this user "
-				 "cannot have",
+		return doctor_ok("QEMU %d.%d uses no set with vhost=on (" QEMU_VHOST_SEEN
+				 "), which this user cannot have",
 				 q->major, q->minor);
-	return doctor_problem(mem_format("vhost=off at the netdev, or " HOST_STEERS),
-			      "QEMU %d.%d does not use its set with vhost=on, which this user can "
-			      "have",
+	return doctor_problem(mem_format(VHOST_OFF),
+			      "QEMU %d.%d uses no set with vhost=on (" QEMU_VHOST_SEEN
+			      "), which this user can have",
 			      q->major, q->minor);
 }
 

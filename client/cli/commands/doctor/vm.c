@@ -124,8 +124,10 @@ struct doctor_finding doctor_vm_vhost(const struct doctor *d)
 		return doctor_skip("no device with rss on was given a steering set");
 	if (!qemu_drops_fds_with_vhost(q->major, q->minor))
 		return doctor_ok("QEMU %d.%d uses its sets with vhost=on, too", q->major, q->minor);
-	return doctor_unknown("QEMU %d.%d uses the set of %s only if its netdev has vhost=off, and "
-			      "has no harmless command that tells whether it has",
+	return doctor_unknown("QEMU %d.%d uses the set of %s only if its netdev has vhost=off "
+			      "(" QEMU_VHOST_SEEN
+			      "), and has no harmless command that tells whether "
+			      "it has",
 			      q->major, q->minor, device->name);
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host steering: a program on the tap before QEMU opens it.  QEMU takes off what
- * it finds there if rss is on, and leaves it alone if rss is off.
+ * Host steering: a program on the tap before QEMU opens it.  QEMU takes off what it
+ * finds there if rss is on, and from 10.1 on, if vhost is on, also with rss off.  So
+ * rss is turned off, and librssb-qemu.so keeps QEMU from taking the program off.
  */
 #include <json-c/json.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/cli/commands/run/run.h"
 #include "client/cli/net/tap.h"
@@ -71,6 +73,26 @@ static void tap_add(struct qemu_device *dev, void *ctx)
 	h->n++;
 }
 
+/* "tap0:tap1", for librssb-qemu.so; no interface has ':' in its name. */
+static int taps_protect(struct host *h)
+{
+	_cleanup_free_ char *names = mem_format("%s", "");
+
+	for (size_t i = 0; i < h->n; i++) {
+		char name[IFNAMSIZ], *longer;
+		int r = tap_name(h->taps[i].queue, name);
+
+		if (r)
+			return tap_fail(h, h->taps[i].dev, strerror(-r));
+		longer = mem_format("%s%s%s", names, i ? ":" : "", name);
+		free(names);
+		names = longer;
+	}
+	if (run_preload(h->plan))
+		return CLI_FAILED;
+	return run_setenv(h->plan, "RSSB_HOST_STEERED", names);
+}
+
 /* The program is the tap's now: what is left to QEMU is the lease. */
 static int tap_put(struct host *h, struct host_tap *tap, struct run_set *set)
 {
@@ -90,7 +112,7 @@ static int taps_steer(struct host *h)
 
 	for (size_t i = 0; i < h->n && r == CLI_OK; i++)
 		r = tap_put(h, &h->taps[i], &h->plan->sets.v[i]);
-	return r;
+	return r ? r : taps_protect(h); /* last: what fails leaves the environment as it was */
 }
 
 static void taps_done(struct host *h)

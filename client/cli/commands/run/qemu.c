@@ -6,11 +6,9 @@
 
 #include "client/cli/commands/run/run.h"
 #include "client/cli/qemu/args.h"
-#include "client/cli/qemu/netdev.h"
 #include "client/cli/qemu/object_choice.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/probe.h"
-#include "client/cli/qemu/quirks.h"
 #include "client/cli/util/mem.h"
 
 #define PROBE_WAY_OUT "(--no-probe, if every device with rss on is in JSON form)"
@@ -123,22 +121,6 @@ static int probe_ask(struct run_plan *plan, const struct run_options *o, const c
 	return probe_judge(plan, o, ret, args);
 }
 
-struct vhost_warning {
-	const struct qemu_args *args;
-	const struct qemu_probe *probe;
-};
-
-static void vhost_warn(struct qemu_device *dev, void *ctx)
-{
-	const struct vhost_warning *w = ctx;
-
-	if (dev->wants_fds && qemu_netdev_vhost(qemu_args_netdev(w->args, dev)))
-		cli_fail("run",
-			 "warning: %s: QEMU %d.%d does not use the fds with vhost=on; with "
-			 "--host-steering STEERING the host steers instead",
-			 run_device_name(dev), w->probe->major, w->probe->minor);
-}
-
 struct handing_out {
 	const struct run_sets *sets;
 	const struct run_options *options;
@@ -163,7 +145,6 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 		    struct qemu_args *args)
 {
 	struct qemu_probe probe = QEMU_PROBE_INIT;
-	struct vhost_warning warning = { args, &probe };
 	struct handing_out h = { .sets = &plan->sets, .options = o };
 	size_t rss, wanting = qemu_args_select(args, o->all_multiqueue, &rss);
 	int r;
@@ -172,10 +153,10 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 		return nothing_to_do(plan, o, args, rss);
 	r = probe_ask(plan, o, o->command[qemu], args, &probe);
 	if (r == CLI_OK)
+		r = run_vhost_check(plan, o, args, &probe, &wanting);
+	if (r == CLI_OK && wanting)
 		r = run_sets_acquire(plan, o, wanting, RSSB_HANDOFF);
-	if (r == CLI_OK) {
-		if (qemu_drops_fds_with_vhost(probe.major, probe.minor))
-			qemu_args_each_device(args, vhost_warn, &warning);
+	if (r == CLI_OK && wanting) {
 		qemu_args_each_device(args, fds_hand_out, &h);
 		plan->argv = qemu_args_format(args, o->command, qemu + 1, probe.types);
 	}

@@ -17,6 +17,7 @@ static const struct option options[] = {
 	{ "wait", required_argument, NULL, 'w' },
 	{ "rss", no_argument, NULL, 'r' },
 	{ "no-probe", no_argument, NULL, 'n' },
+	{ "no-vhost", no_argument, NULL, 'V' },
 	{ "qemu", no_argument, NULL, 'q' },
 	{ "exact", no_argument, NULL, 'e' },
 	{ "stats", no_argument, NULL, 's' },
@@ -55,6 +56,8 @@ static const struct cli_usage usage = {
 		"  --stats         the sets count packets, for rssb top\n"
 		"  --no-probe      do not ask QEMU for its property types first; then only\n"
 		"                  devices in JSON form can be given fds\n"
+		"  --no-vhost      vhost off at devices whose set this QEMU would not use with\n"
+		"                  vhost on (10.1 and newer)\n"
 		"  --qemu          the first word is QEMU, whatever its name\n"
 		"  -v, --verbose   say what is done\n"
 		"\n"
@@ -90,6 +93,8 @@ static bool *option_flag(struct run_options *o, int opt)
 		return &o->all_multiqueue;
 	case 's':
 		return &o->stats;
+	case 'V':
+		return &o->no_vhost;
 	case 'v':
 		return &o->verbose;
 	default:
@@ -134,8 +139,8 @@ static int option_take(struct run_options *o, int opt)
 /* Options that say different things of the same. */
 static int options_check(const struct run_options *o)
 {
-	bool of_qemu = o->if_needed || o->all_multiqueue || o->no_probe || o->qemu_first ||
-		       o->exact;
+	bool of_qemu = o->if_needed || o->all_multiqueue || o->no_probe || o->no_vhost ||
+		       o->qemu_first || o->exact;
 
 	if (!o->command[0])
 		return cli_misuse(&usage, "which command?");
@@ -151,6 +156,9 @@ static int options_check(const struct run_options *o)
 					  "options are of no use to it");
 	if (o->steers_host && o->all_multiqueue)
 		return cli_misuse(&usage, "--host-steering turns rss off, --rss on");
+	if (o->steers_host && o->no_vhost)
+		return cli_misuse(&usage, "--host-steering works with vhost on: leave out "
+					  "--no-vhost");
 	if (o->exact && (o->no_probe || o->stats || o->steers_host))
 		return cli_misuse(&usage, "--exact and %s: one of them",
 				  o->no_probe ? "--no-probe"
@@ -181,6 +189,8 @@ static int run(const struct run_options *o)
 		cli_fail(usage.name, "warning: %s; going on without", plan.why);
 	else if (r)
 		cli_fail(usage.name, "%s", plan.why);
+	if (r)
+		run_sets_done(&plan.sets); /* a command that is run unchanged inherits none */
 	if (!r || o->optional)
 		r = command_become(o, &plan);
 	run_sets_done(&plan.sets);

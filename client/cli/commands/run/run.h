@@ -15,6 +15,7 @@
 
 struct qemu_args;
 struct qemu_device;
+struct qemu_probe;
 
 /* What the command line says. */
 struct run_options {
@@ -24,6 +25,7 @@ struct run_options {
 	bool if_needed;	    /* no device that needs fds is no error */
 	bool all_multiqueue;
 	bool no_probe;
+	bool no_vhost;	 /* vhost off where QEMU would use no set with it */
 	bool qemu_first; /* the command's first word is QEMU, whatever its name */
 	bool exact;	 /* QEMU's own object, not one of its ABI */
 	bool stats;	 /* sets that count packets */
@@ -72,6 +74,14 @@ int run_qemu_plan(struct run_plan *plan, const struct run_options *o);
  */
 int run_host_plan(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
 		  size_t n);
+
+/*
+ * Deals with each device that wants fds, has vhost on, and is at a QEMU that uses none
+ * then: turns vhost off, or leaves the device out of *wanting with a warning.
+ * 0, or CLI_FAILED with plan->why.
+ */
+int run_vhost_check(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
+		    const struct qemu_probe *probe, size_t *wanting);
 
 /* How a person knows the device. */
 const char *run_device_name(const struct qemu_device *dev);
