@@ -65,6 +65,16 @@ static const char *const default_drives[] = {
 	"cdrom", "hda", "hdb", "hdc", "hdd",
 };
 
+/* Options that print a list when their value asks for help. */
+static const char *const helpful[] = {
+	"M",	   "accel",   "audio", "audiodev", "blockdev", "chardev", "cpu",
+	"d",	   "display", "drive", "fsdev",	   "machine",  "netdev",  "object",
+	"soundhw", "tpmdev",  "trace", "vga",	   "watchdog",
+};
+
+/* Options that print something and end QEMU. */
+static const char *const printing[] = { "audio-help", "h", "help", "version" };
+
 #define IS_ONE_OF(name, list) is_one_of(name, list, sizeof(list) / sizeof((list)[0]))
 
 static bool is_one_of(const char *name, const char *const *list, size_t n)
@@ -101,9 +111,11 @@ static size_t arg_read(struct qemu_args *a, char *const *words)
 
 	*arg = (struct qemu_arg){ .option = words[0] };
 	a->default_drives |= !name || IS_ONE_OF(name, default_drives);
+	a->asks_help |= name && IS_ONE_OF(name, printing);
 	if (!name || !takes_value(name, words[1]))
 		return 1;
 	arg->value = words[1];
+	a->asks_help |= IS_ONE_OF(name, helpful) && qemu_opts_asks_help(arg->value);
 	if (reader)
 		reader(a, arg);
 	return 2;
@@ -130,6 +142,10 @@ void qemu_args_done(struct qemu_args *a)
 		qemu_device_done(&a->args[i].device);
 		free(a->args[i].rest);
 	}
+	for (size_t i = 0; i < a->n_hidden; i++)
+		qemu_hidden_done(&a->hidden[i]);
+	free(a->hidden);
+	free(a->unread);
 	free(a->args);
 	json_object_put(a->globals);
 	json_object_put(a->netdevs);

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "client/cli/qemu/device.h"
+#include "client/cli/qemu/hidden.h"
 
 struct json_object;
 
@@ -44,11 +45,14 @@ struct qemu_arg {
 struct qemu_args {
 	struct qemu_arg *args;
 	size_t n_args;
-	struct json_object *globals; /* "driver.prop": value, of every -global */
+	struct json_object *globals; /* "driver.prop": value, of every -global, in their order */
 	struct json_object *netdevs; /* id: what -netdev says, of every one with an id */
 	bool asks_help;		     /* QEMU will print something and exit */
-	bool reads_config;	     /* -readconfig: there may be devices that are not seen here */
-	bool default_drives;	     /* drives whose interface is the machine's default */
+	struct qemu_hidden *hidden;  /* devices that are no -device */
+	size_t n_hidden;
+	bool config_devices; /* -readconfig: it has devices, or could not be read */
+	char *unread;	     /* and then why; NULL: it was */
+	bool default_drives; /* drives whose interface is the machine's default */
 };
 
 /* Reads QEMU's arguments (its own name is not one of them), ended by NULL. */
@@ -58,6 +62,10 @@ void qemu_args_done(struct qemu_args *a);
 /* Calls visit for each -device that could be read, in the order of the words. */
 void qemu_args_each_device(struct qemu_args *a, void (*visit)(struct qemu_device *dev, void *ctx),
 			   void *ctx);
+
+/* One more -global; nothing if one of the three is NULL. */
+void qemu_args_global(struct qemu_args *a, const char *driver, const char *property,
+		      const char *value);
 
 /*
  * Marks what needs fds: virtio-net devices with rss on that have none yet.

@@ -46,11 +46,11 @@ struct json_object *qemu_args_drivers(const struct qemu_args *a)
 
 const char *qemu_args_obstacle(const struct qemu_args *a, const char *target)
 {
-	if (a->reads_config)
-		return "-readconfig may hold devices that have to come first";
+	if (a->config_devices)
+		return "-readconfig holds devices, which have to come first";
 	/* There the default drive is no virtio device that takes a slot. */
 	if (a->default_drives && strcmp(target, "x86_64") != 0 && strcmp(target, "i386") != 0)
-		return "a drive without if= may be a virtio device that has to come first";
+		return "a drive without if= may be a virtio device, which has to come first";
 	return NULL;
 }
 

@@ -61,32 +61,53 @@ static enum qemu_flag flag_of_text(const char *text)
 	return on ? QEMU_ON : QEMU_OFF;
 }
 
-static enum qemu_flag global_flag(struct json_object *globals, const char *driver, const char *name)
+static bool is_one_of(const char *type, size_t len, const char *const *types)
 {
-	_cleanup_free_ char *key = mem_format("%s.%s", driver, name);
+	for (; *types; types++)
+		if (strlen(*types) == len && strncmp(type, *types, len) == 0)
+			return true;
+	return false;
+}
 
-	return flag_of_text(qemu_opts_get(globals, key));
+/* Whether a type, of this length, is the driver's or one that it derives from. */
+static bool is_ancestor(const char *type, size_t len, const char *driver)
+{
+	static const char *const pci[] = { "virtio-net-pci-base", "virtio-pci", "pci-device",
+					   "device", NULL };
+	static const char *const ccw[] = { "virtio-ccw-device", "device", NULL };
+	static const char *const of_alias[] = { "virtio-net-pci", "virtio-net-ccw",
+						"virtio-net-device", NULL };
+	const bool alias = !*driver || strcmp(driver, "virtio-net") == 0;
+
+	if (strlen(driver) == len && strncmp(type, driver, len) == 0)
+		return true;
+	return (alias && is_one_of(type, len, of_alias)) ||
+	       ((alias || strstr(driver, "-pci")) && is_one_of(type, len, pci)) ||
+	       ((alias || strstr(driver, "-ccw")) && is_one_of(type, len, ccw));
 }
 
 /*
- * A -global is for a type and all that derive from it, by its true name.  The
- * device inside, virtio-net-device, takes it first: what is said to the outer one wins.
+ * What a -global says, NULL: none says it.  One is for a type and all that derive from it, and the
+ * last wins.  The virtio device inside takes it first: what is said to the outer one wins.
  */
-static enum qemu_flag flag_by_globals(const char *driver, struct json_object *globals,
-				      const char *name)
+static const char *global_value(const char *driver, struct json_object *globals, const char *name)
 {
-	const char *alias = strcmp(driver, "virtio-net") ? NULL : "virtio-net-pci";
-	const char *const types[] = {
-		alias ? alias : driver,
-		alias ? "virtio-net-ccw" : driver,
-		strstr(driver, "-pci") || alias ? "virtio-net-pci-base" : driver,
-		"virtio-net-device",
-	};
-	enum qemu_flag flag = QEMU_UNSAID;
+	static const char *const inner[] = { "virtio-net-device", "virtio-device", "device", NULL };
+	const char *outside = NULL, *inside = NULL;
 
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && flag == QEMU_UNSAID; i++)
-		flag = global_flag(globals, types[i], name);
-	return flag;
+	json_object_object_foreach(globals, key, value)
+	{
+		const char *dot = strchr(key, '.');
+		size_t len = (size_t)(dot - key);
+
+		if (strcmp(dot + 1, name) != 0)
+			continue;
+		if (is_ancestor(key, len, driver))
+			outside = json_object_get_string(value);
+		else if (is_one_of(key, len, inner))
+			inside = json_object_get_string(value);
+	}
+	return outside ? outside : inside;
 }
 
 enum qemu_flag qemu_device_flag(const struct qemu_device *dev, struct json_object *globals,
@@ -95,12 +116,37 @@ enum qemu_flag qemu_device_flag(const struct qemu_device *dev, struct json_objec
 	struct json_object *value;
 
 	if (!json_object_object_get_ex(dev->props, name, &value))
-		return flag_by_globals(qemu_device_driver(dev), globals, name);
+		return flag_of_text(global_value(qemu_device_driver(dev), globals, name));
 	if (!dev->json)
 		return flag_of_text(json_object_get_string(value));
 	if (!json_object_is_type(value, json_type_boolean))
 		return QEMU_UNSAID; /* as QEMU refuses it, "on" included */
 	return json_object_get_boolean(value) ? QEMU_ON : QEMU_OFF;
+}
+
+char *qemu_device_mistake(const struct qemu_device *dev, struct json_object *globals,
+			  const char *name)
+{
+	struct json_object *value;
+	const char *text;
+	bool on;
+
+	if (!json_object_object_get_ex(dev->props, name, &value)) {
+		text = global_value(qemu_device_driver(dev), globals, name);
+		return text && !qemu_opts_bool(text, &on)
+			       ? mem_format("-global says %s=%s, and QEMU takes on or off", name,
+					    text)
+			       : NULL;
+	}
+	text = json_object_get_string(value);
+	if (!dev->json)
+		return qemu_opts_bool(text, &on)
+			       ? NULL
+			       : mem_format("%s=%s, and QEMU takes on or off", name, text);
+	if (json_object_is_type(value, json_type_boolean))
+		return NULL;
+	return mem_format("\"%s\" is %s, a JSON %s, and QEMU takes true or false", name,
+			  text ? text : "null", json_type_to_name(json_object_get_type(value)));
 }
 
 /* The members to add, each with a comma before it. */

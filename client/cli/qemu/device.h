@@ -17,6 +17,7 @@ struct qemu_fds {
 struct qemu_device {
 	struct json_object *props; /* k=v: all strings; JSON: as given */
 	const char *json;	   /* borrowed: the JSON as written; NULL: k=v */
+	bool hidden; /* made by another option than -device (hidden.h): it stays as it is */
 	bool wants_fds;
 	bool on_host;	   /* its tap is to be steered by the host */
 	bool turn_rss_on;  /* neither the device nor a global says it */
@@ -40,6 +41,13 @@ bool qemu_device_has_fds(const struct qemu_device *dev);
 /* What the device says of a bool property, or else globals ("driver.prop": value). */
 enum qemu_flag qemu_device_flag(const struct qemu_device *dev, struct json_object *globals,
 				const char *name);
+
+/*
+ * Why QEMU will refuse what is said of a bool property, by the device or a global; NULL: it is
+ * one, or not said.  To be freed.
+ */
+char *qemu_device_mistake(const struct qemu_device *dev, struct json_object *globals,
+			  const char *name);
 
 /* Whether it is to be anything else than it was. */
 bool qemu_device_changes(const struct qemu_device *dev);

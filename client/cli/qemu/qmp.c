@@ -12,7 +12,8 @@
 #include "proto/deadline.h"
 #include "proto/fd.h"
 
-/* The longest that we ask for, `info qdm`, has 30 KiB; one without an end would fill our memory. */
+/* The longest that we ask for, request-ebpf, has 27 KiB; one without an end would fill our memory.
+ */
 #define MESSAGE_MAX (4u << 20)
 
 struct qmp {

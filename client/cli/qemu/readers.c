@@ -12,8 +12,25 @@ static void device_read(struct qemu_args *a, struct qemu_arg *arg)
 {
 	if (arg->value[0] != '{' && qemu_opts_asks_help(arg->value))
 		a->asks_help = true;
-	if (qemu_device_init(&arg->device, arg->value))
+	if (qemu_device_init(&arg->device, arg->value)) {
 		arg->kind = QEMU_ARG_DEVICE;
+		return;
+	}
+	free(a->unread);
+	a->unread = mem_format("-device %.40s... is no JSON object", arg->value);
+}
+
+/* A later one wins over all that came before. */
+void qemu_args_global(struct qemu_args *a, const char *driver, const char *property,
+		      const char *value)
+{
+	_cleanup_free_ char *key = NULL;
+
+	if (!driver || !property || !value)
+		return;
+	key = mem_format("%s.%s", driver, property);
+	json_object_object_del(a->globals, key);
+	mem_json_set_string(a->globals, key, value);
 }
 
 /* "driver.prop=value", or "driver=...,property=...,value=...". */
@@ -21,35 +38,38 @@ static void global_read(struct qemu_args *a, struct qemu_arg *arg)
 {
 	size_t name = strcspn(arg->value, ".=");
 	_cleanup_json_ struct json_object *opts = NULL;
-	_cleanup_free_ char *key = NULL;
 
 	if (arg->value[name] == '.' && strchr(arg->value + name, '=')) {
-		const char *equals = strchr(arg->value + name, '=');
+		_cleanup_free_ char *driver = mem_must(strndup(arg->value, name));
+		const char *property = arg->value + name + 1;
+		_cleanup_free_ char *only = mem_must(strndup(property, strcspn(property, "=")));
 
-		key = mem_must(strndup(arg->value, equals - arg->value));
-		mem_json_set_string(a->globals, key, equals + 1);
+		qemu_args_global(a, driver, only, strchr(property, '=') + 1);
 		return;
 	}
 	opts = qemu_opts_parse(arg->value, NULL);
-	if (!qemu_opts_get(opts, "driver") || !qemu_opts_get(opts, "property") ||
-	    !qemu_opts_get(opts, "value"))
-		return;
-	key = mem_format("%s.%s", qemu_opts_get(opts, "driver"), qemu_opts_get(opts, "property"));
-	mem_json_set_string(a->globals, key, qemu_opts_get(opts, "value"));
+	qemu_args_global(a, qemu_opts_get(opts, "driver"), qemu_opts_get(opts, "property"),
+			 qemu_opts_get(opts, "value"));
+}
+
+static bool has_id(const struct qemu_device *dev, const char *id, size_t length)
+{
+	const char *own = qemu_opts_get(dev->props, "id");
+
+	return own && strlen(own) == length && strncmp(own, id, length) == 0;
 }
 
 static struct qemu_device *device_by_id(struct qemu_args *a, const char *id, size_t length)
 {
 	for (size_t i = 0; i < a->n_args; i++) {
 		struct qemu_device *dev = &a->args[i].device;
-		const char *own;
 
-		if (a->args[i].kind != QEMU_ARG_DEVICE || dev->json)
-			continue;
-		own = qemu_opts_get(dev->props, "id");
-		if (own && strlen(own) == length && strncmp(own, id, length) == 0)
+		if (a->args[i].kind == QEMU_ARG_DEVICE && !dev->json && has_id(dev, id, length))
 			return dev;
 	}
+	for (size_t i = 0; i < a->n_hidden; i++)
+		if (has_id(&a->hidden[i].device, id, length))
+			return &a->hidden[i].device;
 	return NULL;
 }
 
@@ -73,6 +93,8 @@ static void set_read(struct qemu_args *a, struct qemu_arg *arg)
 		return;
 	prop = mem_must(strndup(dot + 1, equals - dot - 1));
 	mem_json_set_string(dev->props, prop, equals + 1);
+	if (dev->hidden)
+		return;
 	arg->kind = QEMU_ARG_SET;
 	arg->set_device = dev;
 	arg->sets_rss = strcmp(prop, "rss") == 0;
@@ -145,11 +167,6 @@ static void virtfs_read(struct qemu_args *a, struct qemu_arg *arg)
 	arg->rest = qemu_opts_format(opts, "fsdriver");
 }
 
-static void readconfig_read(struct qemu_args *a, struct qemu_arg *arg)
-{
-	a->reads_config = true;
-}
-
 /* "tap,id=n0,..." or JSON. */
 static void netdev_read(struct qemu_args *a, struct qemu_arg *arg)
 {
@@ -171,9 +188,14 @@ qemu_reader *qemu_reader_of(const char *name)
 		const char *name;
 		qemu_reader *read;
 	} readers[] = {
-		{ "device", device_read },	   { "drive", drive_read },
-		{ "global", global_read },	   { "netdev", netdev_read },
-		{ "readconfig", readconfig_read }, { "set", set_read },
+		{ "device", device_read },
+		{ "drive", drive_read },
+		{ "global", global_read },
+		{ "netdev", netdev_read },
+		{ "net", qemu_hidden_net },
+		{ "nic", qemu_hidden_nic },
+		{ "readconfig", qemu_hidden_config },
+		{ "set", set_read },
 		{ "virtfs", virtfs_read },
 	};
 

@@ -12,6 +12,7 @@
 #include "client/cli/net/tap.h"
 #include "client/cli/qemu/args.h"
 #include "client/cli/qemu/netdev.h"
+#include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
 
@@ -40,12 +41,24 @@ static int tap_fail(struct host *h, const struct qemu_device *dev, const char *w
 static int tap_find(struct host *h, struct host_tap *tap, const struct qemu_device *dev)
 {
 	struct json_object *netdev = qemu_args_netdev(h->args, dev);
+	const char *id = qemu_opts_get(dev->props, "netdev");
+	const char *type = qemu_opts_get(netdev, "type");
 	unsigned queues = netdev ? qemu_netdev_queues(netdev) : 0;
 	const char *ifname;
 	char reason[256];
 
-	if (!netdev || !qemu_netdev_is_tap(netdev))
-		return tap_fail(h, dev, "its netdev is no tap, and only a tap can be steered");
+	if (!id)
+		return tap_fail(h, dev, "it has no netdev=ID, which would name the tap to steer");
+	if (!netdev)
+		return run_fail(h->plan,
+				"%s: netdev %s is neither a -netdev nor in a -readconfig "
+				"file",
+				run_device_name(dev), id);
+	if (!qemu_netdev_is_tap(netdev))
+		return run_fail(h->plan,
+				"%s: netdev %s is of type %s, and only a tap can be "
+				"steered",
+				run_device_name(dev), id, type ? type : "(none)");
 	if (h->options->steering.queues > queues)
 		return run_fail(h->plan, "%s: STEERING names queue %u, and its netdev has %u",
 				run_device_name(dev), h->options->steering.queues - 1u, queues);

@@ -11,42 +11,72 @@
 #include "client/cli/qemu/probe.h"
 #include "client/cli/util/mem.h"
 
-#define PROBE_WAY_OUT "(--no-probe, if every device with rss on is in JSON form)"
+#define PROBE_WAY_OUT " (--no-probe, if every device with rss on is in JSON form)"
 
-static bool is_qemu(const char *word)
+/* What is said of a bool that is none. */
+struct mistake {
+	struct json_object *globals;
+	const char *device; /* the first that has one; NULL: none */
+	char *what;
+};
+
+static void mistake_look(struct qemu_device *dev, void *ctx)
 {
-	const char *slash = strrchr(word, '/');
-	const char *name = slash ? slash + 1 : word;
+	struct mistake *m = ctx;
 
-	return word[0] != '-' && (strncmp(name, "qemu-system-", 12) == 0 ||
-				  strcmp(name, "qemu-kvm") == 0 || strcmp(name, "kvm") == 0);
+	if (m->what || !qemu_device_is_virtio_net(dev))
+		return;
+	m->what = qemu_device_mistake(dev, m->globals, "rss");
+	if (!m->what)
+		m->what = qemu_device_mistake(dev, m->globals, "mq");
+	m->device = run_device_name(dev);
 }
 
-/* Which word of the command is QEMU; -1: none. */
-static long qemu_find(const struct run_options *o)
+/* A value that QEMU will refuse must not pass for a device without rss. */
+static int values_check(struct run_plan *plan, struct qemu_args *args)
 {
-	if (o->qemu_first)
-		return 0;
-	for (long i = 0; o->command[i]; i++)
-		if (is_qemu(o->command[i]))
-			return i;
-	return -1;
+	struct mistake m = { .globals = args->globals };
+	int r = CLI_OK;
+
+	qemu_args_each_device(args, mistake_look, &m);
+	if (m.what)
+		r = run_fail(plan, "%s: %s", m.device, m.what);
+	free(m.what);
+	return r;
+}
+
+/* A device with rss on that cannot be given fds.  CLI_OK: there is none. */
+static int hidden_check(struct run_plan *plan, const struct qemu_args *args)
+{
+	const struct qemu_hidden *hidden = qemu_hidden_find(args, "rss");
+	_cleanup_free_ char *name = hidden ? qemu_hidden_describe(hidden) : NULL;
+
+	if (!hidden)
+		return CLI_OK;
+	return run_fail(plan,
+			"%s has rss on, and fds can be given to a -device of the command line "
+			"alone: rssb run --on-demand serves it",
+			name);
 }
 
 /* Nothing wants fds: rss counts the devices that have theirs already. */
 static int nothing_to_do(struct run_plan *plan, const struct run_options *o,
 			 const struct qemu_args *args, size_t rss)
 {
-	if (rss)
-		cli_tell(o->verbose, "run", "every virtio-net device with rss on has fds already");
-	else
-		cli_tell(o->verbose, "run", "no virtio-net device has rss on");
-	if (rss || o->if_needed || args->asks_help)
+	if (hidden_check(plan, args))
+		return CLI_FAILED;
+	if (rss || o->if_needed) {
+		cli_tell(o->verbose, "run", "%s",
+			 rss ? "every virtio-net device with rss on has fds already"
+			     : "no virtio-net device has rss on");
 		return CLI_OK;
+	}
 	return run_fail(plan,
-			"no virtio-net device has rss on%s: say mq=on,rss=on at one, or run with "
-			"--rss for all with mq=on, or with --if-needed",
-			args->reads_config ? " (what -readconfig reads is not seen here)" : "");
+			"no virtio-net device has rss on%s%s%s: say mq=on,rss=on at one, or run "
+			"rssb with --rss, for all with mq=on, or with --if-needed, if that is "
+			"intended",
+			args->unread ? " (" : "", args->unread ? args->unread : "",
+			args->unread ? ")" : "");
 }
 
 struct property_check {
@@ -117,7 +147,7 @@ static int probe_ask(struct run_plan *plan, const struct run_options *o, const c
 		return CLI_OK;
 	drivers = qemu_args_drivers(args);
 	if (qemu_probe(ret, binary, drivers, &why))
-		return run_fail(plan, "%s %s", why, qemu_args_converts(args) ? "" : PROBE_WAY_OUT);
+		return run_fail(plan, "%s%s", why, qemu_args_converts(args) ? "" : PROBE_WAY_OUT);
 	return probe_judge(plan, o, ret, args);
 }
 
@@ -149,7 +179,7 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 	size_t rss, wanting = qemu_args_select(args, o->all_multiqueue, &rss);
 	int r;
 
-	if (!wanting || args->asks_help)
+	if (!wanting)
 		return nothing_to_do(plan, o, args, rss);
 	r = probe_ask(plan, o, o->command[qemu], args, &probe);
 	if (r == CLI_OK)
@@ -159,19 +189,39 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 	if (r == CLI_OK && wanting) {
 		qemu_args_each_device(args, fds_hand_out, &h);
 		plan->argv = qemu_args_format(args, o->command, qemu + 1, probe.types);
+		if (hidden_check(plan, args))
+			cli_fail("run", "warning: %s", plan->why);
+		run_prefix_warn(o, (long)qemu);
 	}
 	plan->object_id = NULL; /* the probe's */
 	qemu_probe_done(&probe);
 	return r;
 }
 
+/* A virtio-net device whose tap is not known here.  CLI_OK: there is none. */
+static int hidden_host_check(struct run_plan *plan, const struct qemu_args *args)
+{
+	for (size_t i = 0; i < args->n_hidden; i++) {
+		_cleanup_free_ char *name = qemu_hidden_describe(&args->hidden[i]);
+
+		if (qemu_device_is_virtio_net(&args->hidden[i].device))
+			return run_fail(plan,
+					"%s cannot be steered by --host-steering: write it as "
+					"-netdev tap,... and -device virtio-net-pci,mq=on,...",
+					name);
+	}
+	return CLI_OK;
+}
+
 static int host_plan(struct run_plan *plan, const struct run_options *o, size_t qemu,
 		     struct qemu_args *args)
 {
-	size_t n = args->asks_help ? 0 : qemu_args_select_host(args);
+	size_t n = qemu_args_select_host(args);
 	int r;
 
-	if (n == 0 && (o->if_needed || args->asks_help))
+	if (n == 0 && hidden_host_check(plan, args))
+		return CLI_FAILED;
+	if (n == 0 && o->if_needed)
 		return CLI_OK;
 	if (n == 0)
 		return run_fail(plan, "no virtio-net device has mq on: there is nothing to steer");
@@ -183,17 +233,16 @@ static int host_plan(struct run_plan *plan, const struct run_options *o, size_t 
 
 int run_qemu_plan(struct run_plan *plan, const struct run_options *o)
 {
+	long qemu = run_qemu_find(plan, o);
 	struct qemu_args args;
-	long qemu = qemu_find(o);
 	int r;
 
 	if (qemu < 0)
-		return run_fail(plan,
-				"%s: no word is named qemu-system-*, qemu-kvm or kvm "
-				"(--qemu: the first word is QEMU)",
-				o->command[0]);
+		return CLI_FAILED;
 	qemu_args_init(&args, o->command + qemu + 1);
-	r = (o->steers_host ? host_plan : fds_plan)(plan, o, qemu, &args);
+	r = args.asks_help ? CLI_OK : values_check(plan, &args); /* it prints, and ends */
+	if (r == CLI_OK && !args.asks_help)
+		r = (o->steers_host ? host_plan : fds_plan)(plan, o, qemu, &args);
 	qemu_args_done(&args);
 	return r;
 }

@@ -18,7 +18,7 @@ static const struct option options[] = {
 	{ "rss", no_argument, NULL, 'r' },
 	{ "no-probe", no_argument, NULL, 'n' },
 	{ "no-vhost", no_argument, NULL, 'V' },
-	{ "qemu", no_argument, NULL, 'q' },
+	{ "qemu", optional_argument, NULL, 'q' },
 	{ "exact", no_argument, NULL, 'e' },
 	{ "stats", no_argument, NULL, 's' },
 	{ "host-steering", required_argument, NULL, 'H' },
@@ -38,9 +38,9 @@ static const struct cli_usage usage = {
 		"\n"
 		"Gets a steering set for every virtio-net device with rss on, adds it to the\n"
 		"device as ebpf-rss-fds, and becomes the command.  Devices that have fds\n"
-		"already stay as they are.  QEMU is the first word whose file name is\n"
-		"qemu-system-*, qemu-kvm or kvm; words before it (setpriv, bwrap, ip netns\n"
-		"exec) are run as they are and have to let fds through.\n"
+		"already stay as they are.  QEMU is the word that is an executable file named\n"
+		"qemu-system-*, qemu-kvm or kvm.  The words before it (setpriv, bwrap, ip netns\n"
+		"exec) are run as they are and have to let fds through: sudo does not.\n"
 		"\n"
 		"  --on-demand     QEMU asks for a program itself, at start and at hotplug: it\n"
 		"                  is answered, and no argument is read or changed (goes with\n"
@@ -58,7 +58,8 @@ static const struct cli_usage usage = {
 		"                  devices in JSON form can be given fds\n"
 		"  --no-vhost      vhost off at devices whose set this QEMU would not use with\n"
 		"                  vhost on (10.1 and newer)\n"
-		"  --qemu          the first word is QEMU, whatever its name\n"
+		"  --qemu[=WORD]   this word of the command is QEMU, whatever its name\n"
+		"                  (without WORD: the first)\n"
 		"  -v, --verbose   say what is done\n"
 		"\n"
 		"  --host-steering STEERING\n"
@@ -87,8 +88,6 @@ static bool *option_flag(struct run_options *o, int opt)
 		return &o->no_probe;
 	case 'o':
 		return &o->optional;
-	case 'q':
-		return &o->qemu_first;
 	case 'r':
 		return &o->all_multiqueue;
 	case 's':
@@ -113,7 +112,32 @@ static int steering_take(struct run_options *o, const char *text, bool *flag)
 	return CLI_GO_ON;
 }
 
-static int option_take(struct run_options *o, int opt)
+/* Whether the command, which begins after "--", has this word or a file of this name. */
+static bool command_has(char *const *argv, const char *word)
+{
+	while (*argv && strcmp(*argv, "--") != 0)
+		argv++;
+	for (; *argv; argv++) {
+		const char *slash = strrchr(*argv, '/');
+
+		if (strcmp(*argv, word) == 0 || (slash && strcmp(slash + 1, word) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* "--qemu=WORD", "--qemu WORD" if the command has that word, or "--qemu": the first. */
+static void qemu_take(struct run_options *o, char *const *argv)
+{
+	const char *next = argv[optind];
+
+	o->qemu_word = optarg;
+	if (!optarg && next && next[0] != '-' && command_has(argv + optind + 1, next))
+		o->qemu_word = argv[optind++];
+	o->qemu_first = true;
+}
+
+static int option_take(struct run_options *o, int opt, char *const *argv)
 {
 	bool *flag = option_flag(o, opt);
 
@@ -122,6 +146,9 @@ static int option_take(struct run_options *o, int opt)
 		return CLI_GO_ON;
 	}
 	switch (opt) {
+	case 'q':
+		qemu_take(o, argv);
+		return CLI_GO_ON;
 	case 'H':
 		return steering_take(o, optarg, &o->steers_host);
 	case 'S':
@@ -205,7 +232,7 @@ int cmd_run(struct cli *cli, int argc, char **argv)
 	int opt, r;
 
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		r = option_take(&o, opt);
+		r = option_take(&o, opt, argv);
 		if (r != CLI_GO_ON)
 			return r;
 	}

@@ -25,11 +25,12 @@ struct run_options {
 	bool if_needed;	    /* no device that needs fds is no error */
 	bool all_multiqueue;
 	bool no_probe;
-	bool no_vhost;	 /* vhost off where QEMU would use no set with it */
-	bool qemu_first; /* the command's first word is QEMU, whatever its name */
-	bool exact;	 /* QEMU's own object, not one of its ABI */
-	bool stats;	 /* sets that count packets */
-	bool on_demand;	 /* QEMU's own request is answered, and its arguments are not read */
+	bool no_vhost;	       /* vhost off where QEMU would use no set with it */
+	bool qemu_first;       /* the command's first word is QEMU, whatever its name */
+	const char *qemu_word; /* this word of the command is; NULL: not said */
+	bool exact;	       /* QEMU's own object, not one of its ABI */
+	bool stats;	       /* sets that count packets */
+	bool on_demand;	       /* QEMU's own request is answered, and its arguments are not read */
 	bool verbose;
 	bool steers, steers_host; /* --steering, --host-steering: of neither and one */
 	struct steering steering; /* then */
@@ -82,6 +83,12 @@ int run_host_plan(struct run_plan *plan, const struct run_options *o, struct qem
  */
 int run_vhost_check(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
 		    const struct qemu_probe *probe, size_t *wanting);
+
+/* Which word of the command is QEMU; -1: none, or there is a doubt, with plan->why. */
+long run_qemu_find(struct run_plan *plan, const struct run_options *o);
+
+/* Warns of words before QEMU through which no fd gets. */
+void run_prefix_warn(const struct run_options *o, long qemu);
 
 /* How a person knows the device. */
 const char *run_device_name(const struct qemu_device *dev);

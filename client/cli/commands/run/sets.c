@@ -8,8 +8,26 @@
 #include "client/cli/qemu/object_choice.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/retry.h"
+#include "proto/fd.h"
 
-enum { WAIT_MS = 10000 };
+/* FD_MIN: a script before QEMU may use low numbers for its own ("exec 6<FILE"), but hardly these.
+ */
+enum { WAIT_MS = 10000, FD_MIN = 100 };
+
+/* Moves them to high numbers.  Where RLIMIT_NOFILE has none they stay. */
+static void fds_raise(struct rssb_fds *fds)
+{
+	int *all[] = { &fds->prog, &fds->config, &fds->key, &fds->table, &fds->lease };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		int fd = *all[i] < 0 ? -1 : fcntl(*all[i], F_DUPFD_CLOEXEC, FD_MIN);
+
+		if (fd < 0)
+			continue;
+		fd_closep(all[i]);
+		*all[i] = fd;
+	}
+}
 
 static int sets_ask(struct run_sets *sets, struct retry *a, size_t n,
 		    const struct rssb_acquire_options *request)
@@ -17,8 +35,13 @@ static int sets_ask(struct run_sets *sets, struct retry *a, size_t n,
 	int r = 0;
 
 	sets->v = mem_new(n, sizeof(*sets->v));
-	for (; sets->n < n && r == 0; sets->n += r == 0)
-		r = retry_acquire(a, request, &sets->v[sets->n].fds, &sets->v[sets->n].grant);
+	for (; sets->n < n && r == 0; sets->n += r == 0) {
+		struct run_set *set = &sets->v[sets->n];
+
+		r = retry_acquire(a, request, &set->fds, &set->grant);
+		if (r == 0)
+			fds_raise(&set->fds);
+	}
 	return r;
 }
 
