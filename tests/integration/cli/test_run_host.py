@@ -140,8 +140,8 @@ def test_nothing_to_steer(rssb_run):
 @pytest.mark.parametrize(
     "netdev, steering, why",
     [
-        ("user,id=n0", "equal 4", "is no tap"),
-        ("tap,id=n1", "equal 4", "is no tap"),
+        ("user,id=n0", "equal 4", "netdev n0 is of type user"),
+        ("tap,id=n1", "equal 4", "netdev n0 is neither a -netdev nor"),
         ("tap,id=n0,queues=4", "equal 4", "neither ifname= nor fds="),
         ("tap,id=n0,ifname=tap7,queues=4", "equal 4", "tap7: there is no such interface"),
         ("tap,id=n0,fds=7:8", "equal 2", "fd 7: is not open"),
