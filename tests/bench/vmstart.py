@@ -35,7 +35,7 @@ class Starts:
     def __init__(self, world, build, qemu, broker):
         self.world = world
         self.qemu = world.inside(qemu)
-        self.rssb = [world.inside(build) / "rssb", "--socket", broker.socket, "run"]
+        self.rssb = broker.rssb("run")
         world.tap(IFNAME)
 
     def start(self, prefix, device, unprivileged=True):

@@ -23,7 +23,7 @@ def world():
 def test_a_guest_goes_on(world, build, version):
     """Each QEMU of the test set, with a booted guest that answers before and afterwards."""
     broker, tap = Broker(world, build), world.tap()
-    rssb = [world.inside(build) / "rssb", "--socket", broker.socket]
+    rssb = broker.rssb()
     prefix = [] if version == "7.2" else [*rssb, "run", "--"]
     guest = guests.Guest(world, QEMUS / version / "qemu-system-x86_64",
                          guests.net_arguments(tap), prefix=prefix)  # fmt: skip

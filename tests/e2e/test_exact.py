@@ -24,7 +24,7 @@ def broker(world, build):
 
 
 def start(world, broker, build, qemu, name, *options):
-    run = [world.inside(build) / "rssb", "--socket", broker.socket, "run", *options, "--"]
+    run = broker.rssb("run", *options, "--")
     return guests.Guest(world, qemu, guests.net_arguments(world.tap(f"tap-{name}")), prefix=run,
                         name=name)  # fmt: skip
 
@@ -33,8 +33,7 @@ def test_qemus_own_object_steers(world, broker, build, qemu, rng):
     guest = start(world, broker, build, qemu, "exact", "--exact")
     program = bpf_stats.program(guest.pid, guest.handed_over_program())
     assert program["prog_tag"] == QEMU_TAG
-    guest.run(f"ip link set {IFACE} up")
-    guest.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
+    guest.bring_up()
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss(IFACE, steering)
     steered.check(guest, world, "tap-exact", build, rng, steering)
@@ -43,7 +42,6 @@ def test_qemus_own_object_steers(world, broker, build, qemu, rng):
                world.tap("tap-more"), "--queues", 2]  # fmt: skip
     for options, own in (["--exact", "--id", "a"], True), (["--id", "b", "--netdev", "n2"], False):
         before = set(bpf_stats.programs(guest.pid))
-        world.run([world.inside(build) / "rssb", "--socket", broker.socket, *hotplug, *options],
-                  unprivileged=True)  # fmt: skip
+        world.run(broker.rssb(*hotplug, *options), unprivileged=True)
         (new,) = set(bpf_stats.programs(guest.pid)) - before
         assert (bpf_stats.program(guest.pid, new)["prog_tag"] == QEMU_TAG) == own

@@ -55,19 +55,13 @@ def check_steering(guest, world, tap, rng, steering, uid):
     return program
 
 
-def queues_up(guest):
-    guest.run(f"ip link set {IFACE} up")
-    guest.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
-
-
 @pytest.mark.parametrize(
     "rss, boots", [(True, 2), (False, 1)], ids=["rss=on, and a reboot", "rss not said"]
 )
 def test_four_queues(world, broker, uid, build, qemu, rng, rss, boots):
     steering = flows.Steering.random(rng, guests.QUEUES)
     tap = world.tap()
-    prefix = [world.inside(build) / "rssb", "--socket", broker.socket, "run", "--host-steering",
-              steering.words(), "--"]  # fmt: skip
+    prefix = broker.rssb("run", "--host-steering", steering.words(), "--")
     guest = guests.Guest(world, qemu, guests.net_arguments(tap, rss=rss), prefix=prefix)
     try:
         assert not any("ebpf-rss-fds" in word for word in guest.command_line())
@@ -76,7 +70,7 @@ def test_four_queues(world, broker, uid, build, qemu, rng, rss, boots):
             if boot:
                 guests.qmp(guest, {"execute": "system_reset"})
                 guest.wait_ready()
-            queues_up(guest)
+            guest.bring_up()
             assert "Operation not supported" in guest.run(f"ethtool -x {IFACE}")  # no RSS there
             programs.add(check_steering(guest, world, tap, rng, steering, uid))
         assert len(programs) == 1

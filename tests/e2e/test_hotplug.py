@@ -28,7 +28,7 @@ def rssb(world, broker, build):
     """Runs rssb as nobody, without a capability."""
 
     def run(*args, **kwargs):
-        command = [world.inside(build) / "rssb", "--socket", broker.socket, *args]
+        command = broker.rssb(*args)
         return world.run(command, unprivileged=True, **kwargs)
 
     return run
@@ -113,8 +113,7 @@ def test_steering_of_a_plugged_nic(guest, world, tap, broker, build, rssb, qmp, 
     plug(rssb, guest, tap)
     assert broker.grants() == live + 1
     wait_for_nic(guest)
-    guest.run(f"ip link set {IFACE} up")
-    guest.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
+    guest.bring_up()
     guest.run(f"ethtool -X {IFACE} hkey {rng.randbytes(40).hex(':')} equal {guests.QUEUES}")
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss(IFACE, steering)

@@ -73,13 +73,8 @@ def guest(libvirt, emulator, taps):
     devices = "".join(virt.interface(tap, mac) for tap, mac in zip(taps[:2], MACS))
     guest = virt.Guest(libvirt, "two-nics", emulator, devices)
     for iface in ("eth0", "eth1"):
-        bring_up(guest, iface)
+        guest.bring_up(iface)
     return guest
-
-
-def bring_up(guest, iface):
-    guest.run(f"ip link set {iface} up")
-    guest.run(f"ethtool -L {iface} combined {guests.QUEUES}")
 
 
 def capabilities(libvirt, emulator):
@@ -171,7 +166,7 @@ def test_hotplug(guest, libvirt, world, prefix, taps, build, rng):
             "--queues", guests.QUEUES, "--prop", f"mac={MACS[2]}")  # fmt: skip
     (program,) = set(bpf_stats.programs(guest.pid)) - programs
     wait_for(lambda: guest.request("exec test -e /sys/class/net/eth2")[0] == 0, "eth2")
-    bring_up(guest, "eth2")
+    guest.bring_up("eth2")
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss("eth2", steering)
     steered.check(guest, world, taps[2], build, rng, steering, "eth2", mac=MACS[2], program=program)

@@ -22,7 +22,7 @@ class Destination(guests.Guest):
 
 def start(world, broker, build, qemu, kind, name, *arguments):
     """Each QEMU has a tap and a set of its own."""
-    run = [world.inside(build) / "rssb", "--socket", broker.socket, "run", "--"]
+    run = broker.rssb("run", "--")
     tap = world.tap(f"tap-{name}")
     return kind(world, qemu, [*guests.net_arguments(tap), *arguments], prefix=run, name=name)
 
@@ -45,8 +45,7 @@ def migrate(source, destination, path):
 
 def test_steering_moves_along(world, broker, build, qemu, rng):
     source = start(world, broker, build, qemu, guests.Guest, "source")
-    source.run(f"ip link set {IFACE} up")
-    source.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
+    source.bring_up()
     steering = flows.Steering.random(rng, guests.QUEUES)
     source.set_rss(IFACE, steering)
     path = world.directory("migration") / "sock"

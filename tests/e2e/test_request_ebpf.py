@@ -18,7 +18,7 @@ from world import UNPRIVILEGED, Broker
 @pytest.fixture(scope="module")
 def elf(world, build):
     broker = Broker(world, build)
-    rssb = [world.inside(build) / "rssb", "--socket", broker.socket, "qmp", "--stdio"]
+    rssb = broker.rssb("qmp", "--stdio")
     with qmp_talk.talk_to_program(world.command(rssb, unprivileged=True)) as talk:
         talk.exchange(qmp_talk.NEGOTIATE)
         answer = talk.execute("request-ebpf", id="rss")
@@ -38,8 +38,7 @@ def test_it_works_in_qemu(world, elf, build, qemu, rng):
     loader = [build / "tests" / "tools" / "ebpf_loader", elf, *UNPRIVILEGED]
     guest = guests.Guest(world, qemu, ["-netdev", netdev, "-device", device], prefix=loader,
                          unprivileged=False)  # fmt: skip
-    guest.run("ip link set eth0 up")
-    guest.run(f"ethtool -L eth0 combined {guests.QUEUES}")
+    guest.bring_up()
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss("eth0", steering)
     steered.check(guest, world, tap, build, rng, steering)

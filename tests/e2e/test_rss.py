@@ -13,6 +13,7 @@ import pytest
 import flows
 import guest as guests
 import steered
+from broker import Process
 from world import NOBODY, Broker
 
 IFACE = "eth0"
@@ -20,16 +21,10 @@ IFACE = "eth0"
 
 @pytest.fixture(scope="module")
 def guest(world, broker, tap, build, qemu):
-    rssb_run = [world.inside(build) / "rssb", "--socket", broker.socket, "run", "--"]
-    guest = guests.Guest(world, qemu, guests.net_arguments(tap), prefix=rssb_run)
-    guest.run(f"ip link set {IFACE} up")
-    guest.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
+    run = broker.rssb("run", "--")
+    guest = guests.Guest(world, qemu, guests.net_arguments(tap), prefix=run)
+    guest.bring_up()
     return guest
-
-
-def status(pid):
-    with open(f"/proc/{pid}/status") as file:
-        return dict(re.findall(r"^(\w+):\s*(.*)$", file.read(), re.MULTILINE))
 
 
 def test_microsoft_vectors():
@@ -41,7 +36,7 @@ def test_microsoft_vectors():
 
 
 def test_qemu_has_no_privilege(guest):
-    qemu = status(guest.pid)
+    qemu = Process(guest.pid).status()
     assert qemu["Uid"].split() == [str(NOBODY)] * 4
     assert qemu["NoNewPrivs"] == "1"
     for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
@@ -49,7 +44,7 @@ def test_qemu_has_no_privilege(guest):
 
 
 def test_broker_has_a_uid_of_its_own(broker, guest):
-    assert status(broker.process.pid)["Uid"].split() == [str(Broker.UID)] * 4
+    assert Process(broker.process.pid).status()["Uid"].split() == [str(Broker.UID)] * 4
 
 
 def test_ethtool_key_and_weights(guest, world, tap, build, rng):

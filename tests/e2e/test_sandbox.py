@@ -76,8 +76,7 @@ def guest(world, broker, rssb, qemu, queues):
     box = bubblewrap(("--ro-bind", world.inside(ROOT / "build")), ("--bind", world.dir / "boxed"))
     guest = BoxedGuest(world, qemu, arguments, name="boxed", pass_fds=queues,
                        prefix=[rssb, "--socket", broker.socket, "run", "--", *box])  # fmt: skip
-    guest.run(f"ip link set {IFACE} up")
-    guest.run(f"ethtool -L {IFACE} combined {guests.QUEUES}")
+    guest.bring_up()
     yield guest
 
 

@@ -59,11 +59,6 @@ def last_words(connection):
         return connection.receive()
 
 
-def connect(path):
-    with wire.as_user(CLIENT):
-        return wire.Connection(path)
-
-
 def reply_unread(connection, fd):
     """The hang-up is an error in front of the packet, and hides it."""
     connection.send(INFO)
@@ -88,7 +83,7 @@ def many(connection, fd):
 @pytest.mark.parametrize("how", [reply_unread, empty_before, empty_with_it, many])
 def test_fault_10_and_58_an_fd_whose_close_waits(build, interposed, slow, how):
     with Broker(build, "--allow-user", str(OTHER), env=interposed(OLD_KERNEL)) as broker:
-        connection = connect(broker.socket)
+        connection = broker.connect()
         packets = how(connection, slow.fileno())
         os.kill(broker.process.pid, signal.SIGSTOP)  # ours must not be the last copy
         for message, fds in packets:
@@ -103,7 +98,7 @@ def test_fault_10_and_58_an_fd_whose_close_waits(build, interposed, slow, how):
 
 def test_fault_10_the_closer_does_not_wait_as_long_as_the_client_chose(build, interposed, slow):
     with Broker(build, env=interposed(OLD_KERNEL)) as broker:
-        with connect(broker.socket) as connection:
+        with broker.connect() as connection:
             connection.send(INFO, [slow.fileno()])
             slow.close()
             assert last_words(connection).status == wire.MALFORMED
@@ -114,7 +109,8 @@ def test_fault_10_the_closer_does_not_wait_as_long_as_the_client_chose(build, in
 
 def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slow):
     """A service manager's socket takes connections, and their fds, before there is a broker."""
-    connection = connect(directory / "sock")
+    with wire.as_user(CLIENT):
+        connection = wire.Connection(directory / "sock")
     connection.send(INFO, [slow.fileno()])
     slow.close()
     with Activated(build, listener) as broker:
@@ -145,12 +141,12 @@ def test_fault_71_a_closer_that_can_make_no_child(build, interposed, slow, call,
         broker.arm(Fault(CLOSER, error, 1, call))
         read, write = os.pipe()
         start = time.monotonic()
-        with connect(broker.socket) as connection:
+        with broker.connect() as connection:
             connection.send(INFO, [slow.fileno()])
             slow.close()
             assert last_words(connection).status == wire.MALFORMED
         wait_for(lambda: broker.hit == call, "the failure")
-        with connect(broker.socket) as connection:
+        with broker.connect() as connection:
             send_last(connection, write)
         os.set_blocking(read, False)
         wait_for(lambda: has_hung_up(read), "the next fd's last close", 60)

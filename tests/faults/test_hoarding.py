@@ -5,7 +5,7 @@ import resource
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker
+from broker import Broker
 from interposed import LABELS
 
 INFO = vectors.read("request-info")
@@ -13,34 +13,24 @@ EXPORT = vectors.read("request-export-abi")
 STRANGER, OTHER, GROUP = 61700, 61001, 61800
 
 
-def connect(broker, uid):
-    with wire.as_user(uid):
-        return wire.Connection(broker.socket)
-
-
-def ask(broker, message, uid=CLIENT):
-    with connect(broker, uid) as connection:
-        return connection.ask(message)
-
-
 def test_fault_21_copies_of_objects_are_counted(build):
     """Each stays in the broker's memory for as long as the client keeps it."""
     limits = "--ended-grants=3", "--ended-refill=3600", "--allow-user", str(OTHER)
-    with Broker(build, *limits) as broker, connect(broker, CLIENT) as client:
+    with Broker(build, *limits) as broker, broker.connect() as client:
         kept = [client.ask(EXPORT) for _ in range(3)]
         assert {reply.status for reply in kept} == {wire.OK}
         refusal = client.ask(EXPORT)
         assert (refusal.status, refusal.n_fds) == (wire.LIMIT, 0)
         assert "ended grants of your account: 3 of 3 used" in refusal.reason
         for uid in (OTHER, 0):
-            with ask(broker, EXPORT, uid) as reply:
+            with broker.ask(EXPORT, uid) as reply:
                 assert reply.status == wire.OK
         for reply in kept:
             reply.close()
 
 
 def test_fault_19_exports_have_a_rate(build):
-    with Broker(build, "--rate-burst=2", "--rate=1") as broker, connect(broker, CLIENT) as client:
+    with Broker(build, "--rate-burst=2", "--rate=1") as broker, broker.connect() as client:
         for _ in range(2):
             with client.ask(EXPORT) as reply:
                 assert reply.status == wire.OK
@@ -50,7 +40,7 @@ def test_fault_19_exports_have_a_rate(build):
 @pytest.mark.parametrize("name", ["bad-op", "bad-queue", "request-info"])
 def test_fault_24_a_stranger_keeps_no_connection(build, name):
     """What is wrong with a request only those learn who may ask; the others have to go."""
-    with Broker(build) as broker, connect(broker, STRANGER) as connection:
+    with Broker(build) as broker, broker.connect(STRANGER) as connection:
         assert connection.ask(vectors.read(name)).status == wire.DENIED
         assert connection.is_closed()
 
@@ -59,8 +49,8 @@ def test_fault_17_strangers_do_not_take_the_places_of_others(build):
     """A user with a range of subordinate uids is as many users as he likes."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
     with Broker(build, "--first-request-timeout=60000") as broker:
-        strangers = [connect(broker, STRANGER + i // 16) for i in range(640)]
-        assert ask(broker, INFO).status == wire.OK
+        strangers = [broker.connect(STRANGER + i // 16) for i in range(640)]
+        assert broker.ask(INFO).status == wire.OK
         refused = strangers[-1].receive()
         assert (refused.status, refused.op) == (wire.DENIED, wire.REPLY)
         for stranger in strangers:
@@ -70,8 +60,8 @@ def test_fault_17_strangers_do_not_take_the_places_of_others(build):
 def test_fault_17_a_thousand_uids_with_penalties_keep_nobody_out(build):
     with Broker(build, "--penalty-malformed=600") as broker:
         for i in range(1100):
-            assert ask(broker, b"x", 70000 + i).status == wire.MALFORMED
-        assert ask(broker, INFO).status == wire.OK
+            assert broker.ask(b"x", 70000 + i).status == wire.MALFORMED
+        assert broker.ask(INFO).status == wire.OK
 
 
 def test_fault_21_a_thousand_uids_that_kept_a_set_keep_nobody_out(build):
@@ -82,7 +72,7 @@ def test_fault_21_a_thousand_uids_that_kept_a_set_keep_nobody_out(build):
                 reply = wire.ask(broker.socket, EXPORT)
             assert reply.status == wire.OK, reply.reason
             reply.close()
-        assert ask(broker, INFO).status == wire.OK
+        assert broker.ask(INFO).status == wire.OK
 
 
 def test_fault_41_a_label_writes_nothing_into_the_log(build, interposed):
@@ -90,7 +80,7 @@ def test_fault_41_a_label_writes_nothing_into_the_log(build, interposed):
     evil = LABELS.replace("vm:c%u", "a\\n<3>rss-broker: \\x1b[2J\\\"%u")
     assert evil != LABELS
     with Broker(build, env=interposed(evil)) as broker:
-        assert ask(broker, b"x").status == wire.MALFORMED
+        assert broker.ask(b"x").status == wire.MALFORMED
         log = broker.log()
         assert "label=a?<3>rss-broker:??[2J?65534 " in log
         assert not any(line.startswith("<3>") for line in log.splitlines())

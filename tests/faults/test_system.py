@@ -17,11 +17,6 @@ INFO = vectors.read("request-info")
 ACQUIRE = vectors.read("request-acquire-no-config")
 
 
-def ask(broker, message=INFO, uid=CLIENT):
-    with wire.as_user(uid):
-        return wire.ask(broker.socket, message)
-
-
 def test_fault_41_nobody_reads_the_log(build):
     """The pipe is full: lines are dropped, requests are not."""
     reader, writer = os.pipe()
@@ -34,7 +29,7 @@ def test_fault_41_nobody_reads_the_log(build):
     with LogTo(build, writer) as broker:
         start = time.monotonic()
         for _ in range(100):
-            with ask(broker, ACQUIRE) as reply:
+            with broker.ask(ACQUIRE) as reply:
                 assert reply.status in (wire.OK, wire.BUSY)
         assert time.monotonic() - start < 5
         os.set_blocking(reader, False)
@@ -43,7 +38,7 @@ def test_fault_41_nobody_reads_the_log(build):
                 os.read(reader, 65536)
             except BlockingIOError:
                 break
-        ask(broker, ACQUIRE).close()
+        broker.ask(ACQUIRE).close()
         wait_for(lambda: b"log lines were dropped" in read_some(reader), "the count of them")
     os.close(reader)
     os.close(writer)
@@ -62,7 +57,7 @@ def test_fault_41_the_reader_of_the_log_is_gone(build):
         os.close(writer)
         os.close(reader)
         for _ in range(3):
-            with ask(broker, ACQUIRE) as reply:
+            with broker.ask(ACQUIRE) as reply:
                 assert reply.status == wire.OK
 
 
@@ -90,7 +85,7 @@ def test_fault_62_a_stderr_that_nobody_reads(build, kind):
             os.read(reader, 100)  # room for a part of a line
         start = time.monotonic()
         for _ in range(1500 if kind == "stream socket" else 150):
-            assert ask(broker, uid=0).status == wire.OK
+            assert broker.ask(INFO, 0).status == wire.OK
         assert time.monotonic() - start < 60
         assert os.get_blocking(writer)
         assert broker.stop() == 0
@@ -100,7 +95,7 @@ def test_fault_62_a_stderr_that_nobody_reads(build, kind):
 
 def test_fault_42_the_disk_is_full(build):
     with open("/dev/full", "w") as full, LogTo(build, full) as broker:
-        with ask(broker, ACQUIRE) as reply:
+        with broker.ask(ACQUIRE) as reply:
             assert reply.status == wire.OK
 
 
@@ -117,7 +112,7 @@ def test_fault_49_a_front_that_was_stopped(build):
         for client in clients:
             assert client.receive().status == wire.OK
             client.close()
-        assert ask(broker).status == wire.OK
+        assert broker.ask(INFO).status == wire.OK
         assert "has to wait" not in broker.log()
 
 
@@ -140,7 +135,7 @@ def test_fault_22_a_client_is_killed(build, when):
             os.kill(os.getpid(), signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
         wait_for(lambda: broker.front.kinds() == before, "everything as before")
-        with ask(broker, ACQUIRE) as reply:
+        with broker.ask(ACQUIRE) as reply:
             assert reply.status == wire.OK
 
 
@@ -157,7 +152,7 @@ def test_fault_15_and_17_a_thousand_that_never_read(build):
         took = []
         for _ in range(20):
             start = time.monotonic()
-            with ask(broker, ACQUIRE, 61001) as reply:
+            with broker.ask(ACQUIRE, 61001) as reply:
                 assert reply.status == wire.OK
             took.append(time.monotonic() - start)
         assert sorted(took)[len(took) // 2] < 0.05
@@ -178,7 +173,7 @@ def test_fault_18_a_flood_of_connects(build):
                     wire.Connection(broker.socket).close()
                     n += 1
         assert n > (50 if "san" in build.parts else 500)  # sanitizers are slow
-        assert ask(broker, INFO, 61001).status == wire.OK
+        assert broker.ask(INFO, 61001).status == wire.OK
         wait_for(lambda: broker.front.kinds() == before, "the fds as before")
 
 
@@ -189,7 +184,7 @@ def test_fault_46_a_set_does_not_arrive_whole(build):
         wait_for(broker.is_at_rest, "a full pool")
         loader = broker.loader.pid
         os.kill(loader, signal.SIGSTOP)
-        grants = [ask(broker, ACQUIRE) for _ in range(8)]
+        grants = [broker.ask(ACQUIRE) for _ in range(8)]
         with wire.as_user(CLIENT):
             idle = [wire.Connection(broker.socket) for _ in range(100)]
         wait_for(lambda: "cannot accept now" in broker.log(), "no fd is free")
@@ -199,5 +194,5 @@ def test_fault_46_a_set_does_not_arrive_whole(build):
         for thing in grants + idle:
             thing.close()
         wait_for(broker.is_at_rest, "a full pool")
-        with ask(broker, ACQUIRE, 0) as reply:
+        with broker.ask(ACQUIRE, 0) as reply:
             assert reply.status == wire.OK

@@ -21,9 +21,9 @@ def broker(world, build):
 
 
 @pytest.fixture(scope="module")
-def command(world, broker, build):
+def command(broker):
     """The words of an rssb command in this world."""
-    return lambda *args: [world.inside(build) / "rssb", "--socket", broker.socket, *args]
+    return broker.rssb
 
 
 @pytest.fixture(scope="module")

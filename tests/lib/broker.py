@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import wire
 from waiting import wait_for
 
 UID = 61235  # of the broker: nobody else's, in no range of Debian's
@@ -118,6 +119,16 @@ class Broker:
     def loader(self):
         (loader,) = self.front.children()
         return loader
+
+    def connect(self, uid=CLIENT):
+        """A connection of this user's."""
+        with wire.as_user(uid):
+            return wire.Connection(self.socket)
+
+    def ask(self, message, uid=CLIENT):
+        """One request of this user's, on a connection of its own."""
+        with self.connect(uid) as connection:
+            return connection.ask(message)
 
     def is_up(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:

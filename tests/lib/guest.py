@@ -117,6 +117,11 @@ class Guest:
         """Runs a shell command in the guest; returns its output."""
         return self._require(f"exec {command} 2>&1").decode()
 
+    def bring_up(self, iface="eth0"):
+        """With all of its queues."""
+        self.run(f"ip link set {iface} up")
+        self.run(f"ethtool -L {iface} combined {QUEUES}")
+
     def set_rss(self, iface, steering):
         table = "".join(f"{entry:04x}" for entry in steering.table)
         self._require(f"rss {iface} {steering.key.hex()} {table}")

@@ -172,7 +172,12 @@ class Broker:
                  "--allow-user", allow, *args],
                 stderr=log,
             )  # fmt: skip
+        self._rssb = world.inside(build) / "rssb"
         wait_for(self._is_up, "the broker's socket")
+
+    def rssb(self, *words):
+        """The words of an rssb command that asks this broker."""
+        return [self._rssb, "--socket", self.socket, *words]
 
     def at_default_path(self, world):
         """There, too: libvirt gives an emulator next to no environment."""

@@ -146,7 +146,7 @@ def demo_guest(world, broker, build, qemu, rng):
     headline("2. A guest in an unprivileged QEMU, through rssb run")
     tap, steering = world.tap("tap1"), random_steering(rng)
     start = time.monotonic()
-    prefix = [world.inside(build) / "rssb", "--socket", broker.socket, "run", "--"]
+    prefix = broker.rssb("run", "--")
     guest = guests.Guest(world, qemu, guests.net_arguments(tap), prefix=prefix)
     show_process("QEMU", guest.pid)
     say(f"the guest is up after {time.monotonic() - start:.1f} s")

@@ -33,44 +33,34 @@ def held(things):
         yield things
 
 
-def connect(broker, uid=CLIENT):
-    with wire.as_user(uid):
-        return wire.Connection(broker.socket)
-
-
-def ask(broker, message, uid=CLIENT):
-    with connect(broker, uid) as connection:
-        return connection.ask(message)
-
-
 def acquired(broker, n, uid=CLIENT):
     """n grants, each of them given."""
     replies = []
     for _ in range(n):
-        reply = ask(broker, ACQUIRE, uid)
+        reply = broker.ask(ACQUIRE, uid)
         while reply.status == wire.BUSY:
-            reply = ask(broker, ACQUIRE, uid)
+            reply = broker.ask(ACQUIRE, uid)
         assert reply.status == wire.OK, reply.reason
         replies.append(reply)
     return replies
 
 
 def is_served(broker, uid):
-    with ask(broker, ACQUIRE, uid) as reply:
+    with broker.ask(ACQUIRE, uid) as reply:
         return reply.status == wire.OK
 
 
 def test_connections_in_all(build):
     with limited(build, "--max-connections", 3) as broker:
-        with held([connect(broker) for _ in range(2)] + [connect(broker, OTHER)]) as connections:
+        with held([broker.connect() for _ in range(2)] + [broker.connect(OTHER)]) as connections:
             for connection in connections:
                 assert connection.ask(INFO).status == wire.OK
-            with connect(broker, 0) as late:  # not even root
+            with broker.connect(0) as late:  # not even root
                 refusal = late.receive()
                 assert (refusal.status, refusal.op) == (wire.LIMIT, wire.REPLY)
                 assert "connections in all: 3 of 3" in refusal.reason
                 assert late.is_closed()
-        wait_for(lambda: ask(broker, INFO, 0).status == wire.OK, "a free connection")
+        wait_for(lambda: broker.ask(INFO, 0).status == wire.OK, "a free connection")
 
 
 def test_the_end_of_a_lease_frees_the_quota_at_once(build):
@@ -88,7 +78,7 @@ def test_the_end_of_a_lease_frees_the_quota_at_once(build):
 
 
 def sends_an_fd(broker):
-    with connect(broker) as connection:
+    with broker.connect() as connection:
         connection.send(INFO, [0])
         with contextlib.suppress(ConnectionResetError):
             connection.receive()
@@ -100,7 +90,7 @@ def test_fault_9_penalty_for_an_fd(build, interposed):
     with limited(build, "--penalty-fd", 2, env=env) as broker:
         sends_an_fd(broker)
         wait_for(lambda: "an fd it sent" in broker.log(), "the log line")
-        refusal = ask(broker, INFO)
+        refusal = broker.ask(INFO)
         assert refusal.status == wire.LIMIT and 0 < refusal.retry_ms <= 2000
         assert is_served(broker, OTHER)
         time.sleep(refusal.retry_ms / 1000)
@@ -147,7 +137,7 @@ def test_memory_of_sets_that_were_kept(build, memory_cgroup):
     with limited(build, "--max-account-grants", 2000, "--rate", 1000, "--rate-burst", 2000,
                  prefix=in_cgroup(memory_cgroup)) as broker:  # fmt: skip
         while len(kept) < 1000:
-            reply = ask(broker, ACQUIRE)
+            reply = broker.ask(ACQUIRE)
             if reply.status == wire.LIMIT:
                 break
             if reply.status == wire.OK:

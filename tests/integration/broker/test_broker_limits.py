@@ -21,19 +21,9 @@ def broker_with(build, *limits):
         yield broker
 
 
-def connect(broker, uid=CLIENT):
-    with wire.as_user(uid):
-        return wire.Connection(broker.socket)
-
-
-def ask(broker, message, uid=CLIENT):
-    with connect(broker, uid) as client:
-        return client.ask(message)
-
-
 def refused_at_once(broker, uid=CLIENT):
     """What the broker says to a connection before it is asked anything."""
-    with connect(broker, uid) as client:
+    with broker.connect(uid) as client:
         reply = client.receive()
         assert (reply.op, reply.tag, reply.n_fds) == (wire.REPLY, 0, 0)
         assert client.is_closed()
@@ -42,7 +32,7 @@ def refused_at_once(broker, uid=CLIENT):
 
 def assert_served(broker, *uids):
     for uid in uids:
-        assert ask(broker, INFO, uid).status == wire.OK, uid
+        assert broker.ask(INFO, uid).status == wire.OK, uid
 
 
 # --- connections --------------------------------------------------------------
@@ -50,7 +40,7 @@ def assert_served(broker, *uids):
 
 def test_connections_of_an_account(build):
     with broker_with(build, "--max-account-connections=3") as broker:
-        clients = [connect(broker) for _ in range(3)]
+        clients = [broker.connect() for _ in range(3)]
         for client in clients:
             assert client.ask(INFO).status == wire.OK
         reply = refused_at_once(broker)
@@ -65,7 +55,7 @@ def test_connections_of_an_account(build):
 
 
 def served(broker):
-    with connect(broker) as client:
+    with broker.connect() as client:
         return client.ask(INFO).status == wire.OK
 
 
@@ -73,7 +63,7 @@ def test_fault_13_no_request(build):
     """Told why, and then to wait: connecting and saying nothing is not free."""
     with broker_with(build, "--first-request-timeout=100", "--penalty-timeout=2") as broker:
         start = time.monotonic()
-        with connect(broker) as silent:
+        with broker.connect() as silent:
             assert silent.receive().data == vectors.read("refusal-timeout")
             assert 0.09 < time.monotonic() - start < 2
             assert silent.is_closed()
@@ -86,7 +76,7 @@ def test_fault_13_no_request(build):
 
 def test_silence_between_requests_is_no_fault(build):
     with broker_with(build, "--first-request-timeout=50", "--read-reply-timeout=50") as broker:
-        with connect(broker) as client:
+        with broker.connect() as client:
             for _ in range(3):
                 assert client.ask(INFO).status == wire.OK
                 time.sleep(0.15)
@@ -97,7 +87,7 @@ def test_silence_between_requests_is_no_fault(build):
 
 def test_fault_15_reply_that_is_not_read(build):
     with broker_with(build, "--read-reply-timeout=100", "--penalty-timeout=1") as broker:
-        with connect(broker) as lazy:
+        with broker.connect() as lazy:
             lazy.send(ACQUIRE)
             wait_for(lambda: "has to wait 1 s for a timeout" in broker.log(), "a penalty")
             lazy.receive().close()  # what was sent is the client's
@@ -109,7 +99,7 @@ def test_fault_15_reply_that_is_not_read(build):
 def test_fault_17_many_replies_that_are_not_read(build):
     """The connections that hold the broker's fds in flight are few."""
     with broker_with(build, "--max-account-unread=2", "--read-reply-timeout=5000") as broker:
-        lazy = [connect(broker) for _ in range(3)]
+        lazy = [broker.connect() for _ in range(3)]
         for client in lazy[:2]:
             client.send(ACQUIRE)
             wait_for(lambda c=client: unread(c), "a reply")
@@ -133,12 +123,12 @@ def unread(client):
 
 def test_fault_20_grants_of_an_account(build):
     """The 65th is refused; release one, ask again; nobody else is touched."""
-    with broker_with(build) as broker, connect(broker) as client:
+    with broker_with(build) as broker, broker.connect() as client:
         grants = [client.ask(ACQUIRE) for _ in range(64)]
         assert {grant.status for grant in grants} == {wire.OK}
         reply = client.ask(ACQUIRE)
         assert reply.data == wire.put(vectors.read("refusal-limit"), 12, "I", reply.tag)
-        with ask(broker, ACQUIRE, OTHER) as other, ask(broker, ACQUIRE, 0) as roots:
+        with broker.ask(ACQUIRE, OTHER) as other, broker.ask(ACQUIRE, 0) as roots:
             assert (other.status, roots.status) == (wire.OK, wire.OK)
         assert client.ask(wire.release(grants[0].grant_id)).status == wire.OK
         grants.append(client.ask(ACQUIRE))
@@ -150,12 +140,12 @@ def test_fault_20_grants_of_an_account(build):
 def test_grants_of_root_and_in_all(build):
     """Root is exempt from what one account may have, not from the total."""
     limits = "--max-account-grants=1", "--max-uid-grants=1", "--max-grants=4", "--rate-burst=1"
-    with broker_with(build, *limits) as broker, connect(broker, 0) as root:
+    with broker_with(build, *limits) as broker, broker.connect(0) as root:
         grants = [root.ask(ACQUIRE) for _ in range(3)]
-        grants.append(ask(broker, ACQUIRE))
+        grants.append(broker.ask(ACQUIRE))
         assert {grant.status for grant in grants} == {wire.OK}
         for uid in (0, OTHER):
-            reply = ask(broker, ACQUIRE, uid)
+            reply = broker.ask(ACQUIRE, uid)
             assert reply.status == wire.LIMIT
             assert reply.reason.startswith("live grants in all: 4 of 4 in use")
         for grant in grants:
@@ -164,12 +154,12 @@ def test_grants_of_root_and_in_all(build):
 
 
 def acquires(broker, uid):
-    with ask(broker, ACQUIRE, uid) as reply:
+    with broker.ask(ACQUIRE, uid) as reply:
         return reply.status == wire.OK
 
 
 def test_grants_of_a_uid(build):
-    with broker_with(build, "--max-uid-grants=2") as broker, connect(broker) as client:
+    with broker_with(build, "--max-uid-grants=2") as broker, broker.connect() as client:
         with client.ask(ACQUIRE), client.ask(ACQUIRE):
             reply = client.ask(ACQUIRE)
             assert reply.status == wire.LIMIT
@@ -179,7 +169,7 @@ def test_grants_of_a_uid(build):
 
 def test_fault_19_rate(build):
     """After the burst it goes on at the rate; retry_ms is right."""
-    with broker_with(build, "--rate-burst=4", "--rate=10") as broker, connect(broker) as client:
+    with broker_with(build, "--rate-burst=4", "--rate=10") as broker, broker.connect() as client:
         for _ in range(4):
             with client.ask(ACQUIRE) as reply:
                 assert reply.status == wire.OK
@@ -197,7 +187,7 @@ def test_fault_19_rate(build):
 def test_fault_21_ended_grants(build):
     """Closing leases and keeping fds gives no more than the second budget."""
     limits = "--ended-grants=3", "--ended-refill=3600", "--max-account-grants=10"
-    with broker_with(build, *limits) as broker, connect(broker) as client:
+    with broker_with(build, *limits) as broker, broker.connect() as client:
         kept = []
         for _ in range(3):
             kept.append(client.ask(ACQUIRE))
@@ -216,7 +206,7 @@ def test_fault_21_ended_grants(build):
 @pytest.mark.parametrize("message", ["bad-magic", None], ids=["bad magic", "empty"])
 def test_penalty_for_a_malformed_request(build, message):
     with broker_with(build) as broker:
-        assert ask(broker, vectors.read(message) if message else b"").status == wire.MALFORMED
+        assert broker.ask(vectors.read(message) if message else b"").status == wire.MALFORMED
         reply = refused_at_once(broker)
         assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 1000
         assert_served(broker, OTHER, 0)
@@ -228,7 +218,7 @@ def test_penalty_for_a_malformed_request(build, message):
 def test_no_penalty_for_what_is_well_formed(build, message):
     """Another version, an unknown operation, a wrong value: an honest client's mistakes."""
     with broker_with(build) as broker:
-        assert ask(broker, vectors.read(message)).status != wire.OK
+        assert broker.ask(vectors.read(message)).status != wire.OK
         assert_served(broker, CLIENT)
 
 
@@ -236,7 +226,7 @@ def test_penalties_add_up_to_the_most(build):
     """Whoever goes on waits longer, up to --penalty-max; it is logged once."""
     limits = "--penalty-malformed=2", "--penalty-max=3"
     with broker_with(build, *limits) as broker:
-        clients = [connect(broker) for _ in range(5)]
+        clients = [broker.connect() for _ in range(5)]
         for client in clients:  # all were admitted before the first fault
             assert client.ask(INFO).status == wire.OK
         for client in clients:
@@ -249,13 +239,13 @@ def test_penalties_add_up_to_the_most(build):
 def test_root_is_not_punished(build):
     with broker_with(build) as broker:
         for _ in range(3):
-            assert ask(broker, b"x", 0).status == wire.MALFORMED
+            assert broker.ask(b"x", 0).status == wire.MALFORMED
         assert_served(broker, 0)
 
 
 def test_the_log_is_not_flooded(build):
     """The same refusal of an account is one line, with a count later."""
-    with broker_with(build) as broker, connect(broker) as client:
+    with broker_with(build) as broker, broker.connect() as client:
         for _ in range(200):
             assert client.ask(vectors.read("bad-queue")).status == wire.INVALID
         assert broker.log().count("result=invalid") == 1

@@ -193,7 +193,7 @@ def test_steering_outlives_the_broker(build, rng):
     with World() as world:
         broker = Broker(world, build)
         with TapReader(world, world.tap(), QUEUES) as reader:
-            command = [world.inside(build) / "rssb", "--socket", broker.socket, "attach", "tap0"]
+            command = broker.rssb("attach", "tap0")
             ok(world.run([*command, steering.words()], unprivileged=True, check=False))
             broker.process.kill()
             broker.process.wait()

@@ -200,7 +200,7 @@ def test_export_of_an_unknown_object(rssb):
 
 def test_export_spares_the_terminal(world, broker, build):
     terminal, ours = pty.openpty()
-    command = [world.inside(build) / "rssb", "--socket", broker.socket, "export"]
+    command = broker.rssb("export")
     process = world.start(command, stdout=ours, stderr=subprocess.PIPE, text=True)
     os.close(ours)
     assert "an ELF file is nothing for a terminal" in process.communicate(timeout=10)[1]

@@ -208,7 +208,7 @@ def test_no_grant_left(build):
     """A broker that gives each account one, which it has."""
     with World() as world:
         broker = Broker(world, build, "--max-grants", "1")
-        rssb = [world.inside(build) / "rssb", "--socket", broker.socket]
+        rssb = broker.rssb()
         held = world.start([*rssb, "run", "--steering", "equal 2", "--", "sleep", "60"],
                            unprivileged=True)  # fmt: skip
 

@@ -38,7 +38,7 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def rssb(world, build):
     broker = Broker(world, build)
-    return [world.inside(build) / "rssb", "--socket", broker.socket]
+    return broker.rssb()
 
 
 @pytest.fixture(scope="module")

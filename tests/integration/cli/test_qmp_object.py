@@ -24,7 +24,7 @@ MAPS = [
 
 @pytest.fixture(scope="module")
 def rssb(world, broker, build):
-    return [world.inside(build) / "rssb", "--socket", broker.socket]
+    return broker.rssb()
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def rssb_run(world, broker, build, program):
     """Runs rssb run as nobody; returns the CompletedProcess."""
 
     def run(options, *arguments, **kwargs):
-        command = [world.inside(build) / "rssb", "--socket", broker.socket, "run", *options, "--"]
+        command = broker.rssb("run", *options, "--")
         return world.run([*command, program, *arguments], unprivileged=True, check=False, **kwargs)
 
     return run

@@ -25,7 +25,7 @@ def broker(world, build):
 
 @pytest.fixture
 def command(world, broker, build):
-    return lambda *args: [world.inside(build) / "rssb", "--socket", broker.socket, *args]
+    return broker.rssb
 
 
 @pytest.fixture

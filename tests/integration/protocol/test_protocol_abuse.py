@@ -38,14 +38,6 @@ def broker(build):
         yield broker
 
 
-@pytest.fixture
-def client(broker):
-    with wire.as_user(CLIENT):
-        connection = wire.Connection(broker.socket)
-    with connection:
-        yield connection
-
-
 @pytest.fixture(autouse=True)
 def nothing_stays(request):
     """After each test the broker serves, with as many fds of each kind as before."""

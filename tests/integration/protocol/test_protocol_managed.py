@@ -29,14 +29,6 @@ def broker(build):
 
 
 @pytest.fixture
-def client(broker):
-    with wire.as_user(CLIENT):
-        connection = wire.Connection(broker.socket)
-    with connection:
-        yield connection
-
-
-@pytest.fixture
 def managed(client):
     """A managed grant with the label "web"; its steering is of 4 queues."""
     steering = Steering.random(random.Random(1), 4)

@@ -28,15 +28,6 @@ def broker(build):
         yield broker
 
 
-@pytest.fixture
-def client(broker):
-    """A connection of a user who may ask and has no privilege."""
-    with wire.as_user(CLIENT):
-        connection = wire.Connection(broker.socket)
-    with connection:
-        yield connection
-
-
 def steer(rng, queues=4, table_len=128):
     """Random steering: for the wire, and for predicting."""
     steering = Steering.random(rng, queues, table_len)
