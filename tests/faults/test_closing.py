@@ -59,6 +59,16 @@ def last_words(connection):
         return connection.receive()
 
 
+@contextlib.contextmanager
+def stopped(broker):
+    """Meanwhile it takes nothing: our own copy of what is sent is not the last, so it closes at once."""
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.process.pid, signal.SIGCONT)
+
+
 def reply_unread(connection, fd):
     """The hang-up is an error in front of the packet, and hides it."""
     connection.send(INFO)
@@ -85,12 +95,11 @@ def test_fault_10_and_58_an_fd_whose_close_waits(build, interposed, slow, how):
     with Broker(build, "--allow-user", str(OTHER), env=interposed(OLD_KERNEL)) as broker:
         connection = broker.connect()
         packets = how(connection, slow.fileno())
-        os.kill(broker.process.pid, signal.SIGSTOP)  # ours must not be the last copy
-        for message, fds in packets:
-            connection.send(message, fds)
-        slow.close()
-        connection.close()
-        os.kill(broker.process.pid, signal.SIGCONT)
+        with stopped(broker):
+            for message, fds in packets:
+                connection.send(message, fds)
+            slow.close()
+            connection.close()
         assert serves(broker)
         n_sockets = 3  # the listener, the loader, the closer
         wait_for(lambda: broker.front.kinds()["socket"] == n_sockets, "the fds as before")
@@ -99,8 +108,9 @@ def test_fault_10_and_58_an_fd_whose_close_waits(build, interposed, slow, how):
 def test_fault_10_the_closer_does_not_wait_as_long_as_the_client_chose(build, interposed, slow):
     with Broker(build, env=interposed(OLD_KERNEL)) as broker:
         with broker.connect() as connection:
-            connection.send(INFO, [slow.fileno()])
-            slow.close()
+            with stopped(broker):
+                connection.send(INFO, [slow.fileno()])
+                slow.close()
             assert last_words(connection).status == wire.MALFORMED
         (closer,) = [p for p in broker.front.children() if p.status()["Name"] == "rss-closer"]
         wait_for(lambda: not closer.children() or all(
@@ -142,8 +152,9 @@ def test_fault_71_a_closer_that_can_make_no_child(build, interposed, slow, call,
         read, write = os.pipe()
         start = time.monotonic()
         with broker.connect() as connection:
-            connection.send(INFO, [slow.fileno()])
-            slow.close()
+            with stopped(broker):
+                connection.send(INFO, [slow.fileno()])
+                slow.close()
             assert last_words(connection).status == wire.MALFORMED
         wait_for(lambda: broker.hit == call, "the failure")
         with broker.connect() as connection:
