@@ -115,9 +115,7 @@ struct parse_walk {
 	__u64 last;	/* destination options header with room for a home address; its end << 32 */
 	__u64 earlier;	/* the one before it */
 	__u64 end;	/* of the options; 0: the walk is one over headers */
-	__u64 left;	/* options of this header to look at */
 	__u64 home;	/* where a home address is */
-	__u64 first;	/* the number of the first type of the family that is chosen */
 };
 
 /* Keeps clang from using what it knows of a value and the verifier does not. */
@@ -163,28 +161,26 @@ static __always_inline __u32 parse_ports_len(__u32 types)
 	return (types & 2) * 10 + (types & 4) * 2;
 }
 
-/* What follows the network headers. */
+/* What follows the network headers; of 64 bits, which clang may spill, as in struct parse_walk. */
 struct parse_upper {
-	__u32 off;
-	__u32 protocol;	   /* none in a fragment */
-	__u32 types;	   /* enabled ones, the family's own three lowest */
-	__u32 extended;	   /* those of IPv6 with extension headers */
-	__be32 *ret_ports; /* where they go */
+	__u64 off;
+	__u64 protocol; /* none in a fragment */
+	__u64 ipv6;	/* 1, or 0 */
+	__u64 types;	/* enabled ones */
 };
 
-static __always_inline bool parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 types,
-				       union parse_frame *f, struct parse_upper *ret)
+static __always_inline bool parse_ipv4(struct __sk_buff *skb, __u64 off, union parse_frame *f,
+				       struct parse_upper *ret)
 {
 	const struct parse_ipv4 *ip = &f->v4.ip;
+	__u32 whole;
 
 	if (!parse_read(skb, off, &f->v4.ip, sizeof(*ip)))
 		return false;
+	whole = parse_equal(ip->fragment & PARSE_IPV4_FRAGMENT, 0);
+	forget(whole);
 	ret->off = off + (ip->ihl & 15) * 4;
-	ret->protocol = ip->protocol & -parse_equal(ip->fragment & PARSE_IPV4_FRAGMENT, 0);
-	ret->types = types;
-	ret->extended = 0;
-	ret->ret_ports = &f->v4.ports;
-	forget(ret->ret_ports);
+	ret->protocol = ip->protocol * whole;
 	return true;
 }
 
@@ -194,18 +190,20 @@ static __always_inline bool parse_ipv4(struct __sk_buff *skb, __u32 off, __u32 t
 	 PARSE_KIND(IPPROTO_FRAGMENT) | PARSE_KIND(IPPROTO_DSTOPTS) | PARSE_KIND(IPPROTO_AH))
 
 /* Notes what the extension header of this kind at off is; returns its length. */
-static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32 off,
+static __always_inline __u64 walk_header(struct parse_walk *w, __u64 kind, __u64 off,
 					 const union parse_extension *ext)
 {
+	__u64 len = (ext->length + 1) * 8;
+
 	w->next = ext->next;
 	if (kind == IPPROTO_DSTOPTS && ext->length >= 2) {
 		w->earlier = w->last;
-		w->last = (__u64)(off + (ext->length + 1) * 8) << 32 | off;
+		w->last = (off + len) << 32 | off;
 	}
 	if (kind == IPPROTO_ROUTING && (ext->word & PARSE_ROUTING_2_MASK) == PARSE_ROUTING_2)
 		w->routing = off;
 	if (kind == IPPROTO_AH)
-		return (ext->length + 2) * 4;
+		return len / 2 + 4;
 	if (kind == IPPROTO_FRAGMENT) {
 		w->fragment = 1;
 		/* What follows in any but the first fragment is no header. */
@@ -213,13 +211,13 @@ static __always_inline __u32 walk_header(struct parse_walk *w, __u32 kind, __u32
 			w->next = IPPROTO_NONE;
 		return 8;
 	}
-	return (ext->length + 1) * 8;
+	return len;
 }
 
 /* Over an extension header; false: there is none.  One cut short reads as zeros. */
 static __always_inline bool step_header(struct __sk_buff *skb, struct parse_walk *w)
 {
-	__u32 kind = w->next, off = w->off;
+	__u64 kind = w->next, off = w->off;
 	union parse_extension ext;
 
 	if (kind >= 64 || !(PARSE_KINDS >> kind & 1))
@@ -230,38 +228,25 @@ static __always_inline bool step_header(struct __sk_buff *skb, struct parse_walk
 	return true;
 }
 
-static __always_inline void options_begin(struct parse_walk *w, __u64 header)
-{
-	w->off = (__u32)header + 2;
-	w->end = header >> 32;
-	w->left = PARSE_OPTIONS_MAX;
-}
-
-/* Over one option, of the earlier header if the last has no more; false: the walk is over. */
+/* Over one option; false: the walk is over. */
 static __always_inline bool step_option(struct __sk_buff *skb, struct parse_walk *w)
 {
 	struct {
 		__u8 type;
 		__u8 length;
 	} option;
+	__u64 off = w->off;
 
-	if (!w->left || w->off >= w->end) {
-		if (!w->earlier)
-			return false;
-		options_begin(w, w->earlier);
-		w->earlier = 0;
-	}
-	parse_read(skb, w->off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
+	if (off >= w->end)
+		return false;
+	parse_read(skb, off, &option, sizeof(option)); /* zeros, Pad1, if it fails */
 	if (option.type != PARSE_HOME_ADDRESS) {
-		w->off += option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length;
-		w->left--;
+		w->off = off + (option.type == PARSE_PAD1 ? 1 : sizeof(option) + option.length);
 		return true;
 	}
-	w->left = 0; /* the first one counts */
-	if (w->off + sizeof(option) + 16 > w->end)
-		return true;
-	w->home = w->off + sizeof(option);
-	w->earlier = 0;
+	w->off = w->end; /* the first one counts */
+	if (off + sizeof(option) + 16 <= w->end)
+		w->home = off + sizeof(option);
 	return false;
 }
 
@@ -274,11 +259,32 @@ __noinline int parse_step(struct __sk_buff *skb, struct parse_walk *w)
 }
 
 /*
- * The step after which to look whether the walk is over: nearly all are.  A step too much costs
- * a packet 2 ns, a branch the verifier as much as ten instructions.  (With CAP_BPF alone it
- * follows a loop's wrong way too, and so for ever: all are unrolled.)
+ * As many steps as nearly all walks take, and so many that two or three of these are as good as a
+ * loop, which all must be without: with CAP_BPF alone the verifier follows a loop's wrong way too,
+ * and so for ever.  A step too much costs a packet 2 ns, a branch the verifier as much as ten
+ * instructions.
  */
-#define PARSE_LOOK_AT 4
+#define PARSE_STEPS 4
+__noinline int parse_steps(struct __sk_buff *skb, struct parse_walk *w)
+{
+	if (!w)
+		return 0;
+#pragma unroll
+	for (int i = 1; i < PARSE_STEPS; i++)
+		parse_step(skb, w);
+	return parse_step(skb, w);
+}
+
+/* Over the options of a header. */
+static __always_inline void parse_options(struct __sk_buff *skb, struct parse_walk *w, __u64 header)
+{
+	_Static_assert(PARSE_OPTIONS_MAX == 2 * PARSE_STEPS, "no more options than these");
+
+	w->off = (__u32)header + 2;
+	w->end = header >> 32;
+	if (parse_steps(skb, w))
+		parse_steps(skb, w);
+}
 
 /* Puts in place of the addresses what the extension headers say. */
 static __always_inline void parse_addresses(struct __sk_buff *skb, struct parse_walk *w,
@@ -288,58 +294,83 @@ static __always_inline void parse_addresses(struct __sk_buff *skb, struct parse_
 		parse_read(skb, w->routing + 8, &f->v6.ip.addresses[2], 16);
 	if (!w->last)
 		return;
-	options_begin(w, w->last);
-#pragma unroll
-	for (int i = 1; i <= 2 * PARSE_OPTIONS_MAX; i++)
-		if (!parse_step(skb, w) && i == PARSE_LOOK_AT)
-			break;
+	parse_options(skb, w, w->last);
+	if (!w->home && w->earlier)
+		parse_options(skb, w, w->earlier);
 	if (w->home)
 		parse_read(skb, w->home, &f->v6.ip.addresses[0], 16);
 }
 
-static __always_inline bool parse_ipv6(struct __sk_buff *skb, __u32 off, __u32 types,
-				       union parse_frame *f, struct parse_walk *w,
-				       struct parse_upper *ret)
+static __always_inline bool parse_ipv6(struct __sk_buff *skb, __u64 off, union parse_frame *f,
+				       struct parse_walk *w, struct parse_upper *ret)
 {
 	if (!parse_read(skb, off, &f->v6.ip, sizeof(f->v6.ip)))
 		return false;
 	w->off = off + sizeof(f->v6.ip);
 	w->next = f->v6.ip.next;
+	if (parse_steps(skb, w)) {
+		parse_steps(skb, w);
 #pragma unroll
-	for (int i = 1; i <= PARSE_EXTENSIONS_MAX; i++)
-		if (!parse_step(skb, w) && i == PARSE_LOOK_AT)
-			break;
+		for (int i = 2 * PARSE_STEPS; i < PARSE_EXTENSIONS_MAX; i++)
+			parse_step(skb, w);
+	}
 	ret->off = w->off;
 	ret->protocol = w->next & (w->fragment - 1);
-	ret->types = types / RSS_HASH_IPV6;
-	ret->extended = types / RSS_HASH_IP_EX & w->family;
-	w->first = 3;
-	ret->ret_ports = &f->v6.ports;
-	forget(ret->ret_ports);
 	return true;
+}
+
+/* Over the network headers at off; 0, or a miss. */
+static __always_inline int parse_headers(struct __sk_buff *skb, __u64 off, __u32 proto,
+					 union parse_frame *f, struct parse_walk *w,
+					 struct parse_upper *ret)
+{
+	bool whole;
+
+	ret->ipv6 = parse_equal(proto, bpf_htons(ETH_P_IPV6));
+	forget(ret->ipv6);
+	/* First, so that the verifier finds IPv4's a case of what it has seen. */
+	if (proto == bpf_htons(ETH_P_IPV6))
+		whole = parse_ipv6(skb, off, f, w, ret);
+	else if (proto == bpf_htons(ETH_P_IP))
+		whole = parse_ipv4(skb, off, f, ret);
+	else
+		return PARSE_NOT_IP;
+	return whole ? 0 : PARSE_TRUNCATED;
+}
+
+/* Reads the ports to where they are hashed, which is not the same place; no branch. */
+static __always_inline void parse_ports(struct __sk_buff *skb, const struct parse_upper *u,
+					union parse_frame *f)
+{
+	__be32 ports;
+
+	parse_read(skb, u->off, &ports, sizeof(ports));
+	f->v6.ports = ports * u->ipv6;
+	f->v4.ports |= ports * (1 - u->ipv6); /* where IPv6 has an address */
 }
 
 /* The number of the type to hash a packet as, or a miss; its ports and addresses. */
 static __always_inline int parse_upper(struct __sk_buff *skb, const struct parse_upper *u,
 				       struct parse_walk *w, union parse_frame *f)
 {
-	__u32 family = parse_types(u->protocol), can = family & u->extended;
+	__u64 family = parse_types(u->protocol), first = 3 * u->ipv6;
+	__u64 can = u->types / RSS_HASH_IP_EX & w->family & family;
 	__u32 end = u->off + parse_ports_len(family);
 
 	/* One header follows on the other: where the last one is whole, all are. */
 	if (!parse_has(skb, end + parse_equal(end, 0)))
 		return PARSE_TRUNCATED;
 	if (can) {
-		w->first = 6;
+		first = 6;
 		parse_addresses(skb, w, f);
 	} else {
-		can = family & u->types;
+		can = u->types >> first & family;
 		if (!can)
 			return PARSE_NO_TYPE;
 	}
 	if (can > 1)
-		parse_read(skb, u->off, u->ret_ports, sizeof(*u->ret_ports));
-	return w->first + (can >> 1);
+		parse_ports(skb, u, f);
+	return first + (can >> 1);
 }
 
 /*
@@ -349,39 +380,104 @@ static __always_inline int parse_upper(struct __sk_buff *skb, const struct parse
  */
 static __always_inline __u32 parse_start(struct __sk_buff *skb)
 {
-	return skb->ifindex == 1 ? 0 : ETH_HLEN;
+	__u32 on_tap = 1 - parse_equal(skb->ifindex, 1);
+
+	forget(on_tap);
+	return ETH_HLEN * on_tap;
 }
 
+/* Where a network header is, and what it is; of 64 bits, as in struct parse_walk. */
+struct parse_place {
+	__u64 off; /* from skb->data */
+	__u64 proto;
+	__u64 types; /* enabled ones */
+};
+
+/* 1 for the ethertype of a tag, else 0. */
+static __always_inline __u32 parse_is_tag(__be16 proto)
+{
+	return parse_equal(proto, bpf_htons(ETH_P_8021Q)) |
+	       parse_equal(proto, bpf_htons(ETH_P_8021AD));
+}
+
+#ifdef RSS_TUNNEL
+#define PARSE_TWICE __noinline /* and global: verified once */
+#else
+#define PARSE_TWICE static __always_inline
+#endif
+
 /*
- * The number of the type to hash any packet as, or a miss.  What is hashed is then in *f, all
- * zeros before, where IPv6 has its addresses and ports; IPv4's fit in the first two words.
+ * Over the tags behind an Ethernet header, which ends at p->off in *proto; 0: cut short.
+ * A pointer: with CAP_BPF alone a helper must not write to a copy on the stack.
+ */
+PARSE_TWICE int parse_tags(struct __sk_buff *skb, struct parse_place *p, __be16 *proto)
+{
+	if (!p || !proto)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < PARSE_VLANS_MAX; i++) {
+		if (!parse_is_tag(*proto))
+			break;
+		if (!parse_read(skb, p->off + 2, proto, sizeof(*proto)))
+			return 0;
+		p->off += 4;
+	}
+	p->proto = *proto;
+	return 1;
+}
+
+/* Zeros where IPv4's header does not reach. */
+static __always_inline void parse_clear(union parse_frame *f)
+{
+	f->v6.ip.addresses[1] = 0; /* IPv4's ports */
+	f->v6.ip.addresses[2] = 0;
+	f->v6.ip.addresses[3] = 0;
+	f->v6.ports = 0;
+}
+
+/* As parse(), of the packet whose network header is at p; *f is cleared, *w all zeros. */
+PARSE_TWICE int parse_network(struct __sk_buff *skb, struct parse_place *p, struct parse_walk *w,
+			      union parse_frame *f)
+{
+	struct parse_upper upper;
+	int miss;
+
+	if (!p || !w || !f) /* never, but the verifier has to be told */
+		return PARSE_NOT_IP;
+	upper.types = p->types;
+	miss = parse_headers(skb, p->off, p->proto, f, w, &upper);
+	return miss ? miss : parse_upper(skb, &upper, w, f);
+}
+
+#ifdef RSS_TUNNEL
+#include "tunnel.bpf.h"
+#endif
+
+/*
+ * The number of the type to hash any packet as, or a miss.  What is hashed is then in *f, where
+ * IPv6 has its addresses and ports; IPv4's fit in the first two words, and zeros follow.
  */
 __noinline int parse(struct __sk_buff *skb, __u32 types, union parse_frame *f)
 {
-	__u32 off = parse_start(skb);
+	struct parse_place p = { .off = parse_start(skb), .types = types };
 	struct parse_walk w = { 0 };
-	struct parse_upper upper;
 	__be16 proto;
-	bool whole;
 
 	if (!f) /* never, but the verifier has to be told */
 		return PARSE_NOT_IP;
+	parse_clear(f);
 	if (bpf_skb_load_bytes_relative(skb, ETH_HLEN - 2, &proto, sizeof(proto),
 					BPF_HDR_START_MAC))
 		return PARSE_TRUNCATED;
-#pragma unroll
-	for (int i = 0; i < PARSE_VLANS_MAX; i++) {
-		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
-			break;
-		if (!parse_read(skb, off + 2, &proto, sizeof(proto)))
-			return PARSE_TRUNCATED;
-		off += 4;
+	if (!parse_tags(skb, &p, &proto))
+		return PARSE_TRUNCATED;
+#ifdef RSS_TUNNEL
+	if (types & RSS_TUNNEL_ALL) {
+		int type = parse_inner(skb, &p, &w, f);
+
+		if (type != PARSE_TRUNCATED)
+			return type;
 	}
-	if (proto == bpf_htons(ETH_P_IP))
-		whole = parse_ipv4(skb, off, types, f, &upper);
-	else if (proto == bpf_htons(ETH_P_IPV6))
-		whole = parse_ipv6(skb, off, types, f, &w, &upper);
-	else
-		return PARSE_NOT_IP;
-	return whole ? parse_upper(skb, &upper, &w, f) : PARSE_TRUNCATED;
+#endif
+	return parse_network(skb, &p, &w, f);
 }

@@ -7,8 +7,8 @@
  * may be rewritten at any moment, also with nonsense, so each value is read
  * once and judged before use.  Nothing is newer than Linux 5.15.
  *
- * The kernel keeps the code of rss in two pages, a third would be every set's:
- * there is room for two instructions more (bpftool prog show: memlock 8192B).
+ * The kernel keeps the code of rss, and of rss-stats, in two pages; a third would be every set's
+ * (bpftool prog show: memlock 8192B).  rss-tunnel has three.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -106,6 +106,23 @@ static __always_inline void verdict_entry(struct verdict *v, __u32 entry)
 }
 #endif
 
+#ifdef RSS_TUNNEL
+#define STEERING_TYPES (RSS_HASH_ALL | RSS_TUNNEL_ALL)
+
+/* Whether a packet to this port may be a tunnel's, which is parse()'s to see into. */
+static __always_inline bool maybe_tunnel(__u32 types, __u8 protocol, __be32 ports)
+{
+	return tunnel_type(*((__be16 *)&ports + 1)) & types & -(protocol >> 4);
+}
+#else
+#define STEERING_TYPES RSS_HASH_ALL
+
+static __always_inline bool maybe_tunnel(__u32 types, __u8 protocol, __be32 ports)
+{
+	return false;
+}
+#endif
+
 /* The configuration, read once. */
 struct steering {
 	__u32 types;
@@ -120,7 +137,7 @@ static __always_inline bool steering_read(struct steering *ret, const __u64 *con
 	__u32 len, off;
 
 	ret->default_queue = *(const volatile __u16 *)(config + 1);
-	ret->types = RSS_CONFIG_HASH_TYPES(word) & RSS_HASH_ALL;
+	ret->types = RSS_CONFIG_HASH_TYPES(word) & STEERING_TYPES;
 	len = RSS_CONFIG_TABLE_LEN(word);
 	ret->mask = len - 1;
 	forget(ret->mask); /* or clang counts bits */
@@ -146,7 +163,7 @@ static __always_inline bool has_ports(struct __sk_buff *skb, __u8 protocol, __u3
 	       (protocol == IPPROTO_TCP && skb->len >= ETH_HLEN + net_len + PARSE_TCP_LEN);
 }
 
-static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union parse_frame *f)
+static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union parse_frame *f, __u32 types)
 {
 	const struct parse_ipv4 *ip = &f->v4.ip;
 	__u32 other;
@@ -156,75 +173,106 @@ static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union parse_fra
 	other = (f->v4.proto ^ bpf_htons(ETH_P_IP)) | ((ip->ihl & 15) ^ 5) |
 		(ip->fragment & PARSE_IPV4_FRAGMENT);
 	forget(other);
-	return !other && has_ports(skb, ip->protocol, sizeof(*ip));
+	return !other && has_ports(skb, ip->protocol, sizeof(*ip)) &&
+	       !maybe_tunnel(types, ip->protocol, f->v4.ports);
 }
 
-static __always_inline bool frame_is_ipv6(struct __sk_buff *skb, union parse_frame *f)
+static __always_inline bool frame_is_ipv6(struct __sk_buff *skb, union parse_frame *f, __u32 types)
 {
 	return frame_read(skb, f, PARSE_V6_START, sizeof(f->v6.ip)) &&
 	       f->v6.proto == bpf_htons(ETH_P_IPV6) &&
-	       has_ports(skb, f->v6.ip.next, sizeof(f->v6.ip));
+	       has_ports(skb, f->v6.ip.next, sizeof(f->v6.ip)) &&
+	       !maybe_tunnel(types, f->v6.ip.next, f->v6.ports);
 }
 
-/* All ones if a TCP or UDP packet's own type is enabled, tcp being TCP's; no branch. */
-static __always_inline __u32 ports_mask(__u32 types, __u8 protocol, __u32 tcp)
+/*
+ * Of a TCP or UDP packet, as the verifier is not to know it: it would follow IPv4 and IPv6, each
+ * protocol and each type on a way of its own.
+ */
+struct fast {
+	__u32 types;	/* enabled ones, the family's own three lowest */
+	__u32 protocol; /* TCP or UDP */
+	__u64 all; /* all ones if there is more to hash than addresses and ports in two words */
+	__u8 more; /* FRAME_MORE, likewise, and other bits */
+};
+
+/* All ones if its own type is enabled; no branch. */
+static __always_inline __u32 ports_mask(const struct fast *fast)
 {
 	_Static_assert(!(IPPROTO_TCP >> 4) && IPPROTO_UDP >> 4 == 1, "tells TCP from UDP");
-	_Static_assert(RSS_HASH_TCPV4 << 1 == RSS_HASH_UDPV4, "UDP's bit is the next");
-	_Static_assert(RSS_HASH_TCPV6 << 1 == RSS_HASH_UDPV6, "UDP's bit is the next");
+	_Static_assert(RSS_HASH_IPV4 == 1 && RSS_HASH_TCPV4 == 2 && RSS_HASH_UDPV4 == 4 &&
+			       RSS_HASH_TCPV6 == 8 * RSS_HASH_TCPV4 &&
+			       RSS_HASH_UDPV6 == 8 * RSS_HASH_UDPV4,
+		       "IP, TCP, UDP, by family");
 
-	return -((types >> (protocol >> 4)) / tcp & 1);
+	return -((fast->types >> (fast->protocol >> 4)) / RSS_HASH_TCPV4 & 1);
 }
 
-/* The number of the type of a TCP or UDP packet, ip being that of IP's own; no branch. */
-static __always_inline __u32 frame_type(__u8 protocol, __u32 own, __u32 ip)
+/* The number of its type, own being of ports_mask(); no branch. */
+static __always_inline __u32 fast_type(const struct fast *fast, __u32 own)
 {
-	_Static_assert(RSS_HASH_IPV4 << 1 == RSS_HASH_TCPV4, "TCP's bit is the next");
-	_Static_assert(RSS_HASH_IPV6 << 1 == RSS_HASH_TCPV6, "TCP's bit is the next");
-
-	return ip + (own & (1 + (protocol >> 4)));
+	return (fast->all & 3) + (own & (1 + (fast->protocol >> 4)));
 }
+
+/* What IPv6's ethertype has in its first byte, and IPv4's has not: there is more to hash. */
+#define FRAME_MORE 0x80
 
 /* A byte of a frame once more: the verifier knows what the one compared was, on each way. */
-static __always_inline __u8 frame_byte(const __u8 *byte)
+static __always_inline __u32 frame_byte(const void *byte)
 {
-	return *(const volatile __u8 *)byte;
+	__u32 value = *(const volatile __u8 *)byte;
+
+	forget(value);
+	return value;
+}
+
+/* Whether parse() is not needed: TCP or UDP, whole, without options or extension headers. */
+static __always_inline bool fast_read(struct __sk_buff *skb, __u32 types, union parse_frame *f,
+				      struct fast *ret)
+{
+	__u32 proto = skb->protocol; /* the sender's word for it; the frame decides */
+
+	if (proto == bpf_htons(ETH_P_IPV6) && frame_is_ipv6(skb, f, types)) {
+		ret->types = types / RSS_HASH_IPV6;
+		ret->protocol = frame_byte(&f->v6.ip.next);
+		ret->all = -1;
+		ret->more = frame_byte(&f->v6.proto);
+	} else if (proto == bpf_htons(ETH_P_IP) && frame_is_ipv4(skb, f, types)) {
+		ret->types = types;
+		ret->protocol = frame_byte(&f->v4.ip.protocol);
+		ret->all = 0;
+		ret->more = frame_byte(&f->v4.proto);
+	} else {
+		return false;
+	}
+	return true;
 }
 
 /* The low bits of the packet's hash, or an enum parse_miss. */
 static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
 				       const struct rss_key *key, struct verdict *v)
 {
-	__u32 proto = skb->protocol; /* the sender's word for it; the frame decides */
-	union parse_frame f;
-	__u8 protocol;
-	__be32 ports;
-	__u32 own;
+	union parse_frame f = { 0 }; /* with CAP_BPF alone all of it has to be known at the end */
+	struct fast fast = { .more = FRAME_MORE };
+	__u32 own = -1;
+	__u64 keep = -1;
 	int type;
 
-	if (proto == bpf_htons(ETH_P_IPV6) && frame_is_ipv6(skb, &f)) {
-		protocol = frame_byte(&f.v6.ip.next);
-		own = ports_mask(types, protocol, RSS_HASH_TCPV6);
-		if (!(own | (types & RSS_HASH_IPV6)))
+	if (fast_read(skb, types, &f, &fast)) {
+		own = ports_mask(&fast);
+		if (!(own | (fast.types & RSS_HASH_IPV4)))
 			return PARSE_NO_TYPE;
-		verdict_type(v, frame_type(protocol, own, 3));
-		ports = f.v6.ports & own;
-	} else if (proto == bpf_htons(ETH_P_IP) && frame_is_ipv4(skb, &f)) {
-		protocol = frame_byte(&f.v4.ip.protocol);
-		own = ports_mask(types, protocol, RSS_HASH_TCPV4);
-		if (!(own | (types & RSS_HASH_IPV4)))
-			return PARSE_NO_TYPE;
-		verdict_type(v, frame_type(protocol, own, 0));
-		return toeplitz_ipv4(key, *(__be64 *)&f.v4.ip.src, f.v4.ports & own) & 127;
+		verdict_type(v, fast_type(&fast, own));
+		keep = (__u64)own << 32 | fast.all;
 	} else {
-		__builtin_memset(&f, 0, sizeof(f));
 		type = parse(skb, types, &f);
 		if (type < 0)
 			return type;
 		verdict_type(v, type);
-		ports = f.v6.ports;
 	}
-	return toeplitz_ipv6(key, f.v6.ip.addresses, ports) & 127;
+	forget(fast.more); /* or clang makes a branch of it before */
+	return toeplitz(key, f.v6.ip.addresses, keep, fast.more & FRAME_MORE, f.v6.ports & own) &
+	       127;
 }
 
 static __always_inline __u32 steer(struct __sk_buff *skb, const __u64 *config, struct verdict *v)

@@ -45,6 +45,25 @@ typedef uint64_t rss_u64;
 #define RSS_HASH_UDP_EX 0x100u
 #define RSS_HASH_ALL	0x1ffu
 
+/*
+ * VIRTIO_NET_HASH_TUNNEL_TYPE_*, of which a packet inside is hashed by its own headers: the bits
+ * of enabled_tunnel_types in the virtio specification ("Encapsulation types supported/enabled for
+ * inner header hash"), here in the upper half of hash_types.  The program reads them together with
+ * the types, so that both change at once, and no map differs from QEMU's.  rss-tunnel alone
+ * knows them: QEMU's guests cannot ask for them, and rss takes no notice.
+ */
+#define RSS_TUNNEL_SHIFT     16
+#define RSS_TUNNEL_GRE_2784  0x0010000u /* over IPv4, neither key nor sequence number */
+#define RSS_TUNNEL_GRE_2890  0x0020000u /* over IPv4, with one of them */
+#define RSS_TUNNEL_GRE_7676  0x0040000u /* over IPv6 */
+#define RSS_TUNNEL_GRE_UDP   0x0080000u
+#define RSS_TUNNEL_VXLAN     0x0100000u
+#define RSS_TUNNEL_VXLAN_GPE 0x0200000u
+#define RSS_TUNNEL_GENEVE    0x0400000u
+#define RSS_TUNNEL_IPIP	     0x0800000u
+#define RSS_TUNNEL_NVGRE     0x1000000u
+#define RSS_TUNNEL_ALL	     0x1ff0000u
+
 /* The one element of the configuration map; host byte order. */
 struct rss_config {
 	rss_u8 redirect;      /* 0: every packet goes to default_queue */

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <linux/types.h>
 #include <bpf/bpf_endian.h>
 
@@ -74,44 +75,42 @@ static __always_inline __u32 toeplitz_fold(const __u64 sums[TOEPLITZ_BITS])
 /* 64 bits from bit `at` on of two words that follow on each other. */
 #define TOEPLITZ_WINDOW(first, second, at) ((first) << (at) | (second) >> (64 - (at)))
 
-/*
- * addresses: source and destination as they lie in the packet; ports likewise,
- * 0 for none.  Returns the hash's low 7 bits, more bits undefined above.
- */
-static __always_inline __u32 toeplitz_ipv4(const struct rss_key *key, __be64 addresses,
-					   __be32 ports)
+/* A chunk of `in` and `next_in`, which are word number i of the input and the word behind it. */
+static __always_inline void toeplitz_chunk(__u64 sums[TOEPLITZ_BITS], const struct rss_key *key,
+					   int i, __u64 before, __u64 in)
 {
-	__u64 q0 = toeplitz_key_word(key, 0), q1 = toeplitz_key_word(key, 1);
-	__u64 x0 = bpf_be64_to_cpu(addresses), x1 = (__u64)bpf_ntohl(ports) << 32;
-	__u64 sums[TOEPLITZ_BITS] = { 0 };
+	/* Each word ends 6 bits of input, and of key, later than the chunk that it begins in. */
+	const int late = i * (64 - TOEPLITZ_CHUNK), at = TOEPLITZ_FIRST - late;
+	__u64 next = i + 1 < TOEPLITZ_WORDS ? toeplitz_key_word(key, i + 1) : 0;
 
-	toeplitz_add(sums, x0 & TOEPLITZ_IN_MASK, TOEPLITZ_WINDOW(q0, q1, TOEPLITZ_FIRST));
-	toeplitz_add(sums, TOEPLITZ_WINDOW(x0, x1, TOEPLITZ_CHUNK),
-		     q1 << (TOEPLITZ_FIRST + TOEPLITZ_CHUNK - 64));
-	return toeplitz_fold(sums);
+	toeplitz_add(sums, (i ? TOEPLITZ_WINDOW(before, in, 64 - late) : in) & TOEPLITZ_IN_MASK,
+		     TOEPLITZ_WINDOW(toeplitz_key_word(key, i), next, at));
 }
 
-/* The same for the four words of an IPv6 packet's addresses, or any other input. */
-static __always_inline __u32 toeplitz_ipv6(const struct rss_key *key, const __be64 *addresses,
-					   __be32 ports)
+/*
+ * The hash's low 7 bits, more bits undefined above.  words: as they lie in the packet, of which
+ * the second counts where `keep` has ones, in host byte order; that is all there is to
+ * IPv4: addresses and ports.  IPv6, or anything else, has `more`: four words of
+ * addresses, and then its ports, 0 for none.
+ *
+ * One hash for both: the verifier follows it once, and where many sets take turns there is less
+ * code to be fetched.
+ */
+static __always_inline __u32 toeplitz(const struct rss_key *key, const __be64 *words, __u64 keep,
+				      bool more, __be32 ports)
 {
-	__u64 in = 0, q = toeplitz_key_word(key, 0);
+	__u64 in[TOEPLITZ_WORDS] = { bpf_be64_to_cpu(words[0]), bpf_be64_to_cpu(words[1]) & keep };
 	__u64 sums[TOEPLITZ_BITS] = { 0 };
 
-	/* Each word ends 6 bits of input, and of key, later than the chunk that it begins in. */
+	toeplitz_chunk(sums, key, 0, 0, in[0]);
+	toeplitz_chunk(sums, key, 1, in[0], in[1]);
+	if (more) {
+		in[2] = bpf_be64_to_cpu(words[2]);
+		in[3] = bpf_be64_to_cpu(words[3]);
+		in[4] = (__u64)bpf_ntohl(ports) << 32;
 #pragma unroll
-	for (int i = 0; i < 5; i++) {
-		const int late = i * (64 - TOEPLITZ_CHUNK), at = TOEPLITZ_FIRST - late;
-		__u64 next_in = i < 4 ? bpf_be64_to_cpu(addresses[i])
-				      : (__u64)bpf_ntohl(ports) << 32;
-		__u64 next_q = i < 4 ? toeplitz_key_word(key, i + 1) : 0;
-
-		toeplitz_add(sums,
-			     (i ? TOEPLITZ_WINDOW(in, next_in, 64 - late) : next_in) &
-				     TOEPLITZ_IN_MASK,
-			     TOEPLITZ_WINDOW(q, next_q, at));
-		in = next_in;
-		q = next_q;
+		for (int i = 2; i < TOEPLITZ_WORDS; i++)
+			toeplitz_chunk(sums, key, i, in[i - 1], in[i]);
 	}
 	return toeplitz_fold(sums);
 }

@@ -75,6 +75,49 @@ static void append_ipv6(char *words)
 	append_upper(words);
 }
 
+static void append_network(char *words)
+{
+	if (below(2))
+		append_ipv4(words);
+	else
+		append_ipv6(words);
+}
+
+/* The network headers of append_network(), without what it ends in. */
+static void append_outer(char *words)
+{
+	append_network(words);
+	*strrchr(words, ' ') = '\0';
+}
+
+/* A tunnel, as its header says or not, and what is inside; now and then a tunnel again. */
+static void append_tunnel(char *words, int level)
+{
+	static const char *const around_ip[] = {
+		"",	   "gre",	   "gre+key",  "gre+seq",     "gre+sum",   "gre+key+seq",
+		"gre-udp", "geneve",	   "geneve:3", "gre-udp+key", "vxlan-gpe", "vxlan-gpe",
+		"gre+v1",  "gre-udp+route"
+	};
+	static const char *const around_ethernet[] = {
+		"vxlan",       "vxlan",	      "vxlan+linux",   "gre",	       "gre+key",
+		"gre+sum+key", "gre-udp",     "gre-udp+key",   "geneve",       "geneve:63",
+		"vxlan-gpe",   "vxlan+novni", "vxlan-gpe+nop", "vxlan-gpe+v1", "vxlan-gpe+oam",
+		"geneve+v1",   "geneve+oam",  "gre+route",     "gre-udp+v1",
+	};
+	bool ethernet = below(2);
+
+	append_outer(words);
+	append(words, ethernet ? PICK(around_ethernet) : PICK(around_ip));
+	if (ethernet)
+		append(words, below(4) ? "eth" : below(2) ? "eth q" : "eth ad q");
+	if (!below(8))
+		append(words, "arp");
+	else if (!below(8) && level < 1)
+		append_tunnel(words, level + 1);
+	else
+		append_network(words);
+}
+
 /* Everything a packet says of itself stays, its addresses and ports do not. */
 static void randomize(struct packet *p)
 {
@@ -117,9 +160,12 @@ static void damage(struct packet *p)
 static void random_packet(struct packet *p, char *words)
 {
 	words[0] = '\0';
-	switch (below(16)) {
+	switch (below(20)) {
 	case 0:
 		append(words, below(2) ? "arp" : "mpls");
+		break;
+	case 16 ... 19:
+		append_tunnel(words, 0);
 		break;
 	case 1 ... 7:
 		append_ipv4(words);
@@ -139,6 +185,9 @@ static void random_steering(struct steering *s)
 	memset(s, 0, sizeof(*s));
 	s->redirect = below(32);
 	s->hash_types = below(4) ? below(RSS_HASH_ALL + 1) : RSS_HASH_ALL;
+	if (below(4))
+		s->hash_types |= below(2) ? RSS_TUNNEL_ALL
+					  : below(RSS_TUNNEL_ALL + 1) & RSS_TUNNEL_ALL;
 	s->table_len = below(16) ? lens[below(8)] : (uint16_t)below(300);
 	s->default_queue = (uint16_t)below(65536);
 	for (size_t i = 0; i < RSS_KEY_LEN; i++)
@@ -149,7 +198,7 @@ static void random_steering(struct steering *s)
 
 /* What the run has seen. */
 struct tally {
-	uint32_t packets, hashed, compared;
+	uint32_t packets, hashed, compared, inner;
 	uint32_t differing[DIFF_COUNT]; /* packets of one named difference, and decided differently
 					 */
 };
@@ -166,13 +215,23 @@ static void report_failure(const char *whose, const char *words, const struct pa
 	fail();
 }
 
+/* What the object is to do with the steering: one that does not know tunnels sees none. */
+static struct steering as_known(const struct steering *s, const char *whose)
+{
+	struct steering known = *s;
+
+	if (!strstr(whose, "tunnel"))
+		known.hash_types &= RSS_HASH_ALL;
+	return known;
+}
+
 /* Runs the packets; `differ` says whether the named differences are this object's. */
 static void run(const struct object *o, const char *whose, bool differ, struct tally *t)
 {
 	uint32_t n = number_from("RSSB_PACKETS", PACKETS),
 		 seed = number_from("RSSB_SEED", 20261122);
 	struct reference_verdict v;
-	struct steering s;
+	struct steering s, known;
 	struct packet p;
 	char words[512];
 
@@ -184,12 +243,14 @@ static void run(const struct object *o, const char *whose, bool differ, struct t
 		if (i % PACKETS_A_CONFIG == 0) {
 			random_steering(&s);
 			object_steer(o, &s);
+			known = as_known(&s, whose);
 		}
 		random_packet(&p, words);
-		reference_steer(&s, p.bytes, p.len, &v);
+		reference_steer(&known, p.bytes, p.len, &v);
 		got = object_queue(o, p.bytes, p.len);
 		t->packets++;
 		t->hashed += v.type != 0;
+		t->inner += v.type && v.inner;
 		if (!differ || !v.differences) {
 			t->compared++;
 			if (got != v.queue)
@@ -211,9 +272,11 @@ static void test_our_objects(void **state)
 			skip();
 		run(&o, *name, false, &t);
 		object_unload(&o);
-		printf("# %s: %u packets, %u hashed\n", *name, t.packets, t.hashed);
+		printf("# %s: %u packets, %u hashed, %u of them inside a tunnel\n", *name,
+		       t.packets, t.hashed, t.inner);
 		assert_true(t.packets >= PACKETS || getenv("RSSB_PACKETS"));
 		assert_true(t.hashed > t.packets / 3);
+		assert_int_equal(t.inner > t.packets / 50, strstr(*name, "tunnel") != NULL);
 	}
 }
 

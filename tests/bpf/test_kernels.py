@@ -11,7 +11,7 @@ import pytest
 from paths import ROOT
 
 KERNELS = [str(ROOT / "build/guest/vmlinuz"), *os.environ.get("RSSB_KERNELS", "").split(":")]
-OBJECTS = ("rss", "rss-stats")
+OBJECTS = ("rss", "rss-stats", "rss-tunnel", "rss-tunnel-stats")
 INSNS_MAX = 20000  # with both capabilities
 
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const check_names[] = { "rss", "rss-stats", NULL };
+const char *const check_names[] = { "rss", "rss-stats", "rss-tunnel", "rss-tunnel-stats", NULL };
 
 static bool is_root(void)
 {

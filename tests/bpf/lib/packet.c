@@ -187,6 +187,70 @@ static void put_ports(struct packet *p, const char *word, unsigned int n)
 	}
 }
 
+/* RFC 2784; each + is a field more, or what makes it another protocol. */
+static void put_gre(struct packet *p, const char *word, unsigned int n)
+{
+	unsigned int flags = (strstr(word, "+sum") ? 0x8000 : 0) |
+			     (strstr(word, "+key") ? 0x2000 : 0) |
+			     (strstr(word, "+seq") ? 0x1000 : 0);
+
+	put_u16(p, flags | (strstr(word, "+route") ? 0x4000 : 0) | (strstr(word, "+v1") ? 1 : 0));
+	put_u16(p, 0xffff);
+	type_goes(p, 2, 2);
+	put_fill(p, 0x3c, 4 * (size_t)__builtin_popcount(flags));
+}
+
+static void put_udp_to(struct packet *p, unsigned int port)
+{
+	packet_put(p, packet_ports, 2);
+	put_u16(p, port);
+	put_u16(p, 100);
+	put_u16(p, 0);
+}
+
+static void put_gre_udp(struct packet *p, const char *word, unsigned int n)
+{
+	put_udp_to(p, 4754);
+	put_gre(p, word, n);
+}
+
+/* Ethernet is what follows, and nothing says so. */
+static void put_vxlan(struct packet *p, const char *word, unsigned int n)
+{
+	put_udp_to(p, strstr(word, "+linux") ? 8472 : 4789);
+	put_u8(p, strstr(word, "+novni") ? 0 : 8);
+	put_fill(p, 0, 7);
+}
+
+static void put_gpe(struct packet *p, const char *word, unsigned int n)
+{
+	put_udp_to(p, 4790);
+	put_u8(p, (strstr(word, "+nop") ? 0x08 : 0x0c) | (strstr(word, "+oam") ? 1 : 0) |
+			  (strstr(word, "+v1") ? 0x10 : 0));
+	put_u16(p, 0);
+	put_u8(p, 4);
+	type_goes(p, 1, PACKET_TYPE_GPE);
+	put_fill(p, 0, 4);
+}
+
+/* With n words of options. */
+static void put_geneve(struct packet *p, const char *word, unsigned int n)
+{
+	put_udp_to(p, 6081);
+	put_u8(p, n | (strstr(word, "+v1") ? 0x40 : 0));
+	put_u8(p, strstr(word, "+oam") ? 0x80 : 0);
+	put_u16(p, 0xffff);
+	type_goes(p, 2, 2);
+	put_fill(p, 0x5e, 4 + 4 * (size_t)n);
+}
+
+static void put_ethernet(struct packet *p, const char *word, unsigned int n)
+{
+	put_fill(p, 2, 12);
+	put_u16(p, 0xffff);
+	type_goes(p, 2, 2);
+}
+
 /* An upper layer without ports: 24 bytes that start with a type which is no small number. */
 static void put_upper(struct packet *p, const char *word, unsigned int n)
 {
@@ -243,15 +307,37 @@ static const struct {
 	{ "sctp", 132, put_upper },
 	{ "esp", 50, put_upper },
 	{ "hip", 139, put_upper },
+	{ "gre", 47, put_gre },
+	{ "gre-udp", 17, put_gre_udp },
+	{ "vxlan", 17, put_vxlan },
+	{ "vxlan-gpe", 17, put_gpe },
+	{ "geneve", 17, put_geneve },
+	{ "eth", 0x6558, put_ethernet },
 	{ "zeros", -1, put_zeros },
 	{ "ff", -1, put_ones },
 	{ "cut", -1, cut },
 };
 
+/* The number for an ethertype where there is but one byte: of IP, or of VXLAN-GPE. */
+static unsigned int short_type(size_t bytes, unsigned int type)
+{
+	switch (type) {
+	case 0x0800:
+		return bytes == PACKET_TYPE_GPE ? 1 : 4;
+	case 0x86dd:
+		return bytes == PACKET_TYPE_GPE ? 2 : 41;
+	case 0x6558:
+		return bytes == PACKET_TYPE_GPE ? 3 : 97;
+	}
+	return type;
+}
+
 static void put_type(struct packet *p, unsigned int type)
 {
 	if (p->type_bytes == 2)
 		p->bytes[p->type_at++] = (uint8_t)(type >> 8);
+	else
+		type = short_type(p->type_bytes, type);
 	if (p->type_bytes)
 		p->bytes[p->type_at] = (uint8_t)type;
 	p->type_bytes = 0;
@@ -279,7 +365,7 @@ static void put_word(struct packet *p, const char *word)
 void packet_build(struct packet *p, const char *words)
 {
 	static const uint8_t macs[12] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2 };
-	char copy[256], *save = NULL;
+	char copy[512], *save = NULL;
 
 	snprintf(copy, sizeof(copy), "%s", words);
 	p->len = 0;

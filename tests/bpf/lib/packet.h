@@ -10,6 +10,8 @@
  *   ip4+opt ip4+df ip4+mf ip4+off ip4+ihl0 ip4+ihl4 ip4+v6
  *   hbh dst:N rt0 rt2 rt2+left0 rt2+left2 rt2+len4 ah:N frag frag+mf frag+off frag+reserved
  *   home:N home2 homes home+short hbh+home   N options, then a home address, or two
+ *   gre gre+sum+key+seq gre+route gre+v1, and gre-udp likewise   tunnels: IP, or eth, follows
+ *   vxlan vxlan+linux vxlan+novni   (and eth)   vxlan-gpe +nop +oam +v1   geneve:N +oam +v1
  *   tcp udp icmp icmp6 none mobility sctp esp hip
  *   zeros:N ff:N              payload
  *   cut:N                     N bytes off the end
@@ -21,11 +23,13 @@
 
 #define PACKET_MAX 8192
 
+#define PACKET_TYPE_GPE 3 /* one byte, of VXLAN-GPE's numbers */
+
 struct packet {
 	uint8_t bytes[PACKET_MAX];
 	size_t len;
 	size_t type_at;	   /* where the type of what follows belongs */
-	size_t type_bytes; /* 2: an ethertype; 1: a protocol; 0: nowhere */
+	size_t type_bytes; /* 2: an ethertype; 1: a protocol; PACKET_TYPE_GPE; 0: nowhere */
 };
 
 /* What the words put into packets, in network order. */

@@ -37,6 +37,7 @@ extern const char *const reference_difference_names[DIFF_COUNT];
 /* What is hashed, and why not. */
 struct reference_verdict {
 	uint32_t type; /* the RSS_HASH_ type; 0: not hashed */
+	bool inner;    /* what counts is inside a tunnel, by the RSS_TUNNEL_ bits of the types */
 	enum { MISS_NONE, MISS_NO_TYPE, MISS_TRUNCATED, MISS_NOT_IP, MISS_CONFIG } miss;
 	uint8_t input[36];
 	size_t input_len;
