@@ -89,12 +89,13 @@ static void test_one_program(void **state)
 static void test_global_functions(void **state)
 {
 	static const char *const names[] = { RSS_PROG_NAME, "parse",	     "parse_step",
-					     "parse_steps", "parse_network", "tunnel_enter" };
+					     "parse_steps", "parse_network", "parse_tags",
+					     "tunnel_enter" };
 
 	for (const char *const *name = check_names; *name; name++) {
 		struct bpf_object *bpf = open_object(*name);
 		const struct btf *btf = bpf_object__btf(bpf);
-		size_t n = strstr(*name, "tunnel") ? 6 : 4, globals = 0, known = 0;
+		size_t n = strstr(*name, "tunnel") ? 7 : 4, globals = 0, known = 0;
 
 		assert_non_null(btf);
 		for (__u32 i = 1; i < btf__type_cnt(btf); i++) {
