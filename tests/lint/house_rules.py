@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: MIT
 """The rules of the house that no other lint knows: one line for each breach.
 
-usage: tests/lint/house_rules.py [--committed]     --committed: of files in git alone
-
 - A source file opens with its SPDX line.
 - A C file has at most 400 lines (a test 800: tables), a function at most 60 (40 is the aim).
 - In proto/, broker/ and client/ only fd.h closes descriptors.
@@ -100,8 +98,7 @@ def listed(*options):
 def main():
     bad = []
     tracked = listed()
-    others = [] if sys.argv[1:] == ["--committed"] else listed("--others", "--exclude-standard")
-    for path in tracked + others:
+    for path in tracked + listed("--others", "--exclude-standard"):
         if what := refusal(path):
             bad.append(f"{path}: {what}")
     for path in tracked:
