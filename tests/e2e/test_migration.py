@@ -7,6 +7,7 @@ guest had configured at the source.
 import flows
 import guest as guests
 import machine
+import proc
 import steered
 from waiting import wait_for
 
@@ -34,7 +35,7 @@ def migrated(qmp):
 
 
 def migrate(source, destination, path):
-    wait_for(path.exists, "the destination to listen")
+    wait_for(lambda: proc.listens(destination.pid, path), "the destination to listen", 60)
     with machine.Qmp(source.dir / "qmp") as qmp:
         qmp.execute("migrate", uri=f"unix:{path}")
         wait_for(lambda: migrated(qmp), "the migration", 30)

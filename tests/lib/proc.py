@@ -2,6 +2,9 @@
 """What /proc tells of a process.  It must never change one."""
 import contextlib
 import os
+from pathlib import Path
+
+SO_ACCEPTCON = 1 << 16  # among the flags of /proc/net/unix
 
 
 def fds(pid):
@@ -27,3 +30,15 @@ def last_descendant(pid):
     while those := children(pid):
         (pid,) = those
     return pid
+
+
+def listens(pid, path):
+    """Whether a socket at this path, in the network namespace of a process, takes connections.
+
+    A path is there a moment before: between bind() and listen().
+    """
+    for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[-1] == str(path) and int(fields[3], 16) & SO_ACCEPTCON:
+            return True
+    return False

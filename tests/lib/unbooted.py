@@ -10,7 +10,6 @@ import socket
 
 import machine
 import proc
-from waiting import wait_for
 
 MACHINE = ["-M", "pc", "-m", "64", "-nodefaults", "-display", "none", "-S", "-qtest-log", "none"]
 WARNING = "Unable to load eBPF program"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import proc
 import qmp_state
 from command import refused
 from waiting import wait_for
@@ -341,9 +342,9 @@ def vm(world, command):
 
         def up():
             assert process.poll() is None, (directory / "stderr").read_text()
-            return (directory / "qmp").exists()
+            return proc.listens(process.pid, directory / "qmp")
 
-        wait_for(up, "the QMP socket")
+        wait_for(up, "the QMP socket", 60)
         return directory / "qmp"
 
     world.tap("rsst0")

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from paths import ROOT
+import proc
 import qmp_talk
 from waiting import wait_for
 from world import Broker
@@ -44,8 +45,8 @@ def rssb(world, build):
 @pytest.fixture(scope="module")
 def socket_path(world, rssb):
     path = world.directory("qmp") / "sock"
-    world.start([*rssb, "qmp", "--listen", path], unprivileged=True)
-    wait_for(path.exists, "the QMP socket")
+    server = world.start([*rssb, "qmp", "--listen", path], unprivileged=True)
+    wait_for(lambda: proc.listens(server.pid, path), "the QMP socket", 60)
     return path
 
 

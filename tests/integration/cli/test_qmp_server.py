@@ -4,7 +4,6 @@ import array
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
