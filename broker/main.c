@@ -59,6 +59,7 @@ static struct listen_options socket_options(struct options *o)
 
 	if (o->front.policy.n_uids || o->front.policy.n_gids) {
 		listen.mode = 0666;
+		o->front.policy.named = true;
 		return listen;
 	}
 	if (policy_allow_group(&o->front.policy, BROKER_GROUP))

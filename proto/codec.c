@@ -339,10 +339,11 @@ static bool name_is_plain(const char name[RSSB_NAME_MAX])
 
 static bool label_is_plain(const char label[RSSB_LABEL_MAX])
 {
-	char text[RSSB_LABEL_MAX + 1] = "";
+	size_t n = 0;
 
-	memcpy(text, label, RSSB_LABEL_MAX);
-	return !text[0] || rssb_label_valid(text);
+	while (n < RSSB_LABEL_MAX && rssb_label_char(label[n]))
+		n++;
+	return n == RSSB_LABEL_MAX || !label[n];
 }
 
 /* Whether each text in a reply to op is one; of a reason only that it ends: it is a sentence. */

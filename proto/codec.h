@@ -80,7 +80,7 @@ size_t rssb_reply_encode(union rssb_reply_any *r);
 /* A-Z a-z 0-9 . _ - */
 bool rssb_label_char(char c);
 
-/* 1-16 of these. */
+/* 1-16 of these, not all digits. */
 bool rssb_label_valid(const char *label);
 
 /* "?" for an unknown one. */

@@ -13,8 +13,8 @@ static inline const char *connect_cure(int error)
 		return "; start one (systemctl start rss-broker.socket), or say by --socket where "
 		       "it is";
 	case EACCES:
-		return "; those of the group rss-broker may (usermod -aG rss-broker USER, then log "
-		       "in again)";
+		return "; ls -l of it shows the group whose members may (usermod -aG GROUP USER, "
+		       "then log in again)";
 	case EPROTOTYPE:
 		return "; say by --socket where the broker's is";
 	default:

@@ -144,7 +144,7 @@ struct rssb_request_acquire {
 	uint16_t flags; /* enum rssb_acquire_flags */
 	uint8_t reserved[4];
 	struct rssb_object_ref object;
-	char label[RSSB_LABEL_MAX];	    /* all zero: none */
+	char label[RSSB_LABEL_MAX];	    /* all zero: none; never all digits */
 	struct rssb_steering_wire steering; /* all zero with NO_CONFIG */
 };
 

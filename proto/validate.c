@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define REFUSE(...) return rssb_refuse(why, RSSB_INVALID, __VA_ARGS__)
 
@@ -48,11 +49,12 @@ static size_t label_span(const char *label, size_t max)
 	return n;
 }
 
+/* All digits would name a grant by its id. */
 bool rssb_label_valid(const char *label)
 {
 	size_t n = label_span(label, RSSB_LABEL_MAX);
 
-	return n > 0 && label[n] == '\0';
+	return n > 0 && label[n] == '\0' && label[strspn(label, "0123456789")];
 }
 
 /* A label field: valid characters, then zeros. */
@@ -64,6 +66,18 @@ static int check_label(const char label[RSSB_LABEL_MAX], struct rssb_refusal *wh
 		REFUSE("label byte %zu is 0x%02x, allowed are A-Z a-z 0-9 . _ - and zeros behind",
 		       n, (unsigned char)label[n]);
 	return 0;
+}
+
+/* The label of a grant that is to be made: one of digits alone could never be named. */
+static int check_new_label(const char label[RSSB_LABEL_MAX], struct rssb_refusal *why)
+{
+	size_t n = 0;
+
+	while (n < RSSB_LABEL_MAX && label[n] >= '0' && label[n] <= '9')
+		n++;
+	if (n && all_zero(label + n, RSSB_LABEL_MAX - n))
+		REFUSE("label %.*s is all digits, and that names a grant by its id", (int)n, label);
+	return check_label(label, why);
 }
 
 static int check_reserved(const void *reserved, size_t len, const char *where,
@@ -165,7 +179,7 @@ int validate_acquire(const union rssb_request *r, struct rssb_refusal *why)
 	const struct rssb_request_acquire *a = &r->acquire;
 
 	if (check_reserved(a->reserved, sizeof(a->reserved), "ACQUIRE", why) ||
-	    check_object_ref(&a->object, why) || check_label(a->label, why))
+	    check_object_ref(&a->object, why) || check_new_label(a->label, why))
 		return -EINVAL;
 	if (a->kind < RSSB_KIND_HANDOFF || a->kind > RSSB_KIND_MANAGED)
 		REFUSE("kind is %u, known are %d (handoff), %d (program-only), %d (managed)",

@@ -151,19 +151,24 @@ static void refuse_fault(struct front *f, struct session *session, enum account_
 
 /* --- requests ---------------------------------------------------------------------- */
 
-int dialog_deny(const struct session *session, struct rssb_refusal *ret_why)
+int dialog_deny(const struct front *f, const struct session *session, struct rssb_refusal *ret_why)
 {
-	return rssb_refuse(ret_why, RSSB_DENIED,
-			   "uid %u is not allowed here: join the group " BROKER_GROUP
-			   ", or start the broker with --allow-user or --allow-group",
-			   session->peer.uid);
+	const char *help = "join the group " BROKER_GROUP " (usermod -aG), then log in again";
+
+	if (session->peer.uid == UID_OVERFLOW)
+		help = "many may share this uid, so only --allow-user 65534 at rss-broker lets it "
+		       "in";
+	else if (f->policy.named)
+		help = "rss-broker serves only whom its --allow-user and --allow-group name";
+	return rssb_refuse(ret_why, RSSB_DENIED, "uid %u is not allowed here: %s",
+			   session->peer.uid, help);
 }
 
 /* Whether the peer may ask anything at all, now. */
 static int check_peer(struct front *f, struct session *session, struct rssb_refusal *why)
 {
 	if (!session->allowed)
-		return dialog_deny(session, why);
+		return dialog_deny(f, session, why);
 	return account_may_request(&f->service.accounts, session->account, f->service.now_ms, why);
 }
 

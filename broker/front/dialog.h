@@ -17,7 +17,7 @@ void dialog_busy(struct front *f, struct session *session);
 void dialog_overdue(struct front *f, struct session *session);
 
 /* Says whom the policy does not let in, and what to do about it.  -EINVAL. */
-int dialog_deny(const struct session *session, struct rssb_refusal *ret_why);
+int dialog_deny(const struct front *f, const struct session *session, struct rssb_refusal *ret_why);
 
 /* Refuses a connection before it made a request: the reply's op is RSSB_OP_REPLY alone. */
 void dialog_refuse(struct front *f, struct session *session, const struct rssb_refusal *why);

@@ -44,7 +44,7 @@ static int session_admit(struct front *f, struct session *session, struct rssb_r
 		return -ENOBUFS;
 	session->allowed = policy_allows(&f->policy, &session->peer, session->fd);
 	if (!session->allowed && sessions_denied(&f->sessions) > DENIED_MAX)
-		err = dialog_deny(session, why);
+		err = dialog_deny(f, session, why);
 	else
 		err = account_may_connect(accounts, session->account, f->service.now_ms, why);
 	account_add_session(accounts, session->account);

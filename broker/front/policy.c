@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define GROUPS_MAX   65536	    /* the kernel's NGROUPS_MAX */
-#define UID_OVERFLOW ((uid_t)65534) /* anybody of another user namespace */
+#define GROUPS_MAX 65536 /* the kernel's NGROUPS_MAX */
 
 int peer_read(struct peer *ret, int sock)
 {

@@ -22,10 +22,13 @@ struct peer {
 #define PEER_LABEL_MAX 256 /* bytes of a security label, the NUL included */
 
 struct policy {
+	bool named; /* by --allow-user and --allow-group; else the default: one group */
 	size_t n_uids, n_gids;
 	uid_t uids[POLICY_NAMES_MAX];
 	gid_t gids[POLICY_NAMES_MAX];
 };
+
+#define UID_OVERFLOW ((uid_t)65534) /* anybody of another user namespace; no group lets it in */
 
 /* Reads who connected; on failure *ret stays unknown, which is allowed nothing. */
 int peer_read(struct peer *ret, int sock);

@@ -70,7 +70,7 @@ struct rssb_acquire_options {
 	uint32_t flags;			      /* enum rssb_grant_flags */
 	const struct rssb_steering *steering; /* NULL: maps stay zero (handoff only) */
 	const uint8_t *object_id;	      /* NULL: the broker's own object of ABI qemu-rss-1 */
-	const char *label;		      /* NULL: none; 1-16 of A-Z a-z 0-9 . _ - */
+	const char *label; /* NULL: none; 1-16 of A-Z a-z 0-9 . _ -, not all digits */
 };
 
 /* What was granted. */

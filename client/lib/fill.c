@@ -18,8 +18,10 @@ void fill_object(struct rssb_object_ref *ret, const uint8_t *id)
 int fill_label(struct rssb *c, char ret[RSSB_LABEL_MAX], const char *label)
 {
 	if (!rssb_label_valid(label))
-		return connection_fail(c, -EINVAL, "label %.32s: must be 1-%u of A-Z a-z 0-9 . _ -",
-				       label, RSSB_LABEL_MAX);
+		return connection_fail(
+			c, -EINVAL,
+			"label %.32s: must be 1-%u of A-Z a-z 0-9 . _ -, and not all digits", label,
+			RSSB_LABEL_MAX);
 	memcpy(ret, label, strnlen(label, RSSB_LABEL_MAX)); /* not a C string */
 	return 0;
 }

@@ -75,14 +75,25 @@ static inline bool judge_new_steering(const uint8_t *b, size_t at)
 	return judge_steering(keyed, 0);
 }
 
+/* Digits alone: they would name a grant by its id. */
+static inline bool judge_digits(const uint8_t *b, size_t at)
+{
+	size_t i = 0;
+
+	while (i < 16 && b[at + i] >= '0' && b[at + i] <= '9')
+		i++;
+	return i && judge_zero(b, at + i, at + 16);
+}
+
 static inline bool judge_acquire(const uint8_t *b)
 {
 	uint64_t kind = judge_int(b, 16, 2), flags = judge_int(b, 18, 2);
 	bool no_config = flags & 1, stats = flags & 2, keep = flags & 4;
 
 	return kind >= 1 && kind <= 3 && flags <= 7 && judge_zero(b, 20, 24) &&
-	       judge_object(b, 24) && judge_label(b, 64) && !(no_config && kind != 1) &&
-	       !(keep && kind == 1) && !(stats && judge_int(b, 24, 2) != 0) &&
+	       judge_object(b, 24) && judge_label(b, 64) && !judge_digits(b, 64) &&
+	       !(no_config && kind != 1) && !(keep && kind == 1) &&
+	       !(stats && judge_int(b, 24, 2) != 0) &&
 	       (no_config ? judge_zero(b, 80, 392) : judge_steering(b, 80));
 }
 

@@ -197,6 +197,9 @@ static void labels(void **state)
 {
 	assert_true(rssb_label_valid("a"));
 	assert_true(rssb_label_valid("AZaz09._-0123456"));
+	assert_true(rssb_label_valid("12a"));
+	assert_false(rssb_label_valid("12"));
+	assert_false(rssb_label_valid("0123456789012345"));
 	assert_false(rssb_label_valid(""));
 	assert_false(rssb_label_valid("AZaz09._-01234567"));
 	assert_false(rssb_label_valid("a b"));

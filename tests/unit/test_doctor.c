@@ -139,6 +139,7 @@ static void broker_fails(struct patient *p, int error)
 }
 HARM(broker_absent, broker_fails(p, -ENOENT))
 HARM(broker_dead, broker_fails(p, -ECONNREFUSED))
+HARM(broker_locked, broker_fails(p, -EACCES); d->broker.access = "usermod -aG rss-broker alice")
 HARM(broker_denies, broker_fails(p, -EACCES))
 HARM(broker_other, broker_fails(p, -EPROTOTYPE))
 HARM(broker_alien, broker_fails(p, -EPROTONOSUPPORT))
@@ -191,6 +192,7 @@ HARM(qemu_own_object, p->object.id[0] = 1)
 HARM(tap_unasked, d->ifname = NULL)
 HARM(tap_absent, d->tap.error = -ENODEV)
 HARM(tap_hostile, d->ifname = "x;reboot"; d->tap.error = -ENODEV)
+HARM(tap_long, d->ifname = "vnet-of-machine17"; d->tap.error = -ENAMETOOLONG)
 HARM(tap_unknown, d->tap.error = -EPERM)
 HARM(tap_macvtap, strcpy(d->tap.link.kind, "macvtap"))
 HARM(tap_bridge, strcpy(d->tap.link.kind, "bridge"))
@@ -266,7 +268,8 @@ static const struct row {
 	{ "vhost", vhost_no_driver, BAD, "No such device", "modprobe vhost_net" },
 	{ "broker", broker_absent, BAD, "the reason", "enable --now rss-broker.socket" },
 	{ "broker", broker_dead, BAD, "the reason", "enable --now rss-broker.socket" },
-	{ "broker", broker_denies, BAD, "the reason", "usermod -aG rss-broker 4242" },
+	{ "broker", broker_locked, BAD, "the reason", "usermod -aG rss-broker alice" },
+	{ "broker", broker_denies, BAD, "the reason", "--allow-user and --allow-group" },
 	{ "broker", broker_other, BAD, "the reason", "RSSB_SOCKET" },
 	{ "broker", broker_alien, BAD, "the reason", "one version" },
 	{ "broker", broker_silent, BAD, "the reason", "restart" },
@@ -274,7 +277,7 @@ static const struct row {
 	{ "version", broker_absent, NONE, "no broker" },
 	{ "version", broker_older, BAD, "0.0.9", "restart" },
 	{ "grant", broker_absent, NONE, "no broker" },
-	{ "grant", grant_denied, BAD, "the reason", "usermod -aG rss-broker 4242" },
+	{ "grant", grant_denied, BAD, "the reason", "--allow-user and --allow-group" },
 	{ "grant", grant_limit, BAD, "the reason", "rssb release" },
 	{ "grant", grant_busy, BAD, "the reason", "journalctl" },
 	{ "grant", grant_cut, BAD, "the reason", "ulimit" },
@@ -299,6 +302,8 @@ static const struct row {
 	{ "tap", tap_unasked, NONE, "--ifname" },
 	{ "tap", tap_absent, BAD, "no such interface", "ip tuntap add dev tap7 mode tap" },
 	{ "tap", tap_hostile, BAD, "x;reboot", "dev 'x;reboot' mode tap" },
+	{ "tap", tap_long, BAD, "has 17 characters, and an interface's name at most 15",
+	  "ip link show" },
 	{ "tap", tap_unknown, BAD, "not permitted", "ip link show" },
 	{ "tap", tap_macvtap, BAD, "macvtap", "bridge" },
 	{ "tap", tap_bridge, BAD, "no tap", "mode tap" },

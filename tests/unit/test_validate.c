@@ -17,6 +17,7 @@
 #define ACQUIRE(field)                                                                             \
 	offsetof(struct rssb_request_acquire, field),                                              \
 		sizeof(((struct rssb_request_acquire *)0)->field)
+#define ACQUIRE_WORD(field, byte) offsetof(struct rssb_request_acquire, field) + (byte), 8
 #define OBJECT(field)                                                                              \
 	offsetof(struct rssb_request_object, field),                                               \
 		sizeof(((struct rssb_request_object *)0)->field)
@@ -147,6 +148,16 @@ static const struct {
 	{ "request-acquire-handoff",
 	  { { ACQUIRE(label[15]), 'x' } },
 	  "label byte 5 is 0x00, allowed are A-Z a-z 0-9 . _ - and zeros behind" },
+	{ "request-acquire-handoff",
+	  { { ACQUIRE_WORD(label, 0), 0x3234 }, { ACQUIRE_WORD(label, 8), 0 } },
+	  "label 42 is all digits, and that names a grant by its id" },
+	{ "request-acquire-handoff",
+	  { { ACQUIRE_WORD(label, 0), 0x3030303030303030 },
+	    { ACQUIRE_WORD(label, 8), 0x3939393939393939 } },
+	  "label 0000000099999999 is all digits, and that names a grant by its id" },
+	{ "request-acquire-handoff",
+	  { { ACQUIRE_WORD(label, 0), 0x2d3234 }, { ACQUIRE_WORD(label, 8), 0 } },
+	  NULL },
 	{ "request-acquire-handoff",
 	  { { ACQUIRE(label[1]), ' ' } },
 	  "label byte 1 is 0x20, allowed are A-Z a-z 0-9 . _ - and zeros behind" },

@@ -41,7 +41,7 @@ static const struct cli_usage attach_usage = {
 		"  --wait S    seconds, for a busy or restarting broker (default: 10)\n"
 		"  --managed   its steering can be changed by rssb update\n"
 		"  --stats     it counts packets, for rssb top\n"
-		"  --label L   1-16 of A-Z a-z 0-9 . _ - to name the grant by\n"
+		"  --label L   name the grant: 1-16 of A-Z a-z 0-9 . _ -, not all digits\n"
 		"\n"
 		"With any of the last three the grant is printed and lives until rssb release;\n"
 		"without, it ends with rssb attach, and its steering is fixed.\n"
@@ -176,7 +176,9 @@ static int attach_options_parse(int argc, char **argv, struct target *t, struct 
 		case 'l':
 			if (!rssb_label_valid(optarg))
 				return cli_misuse(&attach_usage,
-						  "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -",
+						  "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -, "
+						  "and not all "
+						  "digits: that is an id",
 						  optarg);
 			wish->label = optarg;
 			break;

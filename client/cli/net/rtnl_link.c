@@ -140,8 +140,10 @@ int rtnl_link_get(struct rtnl_link *ret, const char *ifname)
 	size_t len = sizeof(reply);
 	int r;
 
-	if (!*ifname || strlen(ifname) >= IFNAMSIZ)
+	if (!*ifname)
 		return -ENODEV;
+	if (strlen(ifname) >= IFNAMSIZ)
+		return -ENAMETOOLONG;
 	r = exchange(ifname, &reply, &len);
 	if (r)
 		return r;

@@ -17,5 +17,5 @@ struct rtnl_link {
 	uint32_t queues;       /* attached ones, if it is multi_queue */
 };
 
-/* 0; -ENODEV: there is no such interface; or what netlink(7) returns. */
+/* 0; -ENODEV: there is none; -ENAMETOOLONG: nor can be; or what netlink(7) returns. */
 int rtnl_link_get(struct rtnl_link *ret, const char *ifname);

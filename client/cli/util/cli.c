@@ -4,15 +4,22 @@
  * It never ends the process and prints to stdout only what --help asks for.
  */
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/sanitize.h"
 #include "proto/cure.h"
+#include "proto/rssb_proto.h"
+
+#define UID_OVERFLOW 65534u /* anybody of another user namespace: no group lets it in */
 
 static int option_error(const struct cli_usage *usage, int opt, char **argv)
 {
@@ -73,7 +80,7 @@ int cli_fail_grant(const char *what, const char *grant, int error, const char *r
 	const char *cure = "";
 
 	if (error == -ENOENT)
-		cure = " (rssb status lists yours)";
+		cure = " (rssb status lists yours; a restart of the broker ends all)";
 	else if (error == -EOPNOTSUPP)
 		cure = " (as rssb attach --managed and --stats do)";
 	return cli_fail(what, "%s: %s%s", grant, reason, cure);
@@ -113,13 +120,56 @@ int cli_parse_seconds(const char *text, double min, double max, int *ret_ms)
 	return 0;
 }
 
+static const char *socket_path(const char *socket)
+{
+	const char *named = socket ? socket : getenv("RSSB_SOCKET");
+
+	return named && *named ? named : RSSB_SOCKET_DEFAULT;
+}
+
+char *cli_access_cure(const char *socket)
+{
+	const char *path = socket_path(socket);
+	const struct passwd *user = getpwuid(geteuid());
+	const struct group *group;
+	struct stat st;
+
+	if (stat(path, &st))
+		return mem_format("this user may not enter the directory of %s", path);
+	if (geteuid() == UID_OVERFLOW)
+		return mem_format("many may share uid %u: only rss-broker's --allow-user %u lets "
+				  "it in",
+				  UID_OVERFLOW, UID_OVERFLOW);
+	if (st.st_mode & S_IWOTH)
+		return mem_format(
+			"its mode lets everybody in: SELinux or AppArmor refuses (ausearch "
+			"-m avc -ts recent; journalctl -k --grep apparmor)");
+	group = st.st_mode & S_IWGRP && st.st_gid ? getgrgid(st.st_gid) : NULL;
+	if (!group)
+		return mem_format("its mode is %04o and its owner uid %u: start rss-broker with "
+				  "--allow-user, or with a group rss-broker, and it is another",
+				  st.st_mode & 07777, st.st_uid);
+	return user ? mem_format("usermod -aG %s %s, then log in again", group->gr_name,
+				 user->pw_name)
+		    : mem_format("usermod -aG %s USER, then log in again", group->gr_name);
+}
+
+char *cli_connect_cure(int error, const char *socket)
+{
+	_cleanup_free_ char *access = error == -EACCES ? cli_access_cure(socket) : NULL;
+
+	return access ? mem_format("; %s", access) : mem_format("%s", connect_cure(error));
+}
+
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret)
 {
+	_cleanup_free_ char *cure = NULL;
 	struct rssb *c = NULL;
 	int r = rssb_connect(&c, cli->socket);
 
 	if (r) {
-		cli_fail(what, "%s%s", c ? rssb_reason(c) : strerror(-r), connect_cure(r));
+		cure = cli_connect_cure(r, cli->socket);
+		cli_fail(what, "%s%s", c ? rssb_reason(c) : strerror(-r), cure);
 		rssb_close(c);
 		return CLI_FAILED;
 	}

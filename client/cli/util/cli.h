@@ -59,5 +59,12 @@ int cli_parse_seconds(const char *text, double min, double max, int *ret_ms);
 /* What the broker said of a grant, as its user named it.  Returns CLI_FAILED. */
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason);
 
+/* What helps when rssb_connect() failed so, to follow its reason; "" if nobody knows.  To be freed.
+ */
+char *cli_connect_cure(int error, const char *socket);
+
+/* What lets this user connect to a socket that refused it (EACCES).  To be freed. */
+char *cli_access_cure(const char *socket);
+
 /* Connects to the broker; 0, or CLI_FAILED after saying why. */
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "client/cli/util/cli.h"
-#include "proto/cure.h"
+#include "client/cli/util/mem.h"
 #include "proto/deadline.h"
 
 enum { RETRY_MS = 50, RETRY_MAX_MS = 500, ABSENT_MS = 1000 };
@@ -104,6 +104,14 @@ static int ask_once(struct retry *a, const struct rssb_acquire_options *options,
 	return r ? r : rssb_acquire(a->c, options, ret, ret_grant);
 }
 
+static void reason_keep(struct retry *a, int r)
+{
+	_cleanup_free_ char *cure = a->connected ? mem_format("%s", "")
+						 : cli_connect_cure(r, a->socket);
+
+	snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a), cure);
+}
+
 int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, struct rssb_fds *ret,
 		  struct rssb_grant *ret_grant)
 {
@@ -115,7 +123,6 @@ int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, s
 			break;
 	}
 	if (r)
-		snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a),
-			 a->connected ? "" : connect_cure(r));
+		reason_keep(a, r);
 	return r;
 }

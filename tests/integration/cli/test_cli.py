@@ -107,7 +107,8 @@ def test_a_socket_that_is_not_for_everybody(world, build):
         os.chmod(world.dir / "roots", 0o600)
         done = world.run([world.inside(build) / "rssb", "--socket", world.dir / "roots", "info"],
                          unprivileged=True, check=False)  # fmt: skip
-    refused(done, "/roots is not for this user; those of the group rss-broker may (usermod ", 1)
+    refused(done, "/roots is not for this user; many may share uid 65534: only rss-broker's "
+                  "--allow-user 65534 lets it in", 1)  # fmt: skip
 
 
 def test_output_that_cannot_be_written_is_said(build):

@@ -175,7 +175,7 @@ def test_no_broker(world, build):
 def test_a_user_whom_the_broker_does_not_serve(doctor):
     user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
     found = doctor(prefix=user)
-    judged(found, "broker", BAD, "usermod -aG rss-broker 12345")
+    judged(found, "broker", BAD, "uid 12345 is not allowed here", "--allow-user and --allow-group")
     judged(found, "grant", NONE)
 
 

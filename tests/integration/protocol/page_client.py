@@ -389,7 +389,7 @@ def name_object(object_id, abi):
 
 
 def pack_label(label):
-    if not re.fullmatch("[A-Za-z0-9._-]{0,16}", label):
+    if not re.fullmatch("[A-Za-z0-9._-]{0,16}", label) or label.isdigit():
         raise ValueError(f"{label!r} is not a label")
     return label.encode().ljust(LABEL_LEN, b"\0")
 

@@ -9,15 +9,15 @@
 /* What helps against an error of librssb; to be freed. */
 static char *remedy(const struct doctor *d, int error)
 {
-	_cleanup_free_ char *user = NULL;
-
 	switch (error) {
 	case -ENOENT:
 	case -ECONNREFUSED:
 		return mem_format("systemctl enable --now rss-broker.socket");
 	case -EACCES:
-		user = doctor_user(d->uid);
-		return mem_format("usermod -aG rss-broker %s, and log in again", user);
+		/* The broker itself has said whom it serves. */
+		return mem_format("%s", d->broker.access ? d->broker.access
+							 : "systemctl cat rss-broker shows its "
+							   "--allow-user and --allow-group");
 	case -EPROTOTYPE:
 	case -ENAMETOOLONG:
 		return mem_format("rssb --socket PATH, or RSSB_SOCKET=PATH");

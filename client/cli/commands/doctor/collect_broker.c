@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/cli/commands/doctor/doctor.h"
+#include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 
 static char *reason(const struct rssb *c, int error)
@@ -50,6 +51,8 @@ void doctor_look_broker(struct doctor *d)
 	struct rssb *c = NULL;
 
 	b->error = rssb_connect(&c, d->socket);
+	if (b->error == -EACCES)
+		b->access = cli_access_cure(d->socket);
 	if (!b->error)
 		b->error = rssb_info(c, &b->info);
 	if (!b->error)

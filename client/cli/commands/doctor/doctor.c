@@ -93,6 +93,7 @@ static void qemu_done(struct doctor_qemu *q)
 static void doctor_done(struct doctor *d)
 {
 	free(d->broker.why);
+	free(d->broker.access);
 	free(d->broker.grant_why);
 	free(d->broker.objects);
 	qemu_done(&d->qemu);

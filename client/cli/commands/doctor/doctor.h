@@ -32,6 +32,7 @@ struct doctor_host {
 struct doctor_broker {
 	int error; /* of connecting and asking what it is */
 	char *why;
+	char *access; /* what lets this user connect; NULL: it could */
 	struct rssb_info info;
 	struct rssb_object *objects;
 	uint32_t n_objects;

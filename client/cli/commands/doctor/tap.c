@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The checks of a tap: what it is, and who may have it.  Pure. */
 #include <errno.h>
+#include <linux/if.h>
 #include <string.h>
 
 #include "client/cli/commands/doctor/doctor.h"
@@ -39,6 +40,10 @@ struct doctor_finding doctor_tap_kind(const struct doctor *d)
 				      "%s: there is no such interface in this network "
 				      "namespace",
 				      d->ifname);
+	if (d->tap.error == -ENAMETOOLONG)
+		return doctor_problem(mem_format("give the name that ip link show lists"),
+				      "%s has %zu characters, and an interface's name at most %d",
+				      d->ifname, strlen(d->ifname), IFNAMSIZ - 1);
 	if (d->tap.error)
 		return doctor_problem(mem_format("ip link show says more"), "%s: %s", d->ifname,
 				      strerror(-d->tap.error));
