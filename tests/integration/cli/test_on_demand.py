@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """librssb-qemu.so, without a QEMU: what asks is libbpf itself, in a Python of its own.
 
-tests/e2e/test_on_demand.py has the QEMUs.
+tests/e2e/test_on_demand_qemu.py has the QEMUs.
 """
 import json
 import re
