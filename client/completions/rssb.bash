@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for bash.  It asks neither the broker nor any VM.
 
-_rssb_commands='attach detach doctor export extract hash hotplug info qmp release run status top update'
+_rssb_commands='attach detach doctor export extract hash hotplug info qmp release run status top unplug update'
 
 # The options of a command, or those before any.
 _rssb_options()
@@ -14,7 +14,7 @@ _rssb_options()
 	extract) echo --output --help ;;
 	hash) echo --proto --json --help ;;
 	hotplug)
-		echo --qmp --libvirt --netdev --tap --queues --id --device --prop --exact \
+		echo --qmp --libvirt --netdev --tap --queues --vhost --id --device --prop --exact \
 			--verbose --help
 		;;
 	info) echo --json --help ;;
@@ -25,6 +25,7 @@ _rssb_options()
 		echo --on-demand --optional --if-needed --rss --wait --stats --exact --no-probe \
 			--no-vhost --qemu --verbose --host-steering --steering --help
 		;;
+	unplug) echo --qmp --libvirt --id --netdev --wait --verbose --help ;;
 	top) echo --json --interval --count --help ;;
 	'') echo --socket --version --help ;;
 	esac

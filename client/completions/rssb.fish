@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for fish.  It asks neither the broker nor any VM.
 
-set -l commands attach detach doctor export extract hash hotplug info qmp release run status top update
+set -l commands attach detach doctor export extract hash hotplug info qmp release run status top unplug update
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l nics '(ls /sys/class/net)'
 
@@ -23,6 +23,7 @@ complete -c rssb -n $first -a release -d 'End a grant'
 complete -c rssb -n $first -a run -d 'Start QEMU with steering sets for its devices'
 complete -c rssb -n $first -a status -d 'How the broker does, and the grants'
 complete -c rssb -n $first -a top -d 'What a grant counts, live'
+complete -c rssb -n $first -a unplug -d 'Unplug such a NIC, and end its grant'
 complete -c rssb -n $first -a update -d 'Change the steering of a managed grant'
 
 set -l attach '__fish_seen_subcommand_from attach'
@@ -62,12 +63,21 @@ complete -c rssb -n $hotplug -l libvirt -x -d "Through libvirt's monitor"
 complete -c rssb -n $hotplug -l netdev -x -d 'A netdev of QEMU, or a name for the new one'
 complete -c rssb -n $hotplug -l tap -x -a $nics -d 'A multi-queue tap'
 complete -c rssb -n $hotplug -l queues -x -d 'How many of its queues'
+complete -c rssb -n $hotplug -l vhost -d 'With vhost=on'
 complete -c rssb -n $hotplug -l id -x -d "The device's id"
 complete -c rssb -n $hotplug -l device -x -d "The device's type" \
 	-a 'virtio-net-pci virtio-net-ccw virtio-net-device'
 complete -c rssb -n $hotplug -l prop -x -d 'A further property'
 complete -c rssb -n $hotplug -l exact -d "QEMU's own object and no other"
 complete -c rssb -n $hotplug -s v -l verbose -d 'Say what is done'
+
+set -l unplug '__fish_seen_subcommand_from unplug'
+complete -c rssb -n $unplug -l qmp -r -F -d "QEMU's QMP socket"
+complete -c rssb -n $unplug -l libvirt -x -d "Through libvirt's monitor"
+complete -c rssb -n $unplug -l id -x -d "The device's id"
+complete -c rssb -n $unplug -l netdev -x -d 'Its netdev, where the device is gone already'
+complete -c rssb -n $unplug -l wait -x -d 'Seconds for the guest'
+complete -c rssb -n $unplug -s v -l verbose -d 'Say what is done'
 
 complete -c rssb -n '__fish_seen_subcommand_from info' -l json -d 'For programs'
 complete -c rssb -n '__fish_seen_subcommand_from status' -l json -d 'For programs'

@@ -118,10 +118,26 @@ def test_steering_of_a_plugged_nic(guest, world, tap, broker, build, rssb, qmp, 
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss(IFACE, steering)
     steered.check(guest, world, tap, build, rng, steering, program=program_of(guest))
-    unplug(qmp, guest)
-    qmp("closefd", fdname="rssb-lease-net1")
+    assert rssb("unplug", "--qmp", guest.dir / "qmp", "--id", "net1").stderr == ""
     wait_for(lambda: broker.grants() == live, "the grant to end")
-    assert open_fds(guest) == fds
+    assert open_fds(guest) == fds and bpf_stats.programs(guest.pid) == []
+    assert "n1" not in qmp("human-monitor-command", **{"command-line": "info network"})
+
+
+def test_unplug_waits_for_the_guest(guest, tap, broker, rssb, qmp):
+    """Nothing is taken from a device that it holds; the second call goes on waiting."""
+    live = broker.grants()
+    plug(rssb, guest, tap)
+    wait_for_nic(guest)
+    qmp("stop")
+    done = rssb("unplug", "--qmp", guest.dir / "qmp", "--id", "net1", "--wait", "0.5", check=False)
+    assert done.returncode == 1 and "has not let go of it within 0.5 s" in done.stderr
+    assert broker.grants() == live + 1 and len(bpf_stats.programs(guest.pid)) == 1
+    qmp("cont")
+    rssb("unplug", "--qmp", guest.dir / "qmp", "--id", "net1")
+    wait_for(lambda: broker.grants() == live, "the grant to end")
+    done = rssb("unplug", "--qmp", guest.dir / "qmp", "--id", "net1", check=False)
+    assert done.stderr == "rssb: unplug: net1: there is no device of that id\n"
 
 
 def test_a_hundred_plugs(guest, tap, broker, rssb, qmp):

@@ -8,19 +8,14 @@ import base64
 import hashlib
 import json
 import os
-import socket
-import threading
 from pathlib import Path
 
 import pytest
 
 from fake_broker import NO_OBJECT, FakeBroker
+from fake_monitor import LEFT_OVER, FakeMonitor
 
 QUEUES = 2
-GREETING = {"QMP": {"version": {"qemu": {"micro": 2, "minor": 0, "major": 10}}, "capabilities": []}}
-# What a monitor may still have to say to the client before: QEMU keeps it for the next one.
-LEFT_OVER = {"timestamp": {"seconds": 1, "microseconds": 2}, "event": "DEVICE_DELETED",
-             "data": {"device": "net1", "path": "/machine/peripheral/net1"}}  # fmt: skip
 ANSWERS = {
     "qom-list": [{"name": "type", "type": "string"}],
     "device-list-properties": [{"name": "ebpf-rss-fds", "type": "list"},
@@ -29,64 +24,6 @@ ANSWERS = {
     "request-ebpf": None,  # filled in by the fixture
     "human-monitor-command": "",
 }  # fmt: skip
-
-
-class FakeMonitor:
-    """Answers as a QEMU with nothing plugged in; at command number `fail_at` it does not."""
-
-    def __init__(self, path, answers, fail_at=None, hang_up=False, before=()):
-        self.commands, self.names = [], set()
-        self._answers, self._fail_at, self._hang_up = answers, fail_at, hang_up
-        self._first = [*before, GREETING]
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        os.chmod(path, 0o666)
-        self._listener.listen()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self.path = path
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._thread.join(5)
-        self._listener.close()
-        os.unlink(self.path)
-
-    def _serve(self):
-        peer, _ = self._listener.accept()
-        with peer:
-            for message in self._first:
-                peer.send(json.dumps(message).encode() + b"\r\n")
-            while True:
-                line, fds, _, _ = socket.recv_fds(peer, 65536, 8)
-                for fd in fds:
-                    os.close(fd)
-                if not line:
-                    return
-                answer = self._answer(json.loads(line), len(fds))
-                if answer is None:
-                    return
-                peer.send(json.dumps(answer).encode() + b"\r\n")
-
-    def _answer(self, request, n_fds):
-        name, arguments = request["execute"], request.get("arguments", {})
-        if name == "qmp_capabilities":
-            return {"return": {}}
-        self.commands.append((name, arguments))
-        if len(self.commands) - 1 == self._fail_at:
-            return None if self._hang_up else {"error": {"class": "GenericError", "desc": "no"}}
-        if name == "getfd":
-            assert n_fds == 1
-            self.names.add(arguments["fdname"])
-        if name == "closefd":
-            if arguments["fdname"] not in self.names:
-                return {"error": {"class": "GenericError", "desc": "not found"}}
-            self.names.remove(arguments["fdname"])
-        if name == "netdev_add":  # takes the fds that it names
-            self.names -= set(arguments["fds"].split(":"))
-        return {"return": self._answers.get(name, {})}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +98,65 @@ def test_hung_up_at_each_step(world, hotplug, answers, step):
     assert done.returncode == 1
     assert done.stderr.startswith(f"rssb: hotplug: {COMMANDS[step]}: it hung up")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def vhost_net(world):
+    """A device node of that name, which is /dev/null: the kernel here may have no vhost-net."""
+    dev = world.directory("dev", owner=0)
+    world.run(["sh", "-c", f"""set -e
+        mkdir {dev}/net
+        mknod -m 666 {dev}/net/tun c 10 200
+        mknod -m 666 {dev}/vhost-net c 1 3
+        for node in null zero urandom; do touch {dev}/$node; mount --bind /dev/$node {dev}/$node; done
+        mount --rbind {dev} /dev"""])  # fmt: skip
+    yield dev / "vhost-net"
+    world.run(["umount", "--recursive", "--lazy", "/dev"])
+    world.run(["sh", "-c", f"umount {dev}/null {dev}/zero {dev}/urandom; rm -r {dev}"])
+
+
+VHOST_COMMANDS = (["qom-list", "query-version", *COMMANDS[1:3]] + ["getfd"] * (5 + 2 * QUEUES)
+                  + ["netdev_add", "device_add"])  # fmt: skip
+VERSION = {"qemu": {"major": 10, "minor": 0, "micro": 2}}
+
+
+def test_vhost(world, hotplug, answers, vhost_net):
+    answers = {**answers, "query-version": VERSION}
+    with FakeMonitor(world.dir / "qmp", answers) as monitor:
+        done = hotplug(["--qmp", monitor.path], "--vhost", "--verbose")
+    assert done.returncode == 0 and "2 queues of tap0, with vhost" in done.stderr
+    assert [name for name, _ in monitor.commands] == VHOST_COMMANDS
+    assert monitor.given[-2 * QUEUES :] == ["tun"] * QUEUES + ["vhost-net"] * QUEUES
+    assert monitor.commands[-2][1] == {
+        "type": "tap", "id": "n1", "fds": "rssb-queue0-net1:rssb-queue1-net1", "vhost": True,
+        "vhostfds": "rssb-vhost0-net1:rssb-vhost1-net1"}  # fmt: skip
+    assert monitor.names == {"rssb-program-net1", "rssb-config-net1", "rssb-key-net1",
+                             "rssb-table-net1", "rssb-lease-net1"}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", range(len(VHOST_COMMANDS)), ids=lambda n: f"{n}-{VHOST_COMMANDS[n]}")
+def test_each_step_of_vhost_refused(world, hotplug, answers, vhost_net, step):
+    answers = {**answers, "query-version": VERSION}
+    with FakeMonitor(world.dir / "qmp", answers, fail_at=step) as monitor:
+        done = hotplug(["--qmp", monitor.path], "--vhost")
+    assert done.returncode == 1
+    assert done.stderr == f'rssb: hotplug: {VHOST_COMMANDS[step]}: QEMU says "no"\n'
+    assert monitor.names == set()
+
+
+def test_vhost_is_not_to_be_had(world, hotplug, answers, vhost_net):
+    """Where it is not, and where QEMU would use no set with it: nothing is given."""
+    release = {"qemu": {"major": 11, "minor": 1, "micro": 3}}
+    with FakeMonitor(world.dir / "qmp", {**answers, "query-version": release}) as monitor:
+        done = hotplug(["--qmp", monitor.path], "--vhost")
+    assert done.returncode == 1 and "QEMU 11.1 uses no set with vhost=on" in done.stderr
+    assert [name for name, _ in monitor.commands] == ["qom-list", "query-version"]
+    vhost_net.chmod(0o600)
+    with FakeMonitor(world.dir / "qmp", {**answers, "query-version": VERSION}) as monitor:
+        done = hotplug(["--qmp", monitor.path], "--vhost")
+    assert done.returncode == 1
+    assert "--vhost: /dev/vhost-net: Permission denied (rssb doctor " in done.stderr
+    assert not {"getfd", "netdev_add"} & {name for name, _ in monitor.commands}
 
 
 def encoded(elf):

@@ -142,17 +142,12 @@ def test_each_nic_is_steered(guest, world, taps, build, rng, number):
                   program=guest.handed_over_program(device))  # fmt: skip
 
 
-def qmp(libvirt, guest, command, **arguments):
-    """By libvirt's own monitor, as rssb hotplug does."""
-    line = json.dumps({"execute": command, "arguments": arguments})
-    answer = json.loads(libvirt.run("qemu-monitor-command", guest.name, line).stdout)
-    assert "return" in answer, answer
-    return answer["return"]
+def rssb(libvirt, prefix, *args, **kwargs):
+    return libvirt.execute([prefix / "bin/rssb", *args], **kwargs)
 
 
 def hotplug(libvirt, prefix, domain, *args, **kwargs):
-    command = [prefix / "bin/rssb", "hotplug", "--libvirt", domain, *args]
-    return libvirt.execute(command, **kwargs)
+    return rssb(libvirt, prefix, "hotplug", "--libvirt", domain, *args, **kwargs)
 
 
 def open_fds(guest):
@@ -171,11 +166,9 @@ def test_hotplug(guest, libvirt, world, prefix, taps, build, rng):
     guest.set_rss("eth2", steering)
     steered.check(guest, world, taps[2], build, rng, steering, "eth2", mac=MACS[2], program=program)
 
-    qmp(libvirt, guest, "device_del", id="rss-plugged")
-    wait_for(lambda: guest.request("exec test -e /sys/class/net/eth2")[0] != 0, "the end of eth2")
-    wait_for(lambda: not set(bpf_stats.programs(guest.pid)) - programs, "the end of the device")
-    qmp(libvirt, guest, "netdev_del", id="plugged")
-    qmp(libvirt, guest, "closefd", fdname="rssb-lease-rss-plugged")
+    rssb(libvirt, prefix, "unplug", "--libvirt", guest.name, "--id", "rss-plugged")
+    assert guest.request("exec test -e /sys/class/net/eth2")[0] != 0
+    assert set(bpf_stats.programs(guest.pid)) == programs
     assert open_fds(guest) == fds
 
 

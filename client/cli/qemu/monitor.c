@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +15,7 @@
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
 
-enum { ANSWER_MS = 10000 };
+enum { ANSWER_MS = 10000, ASK_AGAIN_MS = 250 };
 
 struct monitor {
 	struct qmp *qmp;    /* NULL: through libvirt */
@@ -174,6 +175,18 @@ int monitor_execute(struct monitor *m, const char *command, struct json_object *
 {
 	return m->qmp ? socket_execute(m, command, arguments, fd, ret_value)
 		      : libvirt_execute(m, command, arguments, fd, ret_value);
+}
+
+int monitor_wait(struct monitor *m, int timeout_ms)
+{
+	int moment = timeout_ms < ASK_AGAIN_MS ? timeout_ms : ASK_AGAIN_MS;
+	int r = 0;
+
+	if (!m->qmp)
+		poll(NULL, 0, moment);
+	else
+		r = qmp_event_wait(m->qmp, timeout_ms);
+	return r && r != -ETIMEDOUT ? fail(m, r, reason(r)) : r;
 }
 
 const char *monitor_why(const struct monitor *m)

@@ -28,5 +28,12 @@ pid_t monitor_pid(const struct monitor *m);
 int monitor_execute(struct monitor *m, const char *command, struct json_object *arguments, int fd,
 		    struct json_object **ret_value);
 
+/*
+ * Waits until something may have changed in QEMU: for its next event, or, through
+ * libvirt, which passes none on, a moment.  Events that came before the last answer
+ * are gone: ask first, then wait.  0, -ETIMEDOUT, or it cannot be asked any more.
+ */
+int monitor_wait(struct monitor *m, int timeout_ms);
+
 /* Why the last command failed: QEMU's own words, or what is wrong with the connection. */
 const char *monitor_why(const struct monitor *m);

@@ -233,6 +233,16 @@ int qmp_execute(struct qmp *q, const char *command, struct json_object *argument
 	return qmp_execute_fd(q, command, arguments, -1, ret_value);
 }
 
+int qmp_event_wait(struct qmp *q, int timeout_ms)
+{
+	_cleanup_json_ struct json_object *message = NULL;
+	int r = receive(q, deadline_in(timeout_ms), &message);
+
+	if (r)
+		return r;
+	return json_object_object_get_ex(message, "event", NULL) ? 0 : -EPROTO;
+}
+
 const char *qmp_error(const struct qmp *q)
 {
 	struct json_object *desc = NULL;

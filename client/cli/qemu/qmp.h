@@ -29,6 +29,9 @@ int qmp_execute(struct qmp *q, const char *command, struct json_object *argument
 int qmp_execute_fd(struct qmp *q, const char *command, struct json_object *arguments, int fd,
 		   struct json_object **ret_value);
 
+/* Waits for an event, whichever.  0, or as qmp_open(). */
+int qmp_event_wait(struct qmp *q, int timeout_ms);
+
 /* QEMU's own words on the last refusal; never NULL. */
 const char *qmp_error(const struct qmp *q);
 

@@ -25,6 +25,7 @@ static const struct {
 	{ "device_add", "occupied", ": " FREE_PORT },
 	{ "device_add", "PCI: no slot", ": " FREE_PORT },
 	{ "device_add", "can't find value", ": to make the netdev add --tap IFNAME --queues N" },
+	{ "qom-get", "not found", ": it is no network device" },
 	{ "device_add", "in use",
 	  ": by another device, or since a device_add that failed (QEMU 10.0); take another" },
 };

@@ -12,17 +12,12 @@
 #include "proto/rssb_proto.h"
 
 static const struct option options[] = {
-	{ "qmp", required_argument, NULL, 'q' },
-	{ "libvirt", required_argument, NULL, 'l' },
-	{ "netdev", required_argument, NULL, 'n' },
-	{ "tap", required_argument, NULL, 't' },
-	{ "queues", required_argument, NULL, 'Q' },
-	{ "id", required_argument, NULL, 'i' },
-	{ "device", required_argument, NULL, 'd' },
-	{ "prop", required_argument, NULL, 'p' },
-	{ "exact", no_argument, NULL, 'e' },
-	{ "verbose", no_argument, NULL, 'v' },
-	CLI_OPTIONS_END,
+	{ "qmp", required_argument, NULL, 'q' },    { "libvirt", required_argument, NULL, 'l' },
+	{ "netdev", required_argument, NULL, 'n' }, { "tap", required_argument, NULL, 't' },
+	{ "queues", required_argument, NULL, 'Q' }, { "vhost", no_argument, NULL, 'V' },
+	{ "id", required_argument, NULL, 'i' },	    { "device", required_argument, NULL, 'd' },
+	{ "prop", required_argument, NULL, 'p' },   { "exact", no_argument, NULL, 'e' },
+	{ "verbose", no_argument, NULL, 'v' },	    CLI_OPTIONS_END,
 };
 
 static const struct cli_usage usage = {
@@ -30,8 +25,8 @@ static const struct cli_usage usage = {
 	.shorts = ":hv",
 	.options = options,
 	.help = "usage: rssb hotplug (--qmp SOCK | --libvirt DOMAIN) --netdev ID\n"
-		"                    [--tap IFNAME --queues N] [--id ID] [--device TYPE]\n"
-		"                    [--prop K=V]... [--exact] [--verbose]\n"
+		"                    [--tap IFNAME --queues N [--vhost]] [--id ID]\n"
+		"                    [--device TYPE] [--prop K=V]... [--exact] [--verbose]\n"
 		"\n"
 		"Plugs a virtio-net device with rss on and a steering set of its own into a\n"
 		"running VM.  When a step fails QEMU is left as it was.\n"
@@ -42,14 +37,15 @@ static const struct cli_usage usage = {
 		"  --netdev ID       a netdev that QEMU has; with --tap one that is made\n"
 		"  --tap IFNAME      a multi-queue tap that you may open; QEMU need not\n"
 		"  --queues N        how many of its queues\n"
+		"  --vhost           with vhost=on: /dev/vhost-net is opened here, and QEMU need\n"
+		"                    not be able to\n"
 		"  --id ID           the device's (default: rss- and the netdev's)\n"
 		"  --device TYPE     (default: virtio-net-pci)\n"
 		"  --prop K=V        a further property: mac=..., bus=...\n"
 		"  --exact           QEMU's own object, imported by rssb extract, and no other\n"
 		"  -v, --verbose     say what is done\n"
 		"\n"
-		"To unplug it: device_del ID, netdev_del, and closefd rssb-lease-ID, which ends\n"
-		"the grant; so does the next plug of that id, and the end of QEMU.\n",
+		"rssb unplug takes it out again and ends the grant; so does the end of QEMU.\n",
 };
 
 static int queues_parse(struct hotplug_options *o, const char *text)
@@ -102,6 +98,9 @@ static int option_take(struct hotplug_options *o, int opt)
 	case 't':
 		o->tap = optarg;
 		break;
+	case 'V':
+		o->vhost = true;
+		break;
 	case 'Q':
 		return queues_parse(o, optarg);
 	case 'i':
@@ -132,6 +131,9 @@ static int options_check(struct hotplug_options *o, int argc, char **argv)
 		return cli_misuse(&usage, "needs --netdev");
 	if (!o->tap != !o->queues)
 		return cli_misuse(&usage, "--tap and --queues go together");
+	if (o->vhost && !o->tap)
+		return cli_misuse(&usage, "--vhost goes with --tap: a netdev that is there has it "
+					  "or not");
 	if (!o->id)
 		o->id = mem_format("rss-%s", o->netdev);
 	return CLI_OK;

@@ -15,7 +15,8 @@ struct hotplug_options {
 	const char *netdev;
 	const char *tap; /* make the netdev of it; NULL: it is there */
 	unsigned int queues;
-	char *id; /* the device's */
+	bool vhost; /* of that netdev */
+	char *id;   /* the device's */
 	const char *device;
 	struct json_object *props; /* further ones: { name: text } */
 	bool exact;		   /* QEMU's own object, not one of its ABI */

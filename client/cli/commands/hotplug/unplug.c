@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rssb unplug: a NIC, its netdev and the lease of its grant are taken out of a VM, in
+ * this order, each when the one before is gone.  It must never take the netdev from
+ * a device that the guest has not let go of.
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/commands/hotplug/hotplug.h"
+#include "client/cli/commands/hotplug/vm.h"
+#include "client/cli/qemu/monitor.h"
+#include "client/cli/util/mem.h"
+#include "proto/deadline.h"
+
+enum { WAIT_MS = 30000 }; /* a guest's PCIe hotplug driver takes 5 s */
+
+static const struct option options[] = {
+	{ "qmp", required_argument, NULL, 'q' },
+	{ "libvirt", required_argument, NULL, 'l' },
+	{ "id", required_argument, NULL, 'i' },
+	{ "netdev", required_argument, NULL, 'n' },
+	{ "wait", required_argument, NULL, 'w' },
+	{ "verbose", no_argument, NULL, 'v' },
+	CLI_OPTIONS_END,
+};
+
+static const struct cli_usage usage = {
+	.name = "unplug",
+	.shorts = ":hv",
+	.options = options,
+	.help = "usage: rssb unplug (--qmp SOCK | --libvirt DOMAIN) --id ID [--netdev ID]\n"
+		"                   [--wait SECONDS] [--verbose]\n"
+		"\n"
+		"Takes a NIC that rssb hotplug plugged out of a running VM, when the guest has "
+		"let\n"
+		"go of it, then its netdev, and ends the grant.\n"
+		"\n"
+		"  --qmp SOCK        QEMU's QMP socket\n"
+		"  --libvirt DOMAIN  through libvirt's monitor, by virsh (LIBVIRT_DEFAULT_URI\n"
+		"                    says which libvirt)\n"
+		"  --id ID           the device's\n"
+		"  --netdev ID       its netdev, where the device is gone already\n"
+		"  --wait SECONDS    for the guest (default: 30)\n"
+		"  -v, --verbose     say what is done\n",
+};
+
+struct unplug {
+	struct hotplug_options o; /* qmp, domain, id, netdev, verbose */
+	int wait_ms;
+	struct vm vm;
+	char *netdev; /* the device's; NULL: it has none */
+};
+
+/* --- the steps ---------------------------------------------------------------- */
+
+static int netdev_ask(struct unplug *u)
+{
+	_cleanup_free_ char *path = mem_format("/machine/peripheral/%s", u->o.id);
+	_cleanup_json_ struct json_object *value = NULL;
+	struct json_object *arguments = vm_argument("path", path);
+	const char *text;
+	int r;
+
+	mem_json_set_string(arguments, "property", "netdev");
+	r = vm_execute(&u->vm, "qom-get", arguments, -1, &value);
+	if (r)
+		return r;
+	text = json_object_get_string(value);
+	if (text && *text)
+		u->netdev = mem_format("%s", text);
+	return CLI_OK;
+}
+
+static int device_delete(struct unplug *u)
+{
+	int r = vm_execute(&u->vm, "device_del", vm_argument("id", u->o.id), -1, NULL);
+
+	/* Asked before, and the guest has not answered yet. */
+	if (!r || !strstr(u->vm.why, "in the process of unplug"))
+		return r;
+	vm_fail(&u->vm, NULL);
+	return CLI_OK;
+}
+
+/* The event is not read: QEMU has sent DEVICE_DELETED when it no longer lists the device. */
+static int device_wait(struct unplug *u)
+{
+	int64_t deadline = deadline_in(u->wait_ms);
+	bool there;
+
+	for (;;) {
+		int r = vm_has_device(&u->vm, u->o.id, &there), left = deadline_left_ms(deadline);
+
+		if (r || !there)
+			return r;
+		if (left == 0)
+			return vm_fail(
+				&u->vm,
+				mem_format("%s: the guest has not let go of it within %g s: "
+					   "nothing was taken from it; run rssb unplug again "
+					   "to go on waiting",
+					   u->o.id, u->wait_ms / 1e3));
+		r = monitor_wait(u->vm.monitor, left);
+		if (r && r != -ETIMEDOUT)
+			return vm_fail(&u->vm, mem_format("DEVICE_DELETED: %s",
+							  monitor_why(u->vm.monitor)));
+	}
+}
+
+static int device_remove(struct unplug *u)
+{
+	static int (*const steps[])(struct unplug * u) = { netdev_ask, device_delete, device_wait };
+	int r = CLI_OK;
+
+	for (size_t i = 0; !r && i < sizeof(steps) / sizeof(steps[0]); i++)
+		r = steps[i](u);
+	if (!r)
+		cli_tell(u->o.verbose, usage.name, "device %s is gone", u->o.id);
+	return r;
+}
+
+/* Says what failed, after what failed before. */
+static int rest_fail(struct unplug *u, const char *command)
+{
+	vm_remark(&u->vm, mem_format("%s: %s", command, monitor_why(u->vm.monitor)));
+	return CLI_FAILED;
+}
+
+static int netdev_remove(struct unplug *u)
+{
+	const char *netdev = u->o.netdev ? u->o.netdev : u->netdev;
+
+	if (!netdev)
+		return CLI_OK;
+	if (monitor_execute(u->vm.monitor, "netdev_del", vm_argument("id", netdev), -1, NULL))
+		return rest_fail(u, "netdev_del");
+	cli_tell(u->o.verbose, usage.name, "netdev %s is gone", netdev);
+	return CLI_OK;
+}
+
+/* *ret: QEMU had the lease.  One of another monitor, or of rssb run, is not seen here. */
+static int lease_give_back(struct unplug *u, bool *ret)
+{
+	_cleanup_free_ char *name = hotplug_fd_name(&u->o, "lease");
+	int r = monitor_execute(u->vm.monitor, "closefd", vm_argument("fdname", name), -1, NULL);
+
+	if (r && r != -EREMOTEIO)
+		return rest_fail(u, "closefd");
+	*ret = !r;
+	cli_tell(u->o.verbose, usage.name,
+		 r ? "this monitor has no %s: no grant is ended" : "%s is closed: the grant ends",
+		 name);
+	return CLI_OK;
+}
+
+/* Both are tried, whether the other fails or not. */
+static int rest_remove(struct unplug *u, bool *ret_leased)
+{
+	int netdev = netdev_remove(u), lease = lease_give_back(u, ret_leased);
+
+	if (netdev || lease)
+		vm_remark(&u->vm, mem_format("device %s is gone", u->o.id));
+	return netdev ? netdev : lease;
+}
+
+static int unplug(struct unplug *u)
+{
+	bool there, leased = false;
+	int r = vm_reach(&u->vm, u->o.qmp, u->o.domain);
+
+	if (!r)
+		r = vm_has_device(&u->vm, u->o.id, &there);
+	if (!r && there)
+		r = device_remove(u);
+	if (!r)
+		r = rest_remove(u, &leased);
+	if (r || there || u->o.netdev)
+		return r;
+	return vm_fail(&u->vm, mem_format("%s: there is no device of that id%s", u->o.id,
+					  leased ? "; its grant was ended, and --netdev ID removes "
+						   "the netdev that it had"
+						 : ""));
+}
+
+/* --- its command line ----------------------------------------------------------- */
+
+static int option_take(struct unplug *u, int opt)
+{
+	switch (opt) {
+	case 'q':
+		u->o.qmp = optarg;
+		break;
+	case 'l':
+		u->o.domain = optarg;
+		break;
+	case 'i':
+		u->o.id = optarg;
+		break;
+	case 'n':
+		u->o.netdev = optarg;
+		break;
+	case 'w':
+		if (cli_parse_seconds(optarg, 0, 86400, &u->wait_ms))
+			return cli_misuse(&usage,
+					  "--wait %s: not a number of seconds, at most 86400",
+					  optarg);
+		break;
+	default:
+		u->o.verbose = true;
+	}
+	return CLI_OK;
+}
+
+static int options_check(const struct unplug *u, int argc, char **argv)
+{
+	if (optind < argc)
+		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
+	if (!u->o.qmp == !u->o.domain)
+		return cli_misuse(&usage, "which VM: either --qmp or --libvirt");
+	if (!u->o.id)
+		return cli_misuse(&usage, "needs --id");
+	return CLI_OK;
+}
+
+int cmd_unplug(struct cli *cli, int argc, char **argv)
+{
+	struct unplug u = { .wait_ms = WAIT_MS };
+	int opt, r;
+
+	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
+		if (opt == 'h' || opt == '?')
+			return cli_usage_status(opt);
+		r = option_take(&u, opt);
+		if (r)
+			return r;
+	}
+	r = options_check(&u, argc, argv);
+	if (r)
+		return r;
+	r = unplug(&u);
+	if (r)
+		cli_fail(usage.name, "%s", u.vm.why);
+	vm_done(&u.vm);
+	free(u.netdev);
+	free(u.vm.why);
+	return r;
+}

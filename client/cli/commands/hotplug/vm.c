@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What plugging in and unplugging say to a VM. */
+#include "client/cli/commands/hotplug/vm.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/commands/hotplug/hotplug.h"
+#include "client/cli/qemu/monitor.h"
+#include "client/cli/qemu/opts.h"
+#include "client/cli/util/cli.h"
+#include "client/cli/util/mem.h"
+
+int vm_fail(struct vm *vm, char *why)
+{
+	free(vm->why);
+	vm->why = why;
+	return CLI_FAILED;
+}
+
+void vm_remark(struct vm *vm, char *words)
+{
+	vm_fail(vm, vm->why ? mem_format("%s; %s", vm->why, words) : mem_format("%s", words));
+	free(words);
+}
+
+int vm_reach(struct vm *vm, const char *qmp, const char *domain)
+{
+	_cleanup_free_ char *why = NULL;
+
+	vm->monitor = monitor_open(qmp, domain, &why);
+	if (vm->monitor)
+		return CLI_OK;
+	if (qmp && access(qmp, F_OK))
+		return vm_fail(vm,
+			       mem_format("%s (QEMU makes it with -qmp unix:%s,server=on,wait=off)",
+					  why, qmp));
+	return vm_fail(vm, mem_format("%s", why));
+}
+
+void vm_done(struct vm *vm)
+{
+	vm->monitor = monitor_close(vm->monitor);
+}
+
+struct json_object *vm_argument(const char *key, const char *value)
+{
+	struct json_object *arguments = mem_must(json_object_new_object());
+
+	mem_json_set_string(arguments, key, value);
+	return arguments;
+}
+
+int vm_execute(struct vm *vm, const char *command, struct json_object *arguments, int fd,
+	       struct json_object **ret)
+{
+	int r = monitor_execute(vm->monitor, command, arguments, fd, ret);
+	const char *why = monitor_why(vm->monitor);
+
+	if (r == -EREMOTEIO)
+		return vm_fail(vm, mem_format("%s: QEMU says \"%s\"%s", command, why,
+					      hotplug_advice(command, why)));
+	return r ? vm_fail(vm, mem_format("%s: %s", command, why)) : CLI_OK;
+}
+
+int vm_has_device(struct vm *vm, const char *id, bool *ret)
+{
+	_cleanup_json_ struct json_object *list = NULL;
+	int r = vm_execute(vm, "qom-list", vm_argument("path", "/machine/peripheral"), -1, &list);
+	bool found = false;
+
+	for (size_t i = 0; !r && i < json_object_array_length(list); i++) {
+		const char *name = qemu_opts_get(json_object_array_get_idx(list, i), "name");
+
+		found |= name && strcmp(name, id) == 0;
+	}
+	if (!r)
+		*ret = found;
+	return r;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* A running VM, told what to do over its monitor, and why the last step failed. */
+#pragma once
+
+#include <stdbool.h>
+
+struct json_object;
+struct monitor;
+
+struct vm {
+	struct monitor *monitor;
+	char *why; /* of the step that failed, to be freed by the caller */
+};
+
+/* The one of both that is not NULL (monitor_open()).  0, or CLI_FAILED with vm->why. */
+int vm_reach(struct vm *vm, const char *qmp, const char *domain);
+void vm_done(struct vm *vm);
+
+/* Takes why.  Returns CLI_FAILED. */
+int vm_fail(struct vm *vm, char *why);
+
+/* Adds to vm->why what the user has to know besides.  Takes words. */
+void vm_remark(struct vm *vm, char *words);
+
+/* { key: value } */
+struct json_object *vm_argument(const char *key, const char *value);
+
+/*
+ * Takes arguments.  fd: -1, or one that goes along with the command.  What QEMU
+ * refuses is said with what helps.  0, or CLI_FAILED with vm->why.
+ */
+int vm_execute(struct vm *vm, const char *command, struct json_object *arguments, int fd,
+	       struct json_object **ret);
+
+/* Whether it has a device of this id.  0, or CLI_FAILED with vm->why. */
+int vm_has_device(struct vm *vm, const char *id, bool *ret);
