@@ -214,7 +214,8 @@ UNITS := $(patsubst %,$(B)/%,$(wildcard broker/systemd/*.service broker/systemd/
 APPARMOR := $(patsubst %,$(B)/%,$(wildcard broker/apparmor/*))
 
 # Units and profiles name the programs where they are installed, which only make install knows.
-PLACES = -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|'
+PLACES = -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' \
+	-e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' -e 's|@QEMU_BINDIR@|$(QEMU_BINDIR)|'
 $(UNITS) $(APPARMOR): $(B)/%: % FORCE
 	@mkdir -p $(@D)
 	@sed $(PLACES) $< | cmp -s - $@ || sed $(PLACES) $< > $@
@@ -236,10 +237,12 @@ endef
 
 define install_emulator
 	$(Q)$(INSTALL) -D -m 755 client/libexec/qemu-system.in $(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
-	$(Q)sed -i -e 's|@BINDIR@|$(BINDIR)|' -e 's|@QEMU_BINDIR@|$(QEMU_BINDIR)|' \
-		$(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
+	$(Q)sed -i $(PLACES) $(DESTDIR)$(LIBEXECDIR)/rss-broker/$(1)
 
 endef
+
+# The administrator's, who may have changed it.
+EMULATOR_CONF = $(DESTDIR)$(SYSCONFDIR)/rss-broker/emulator.conf
 
 install: all $(UNITS) $(APPARMOR)
 	$(call run,INSTALL,$(DESTDIR)$(PREFIX))$(INSTALL) -D -m 755 $(B)/rss-broker \
@@ -262,6 +265,7 @@ install: all $(UNITS) $(APPARMOR)
 	$(Q)$(install_man)
 	$(call install_completions,rssb)
 	$(call install_completions,rss-broker)
+	$(Q)[ -e $(EMULATOR_CONF) ] || $(INSTALL) -D -m 644 client/libexec/emulator.conf $(EMULATOR_CONF)
 	$(foreach arch,$(QEMU_ARCHS),$(call install_emulator,qemu-system-$(arch)))
 
 # --- Debian packages ----------------------------------------------------------

@@ -102,7 +102,8 @@ def share(section):
 
 
 def start(section):
-    names = {"QEMU with privilege": "QEMU, privileged", "rssb run --no-probe": "--no-probe"}
+    names = {"QEMU with privilege": "QEMU, privileged", "rssb run --no-probe": "--no-probe",
+             "rssb run --on-demand": "--on-demand"}  # fmt: skip
     lines = [
         f'"{names.get(row["name"], row["name"])}" {row["median"]} {row["minimum"]}'
         for row in section["rows"]

@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 
 import acquire  # noqa: E402  (found by the path above)
 import alone  # noqa: E402
+import calls  # noqa: E402
 import crowd  # noqa: E402
 import host  # noqa: E402
 import instructions  # noqa: E402
@@ -91,6 +92,10 @@ def bench_vmstart(report, args):
         vmstart.section(report, world, args.build, args.qemu, Broker(world, args.build))
 
 
+def bench_calls(report, args):
+    calls.section(report, args.build)
+
+
 SECTIONS = {
     "requests": bench_requests,
     "instructions": bench_instructions,
@@ -100,6 +105,7 @@ SECTIONS = {
     "steering": bench_steering,
     "packets": bench_packets,
     "vmstart": bench_vmstart,
+    "calls": bench_calls,
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From exec to a virtio-net device with its steering: a VM's start, in four ways."""
+"""From exec to a virtio-net device with its steering: a VM's start, in five ways."""
 import json
 import time
 
@@ -66,6 +66,7 @@ def section(report, world, build, qemu, broker):
             "privileged": lambda: starts.start([], as_json, unprivileged=False),
             "--no-probe": lambda: starts.start([*starts.rssb, "--no-probe", "--"], as_json),
             "probe": lambda: starts.start([*starts.rssb, "--"], words),
+            "--on-demand": lambda: starts.start([*starts.rssb, "--on-demand", "--"], words),
         },
         report.progress,
         SECONDS_MAX,
@@ -80,6 +81,7 @@ def section(report, world, build, qemu, broker):
             Row(Series("rss off", "ms", times["rss off"])),
             Row(own),
             Row(Series("rssb run --no-probe", "ms", times["--no-probe"]), own, at_most=1),
+            Row(Series("rssb run --on-demand", "ms", times["--on-demand"]), own, at_most=1),
             Row(Series("rssb run", "ms", times["probe"]), own),
             Row(Series("rssb run takes longer by", "ms", more), at_most=60),
         ],

@@ -132,14 +132,49 @@ def test_a_domain_starts(guest, libvirt):
     assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_each_nic_is_steered(guest, world, taps, build, rng, number):
-    iface, device = f"eth{number}", f"net{number}"
-    assert guest.run(f"cat /sys/class/net/{iface}/address").strip() == MACS[number]
+def test_each_nic_is_steered(guest, world, taps, build, rng):
+    """By a program of its own."""
+    programs = set()
+    for number, (tap, mac) in enumerate(zip(taps[:2], MACS)):
+        iface = f"eth{number}"
+        assert guest.run(f"cat /sys/class/net/{iface}/address").strip() == mac
+        steering = flows.Steering.random(rng, guests.QUEUES)
+        guest.set_rss(iface, steering)
+        programs.add(steered.check(guest, world, tap, build, rng, steering, iface, mac=mac,
+                                   program=bpf_stats.programs(guest.pid)))  # fmt: skip
+    assert len(programs) == 2
+
+
+def is_there(guest, iface):
+    return guest.request(f"exec test -e /sys/class/net/{iface}")[0] == 0
+
+
+def macs(libvirt, guest):
+    """The NICs that libvirt knows."""
+    return re.findall(r"([0-9a-f]{2}(?::[0-9a-f]{2}){5})", libvirt.run("domiflist", guest.name).stdout)
+
+
+def test_attach_device(guest, libvirt, broker, world, taps, build, rng):
+    """libvirt's own hotplug: a NIC that it knows, with a set and a grant of its own."""
+    fds, grants, programs = open_fds(guest), broker.grants(), set(bpf_stats.programs(guest.pid))
+    xml = guest.dir / "nic.xml"
+    xml.write_text(virt.interface(taps[2], MACS[2]))
+    libvirt.run("attach-device", guest.name, xml)
+    assert macs(libvirt, guest) == MACS
+    (program,) = set(bpf_stats.programs(guest.pid)) - programs
+    wait_for(lambda: broker.grants() == grants + 1, "a grant more")
+    wait_for(lambda: is_there(guest, "eth2"), "eth2", 60)
+    guest.bring_up("eth2")
     steering = flows.Steering.random(rng, guests.QUEUES)
-    guest.set_rss(iface, steering)
-    steered.check(guest, world, taps[number], build, rng, steering, iface, mac=MACS[number],
-                  program=guest.handed_over_program(device))  # fmt: skip
+    guest.set_rss("eth2", steering)
+    steered.check(guest, world, taps[2], build, rng, steering, "eth2", mac=MACS[2], program=program)
+
+    libvirt.run("detach-device", guest.name, xml)
+    wait_for(lambda: not is_there(guest, "eth2"), "the end of eth2", 60)
+    wait_for(lambda: macs(libvirt, guest) == MACS[:2], "libvirt to see it", 60)
+    wait_for(lambda: broker.grants() == grants, "the grant to end")
+    assert set(bpf_stats.programs(guest.pid)) == programs
+    wait_for(lambda: open_fds(guest) == fds, "every fd of it to be closed")
 
 
 def rssb(libvirt, prefix, *args, **kwargs):
@@ -155,12 +190,12 @@ def open_fds(guest):
 
 
 def test_hotplug(guest, libvirt, world, prefix, taps, build, rng):
-    """What attach-interface cannot do: it does not pass through the emulator."""
+    """rssb hotplug, beside what libvirt knows."""
     fds, programs = open_fds(guest), set(bpf_stats.programs(guest.pid))
     hotplug(libvirt, prefix, guest.name, "--netdev", "plugged", "--tap", taps[2],
             "--queues", guests.QUEUES, "--prop", f"mac={MACS[2]}")  # fmt: skip
     (program,) = set(bpf_stats.programs(guest.pid)) - programs
-    wait_for(lambda: guest.request("exec test -e /sys/class/net/eth2")[0] == 0, "eth2")
+    wait_for(lambda: is_there(guest, "eth2"), "eth2", 60)
     guest.bring_up("eth2")
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss("eth2", steering)
@@ -187,13 +222,48 @@ def test_hotplug_into_no_domain(libvirt, prefix):
     assert done.stderr == "rssb: hotplug: virsh: failed to get domain 'nope'\n"
 
 
-def test_a_broker_that_is_down(broker, libvirt, emulator, taps, guest):
-    """The last test: the VM starts without, and its log says why, once."""
+def test_managed_save_and_restore(guest, libvirt, broker, world, taps, build, rng):
+    """The QEMU that goes on has sets of its own, with what the guest had configured."""
+    steering = flows.Steering.random(rng, guests.QUEUES)
+    guest.set_rss("eth0", steering)
+    xml = guest.dir / "running.xml"
+    xml.write_text(libvirt.run("dumpxml", guest.name).stdout)
+    libvirt.run("define", xml)
+    libvirt.run("managedsave", guest.name, timeout=120)
+    wait_for(lambda: broker.grants() == 0, "the grants to end with QEMU")
+    libvirt.run("start", guest.name, timeout=120)
+    guest.resumed()
+    assert WARNING not in guest.stderr()
+    wait_for(lambda: broker.grants() == 2, "a grant for each NIC")
+    steered.check(guest, world, taps[0], build, rng, steering,
+                  program=bpf_stats.programs(guest.pid))  # fmt: skip
+
+
+def test_destroy(guest, libvirt, broker):
     guest.destroy()
+    wait_for(lambda: broker.grants() == 0, "the grants to end")
+    libvirt.run("undefine", guest.name)
+
+
+def test_counting_is_a_setting(libvirt, prefix, emulator, taps):
+    """It is not the package's: make install leaves it as it is."""
+    conf = prefix / "etc/rss-broker/emulator.conf"
+    conf.write_text(conf.read_text().replace("stats=no", "stats=yes"))
+    counted = virt.Guest(libvirt, "counted", emulator, virt.interface(taps[0]), boot=False)
+    (grant,) = re.findall(r"^rssb: on-demand: grant (\d+)$", counted.stderr(), re.MULTILINE)
+    top = rssb(libvirt, prefix, "top", "--json", "--count", "1", grant).stdout
+    assert "queues" in json.loads(top)
+    counted.destroy()
+    conf.write_text(conf.read_text().replace("stats=yes", "stats=no"))
+
+
+def test_a_broker_that_is_down(broker, libvirt, emulator, taps):
+    """The last test: the VM starts without, and its log says why, once."""
     broker.stop()
     alone = virt.Guest(libvirt, "alone", emulator, virt.interface(taps[0]), boot=False)
     assert libvirt.run("domstate", alone.name).stdout.strip() == "running"
     said = [line for line in alone.stderr().splitlines() if line.startswith("rssb: ")]
     assert len(said) == 1, said
-    assert "warning: " in said[0] and "rss-broker.sock" in said[0]
+    assert said[0].startswith("rssb: on-demand: no broker") and said[0].endswith("goes on without")
+    assert alone.stderr().index(said[0]) < alone.stderr().index(WARNING)
     alone.destroy()

@@ -57,11 +57,14 @@ class Guest:
 
     def _meet(self, agent):
         """Waits for the agent behind this socket to speak."""
+        self._connect(agent)
+        self.wait_ready()
+
+    def _connect(self, agent):
         self._agent = socket.socket(socket.AF_UNIX)
         wait_for(lambda: self._alive() and self._agent.connect_ex(str(agent)) == 0, str(agent))
         self._agent.settimeout(BOOT_TIMEOUT_S)
         self._replies = self._agent.makefile("rb")
-        self.wait_ready()
 
     def _alive(self):
         if self.process.poll() is not None:

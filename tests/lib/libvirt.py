@@ -97,10 +97,19 @@ class Guest(guests.Guest):
             cmdline=guests.CMDLINE, emulator=emulator, devices=devices, directory=self.dir,
         ))  # fmt: skip
         libvirt.run("create", xml, timeout=60)
-        self._pid = int((libvirt.runtime / f"libvirt/qemu/run/{name}.pid").read_text())
+        self._find()
         libvirt.guests.append(self)
         if boot:
             self._meet(self.dir / "agent")
+
+    def _find(self):
+        path = self.libvirt.runtime / f"libvirt/qemu/run/{self.name}.pid"
+        self._pid = int(path.read_text())
+
+    def resumed(self):
+        """Its QEMU is another one; the agent in it goes on where it was, and does not speak first."""
+        self._find()
+        self._connect(self.dir / "agent")
 
     def _alive(self):
         if not Path(f"/proc/{self._pid}").exists():

@@ -20,6 +20,7 @@ INSTALLED = {
     "lib/rss-broker/librssb-qemu.so",
     "lib/pkgconfig/rssb.pc",
     "include/rssb.h",
+    "etc/rss-broker/emulator.conf",
     "etc/apparmor.d/usr.sbin.rss-broker",
     "etc/apparmor.d/abstractions/rss-broker-client",
     "etc/apparmor.d/abstractions/rss-broker-emulator",
@@ -99,11 +100,30 @@ def test_hardening(prefix, program):
     assert "__stack_chk_fail" in output_of("nm", "-D", prefix / program)
 
 
-def test_library_needs_libc_alone(prefix):
-    read = output_of("readelf", "-dW", prefix / "lib/librssb.so.0")
+@pytest.mark.parametrize("path", ["librssb.so.0", "rss-broker/librssb-qemu.so"])
+def test_library_needs_libc_alone(prefix, path):
+    read = output_of("readelf", "-dW", prefix / "lib" / path)
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", read)
     assert [name for name in needed if not name.startswith(("libc.so", "ld-linux"))] == []
-    assert "[librssb.so.0]" in read, "the soname"
+    assert f"[{path.split('/')[-1]}]" in read, "the soname"
+
+
+def test_what_qemu_gets_defines_two_functions_alone(prefix):
+    """Whatever else were visible would take the place of QEMU's own."""
+    library = prefix / "lib/rss-broker/librssb-qemu.so"
+    lines = output_of("nm", "-D", "--defined-only", library).splitlines()
+    assert sorted(line.split()[-1] for line in lines) == ["ioctl", "syscall"]
+
+
+def test_the_settings_of_emulators_are_kept(tree, tmp_path):
+    """By every further make install: they are the administrator's."""
+    install = ["-s", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr"]
+    make(tree, *install)
+    conf = tmp_path / "etc/rss-broker/emulator.conf"
+    assert re.findall(r"^[^#\n].*", conf.read_text(), re.MULTILINE) == ["stats=no"]
+    conf.write_text("stats=yes\n")
+    make(tree, *install)
+    assert conf.read_text() == "stats=yes\n"
 
 
 def test_library_exports_versioned_rssb_symbols_alone(prefix):

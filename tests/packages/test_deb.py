@@ -102,6 +102,8 @@ def test_texts_are_those_that_were_installed(installed, unpacked):
         ("rss-broker", "usr/share/doc/rss-broker/docs/examples/kubernetes/rss-broker.yaml"),
         ("rssb", "usr/bin/rssb"),
         ("rssb", "usr/libexec/rss-broker/qemu-system-x86_64"),
+        ("rssb", "usr/lib/*/rss-broker/librssb-qemu.so"),
+        ("rssb", "etc/rss-broker/emulator.conf"),
         ("librssb0", "usr/lib/*/librssb.so.0"),
         ("librssb-dev", "usr/include/rssb.h"),
         ("librssb-dev", "usr/lib/*/pkgconfig/rssb.pc"),

@@ -74,6 +74,8 @@ def test_the_profile_is_of_the_installed_program(destdir, profile):
     emulator = (destdir / "etc/apparmor.d/abstractions/rss-broker-emulator").read_text()
     assert "/usr/libexec/rss-broker/qemu-system-* rmix," in emulator
     assert "/usr/bin/rssb rmix," in emulator
+    assert "/usr/lib/rss-broker/librssb-qemu.so mr," in emulator
+    assert "/etc/rss-broker/emulator.conf r," in emulator
 
 
 def test_the_profile_executes_nothing(destdir, profile):
