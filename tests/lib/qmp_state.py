@@ -9,7 +9,9 @@ import struct
 from pathlib import Path
 
 
-class _Monitor:
+class Monitor:
+    """A QMP client: what it is told first, and events, are passed over."""
+
     def __init__(self, path):
         self._sock = socket.socket(socket.AF_UNIX)
         self._sock.settimeout(60)
@@ -45,7 +47,7 @@ class _Monitor:
 
 def of(path):
     """The objects, the state, and when the process was started."""
-    monitor = _Monitor(path)
+    monitor = Monitor(path)
     pid = monitor.pid()
     state = {
         "objects": monitor.tree(),

@@ -187,8 +187,10 @@ static const struct {
 	{ "table 0,256", "table: \"256\" is not a number from 0 to 255" },
 	{ "default-queue 256", "default-queue: \"256\" is not a number from 0 to 255" },
 	{ "hkey", "hkey: needs a value" },
-	{ "hkey " KEY_39, "hkey: byte 39 of 40 is not followed by a colon" },
-	{ "hkey " KEY ":28", "hkey: byte 40 of 40 is not followed by the end" },
+	{ "hkey " KEY_39, "hkey: has 39 bytes, must be 40" },
+	{ "hkey " KEY ":28", "hkey: has 41 bytes, must be 40" },
+	{ "hkey " KEY ":28:29:2a:2b:2c:2d:2e:2F:30:31:32:33", "hkey: has 52 bytes, must be 40" },
+	{ "hkey " KEY ":", "hkey: byte 40 of 40 is not followed by the end" },
 	{ "hkey 0:11", "hkey: byte 1 of 40 is not two hex digits" },
 	{ "hkey 00-11", "hkey: byte 1 of 40 is not followed by a colon" },
 	{ "hash-types ipv4,sctp4", "hash-types: \"sctp4\" is none of ipv4 tcp4 udp4 ipv6 tcp6 udp6 "

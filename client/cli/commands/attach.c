@@ -150,6 +150,19 @@ static int attach_set(struct retry *a, const struct target *t, const struct wish
 	return CLI_OK;
 }
 
+/* The kernel takes what the program says modulo the number of queues that are attached. */
+static void queues_warn(const struct target *t, const struct steering *steering)
+{
+	unsigned live = tap_live_queues(t->queue);
+
+	if (live && steering->queues > live)
+		cli_fail(
+			attach_usage.name,
+			"warning: STEERING names queue %u, and the tap has %u attached: the kernel "
+			"puts its packets on queue %u until there are more",
+			steering->queues - 1u, live, (steering->queues - 1u) % live);
+}
+
 static int attach(struct cli *cli, struct target *t, const char *ifname, struct wish *wish)
 {
 	struct retry a = { .what = attach_usage.name, .socket = cli->socket };
@@ -157,6 +170,7 @@ static int attach(struct cli *cli, struct target *t, const char *ifname, struct 
 
 	if (status != CLI_GO_ON)
 		return status;
+	queues_warn(t, &wish->steering);
 	retry_start(&a, wish->wait_ms);
 	status = attach_set(&a, t, wish);
 	retry_done(&a);

@@ -194,6 +194,14 @@ int tap_name(int fd, char ret_name[IFNAMSIZ])
 	return 0;
 }
 
+unsigned tap_live_queues(int fd)
+{
+	char name[IFNAMSIZ];
+	struct rtnl_link link;
+
+	return tap_name(fd, name) || rtnl_link_get(&link, name) ? 0 : link.queues;
+}
+
 int tap_steer(int fd, int prog, char *reason, size_t reason_len)
 {
 	struct why why = { reason, reason_len, prog < 0 ? "detach" : "attach" };

@@ -28,6 +28,9 @@ int tap_check(int fd, char *reason, size_t reason_len);
 /* The name of the tap, or other tun device, that fd is a queue of.  0, or -errno. */
 int tap_name(int fd, char ret_name[IFNAMSIZ]);
 
+/* How many queues of the tap are attached, that is read by somebody; 0: none, or not known. */
+unsigned tap_live_queues(int fd);
+
 /*
  * Puts the program in the place of what steers the tap; -1: the kernel's own
  * way again.  Both fds stay the caller's.  0, or -errno with the reason.

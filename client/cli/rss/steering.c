@@ -160,9 +160,14 @@ static int clause_hkey(struct parser *p)
 {
 	int r = next_value(p, "hkey");
 	const char *at = p->word;
+	size_t n; /* bytes, if they are well written */
 
 	if (r)
 		return r;
+	n = (strlen(at) + 1) / 3;
+	if (n != RSSB_KEY_BYTES && strlen(at) == 3 * n - 1 &&
+	    !at[strspn(at, "0123456789abcdefABCDEF:")])
+		return fail(p, "hkey: has %zu bytes, must be %d", n, RSSB_KEY_BYTES);
 	for (size_t i = 0; i < RSSB_KEY_BYTES; i++, at += 3) {
 		int high = hex_digit(at[0]), low = high < 0 ? -1 : hex_digit(at[1]);
 

@@ -81,8 +81,10 @@ int cli_fail_grant(const char *what, const char *grant, int error, const char *r
 
 	if (error == -ENOENT)
 		cure = " (rssb status lists yours; a restart of the broker ends all)";
+	else if (error == -EOPNOTSUPP && strcmp(what, "top") == 0)
+		cure = ": make one by rssb attach --stats or rssb run --stats";
 	else if (error == -EOPNOTSUPP)
-		cure = " (as rssb attach --managed and --stats do)";
+		cure = ": make one by rssb attach --managed";
 	return cli_fail(what, "%s: %s%s", grant, reason, cure);
 }
 

@@ -198,3 +198,12 @@ def test_steering_outlives_the_broker(build, rng):
             broker.process.kill()
             broker.process.wait()
             assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+
+
+def test_more_queues_than_are_attached(rssb, reader):
+    """The kernel takes the queue modulo those that are there: it works, and not as one would think."""
+    assert ok(rssb("attach", "tap0", "equal 4")) == ""
+    done = rssb("attach", "tap0", "equal 8")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == ("rssb: attach: warning: STEERING names queue 7, and the tap has 4 attached: "
+                           "the kernel puts its packets on queue 3 until there are more\n")  # fmt: skip

@@ -97,8 +97,8 @@ def test_a_failed_attach_leaves_no_grant(world, rssb, reader, attach):
 def test_kinds(rssb, reader, attach):
     """What is not managed is not updated, what counts nothing shows nothing."""
     attach("--label", "fixed", "equal 4")
-    refused(rssb("update", "fixed", "equal 2"), "the broker's (as rssb attach --managed")
-    refused(rssb("top", "fixed", "--count", "1"), "acquiring (as rssb attach --managed and --stats do)")
+    refused(rssb("update", "fixed", "equal 2"), "can change its steering: make one by rssb attach --managed")
+    refused(rssb("top", "fixed", "--count", "1"), "make one by rssb attach --stats or rssb run --stats")
     attach("--stats", "--label", "counted", "equal 4")
     refused(rssb("update", "counted", "equal 2"), "counted: ")
     ok(rssb("top", "counted", "--count", "1", "--interval", "0.1"))

@@ -23,11 +23,16 @@ static const struct {
 	{ "netdev_add", "Duplicate ID", ": leave out --tap to use it, or give another --netdev" },
 	{ "device_add", "hotplugging", ": " FREE_PORT },
 	{ "device_add", "occupied", ": " FREE_PORT },
-	{ "device_add", "PCI: no slot", ": " FREE_PORT },
+	{ "device_add", "not available",
+	  ": leave out --prop addr=..., or give a slot that no device is in" },
+	{ "device_add", "PCI: no slot",
+	  ": unplug a device of this bus, or give --prop bus=ID of a pci-bridge or pcie-root-port "
+	  "with room" },
 	{ "device_add", "can't find value", ": to make the netdev add --tap IFNAME --queues N" },
 	{ "qom-get", "not found", ": it is no network device" },
 	{ "device_add", "in use",
-	  ": by another device, or since a device_add that failed (QEMU 10.0); take another" },
+	  ": another device has this netdev, or had it when its device_add failed (QEMU 10.0): "
+	  "give another --netdev" },
 };
 
 const char *hotplug_advice(const char *command, const char *words)

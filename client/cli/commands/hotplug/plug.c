@@ -89,6 +89,20 @@ static int vhost_check(struct plug *p)
 					  json_object_get_int(major), json_object_get_int(minor)));
 }
 
+/* Without --tap: on a netdev of another type the device would be plugged, and nothing steer it. */
+static int netdev_check(struct plug *p)
+{
+	_cleanup_free_ char *type = p->o->tap ? NULL
+					      : hotplug_netdev_type(p->vm.monitor, p->o->netdev);
+
+	if (!type || strcmp(type, "tap") == 0)
+		return CLI_OK;
+	return vm_fail(&p->vm,
+		       mem_format("netdev %s is of type %s, and only a tap can be steered: give "
+				  "another --netdev, with --tap IFNAME --queues N",
+				  p->o->netdev, type));
+}
+
 static int types_ask(struct plug *p)
 {
 	_cleanup_json_ struct json_object *list = NULL;
@@ -312,8 +326,8 @@ static void undo(struct plug *p)
 static int plug(struct plug *p)
 {
 	static int (*const steps[])(struct plug * p) = {
-		id_check,    vhost_check, types_ask, object_ask,  set_acquire,
-		queues_open, vhosts_open, set_give,  netdev_make, device_make,
+		id_check,    netdev_check, vhost_check, types_ask,   object_ask,  set_acquire,
+		queues_open, vhosts_open,  set_give,	netdev_make, device_make,
 	};
 	int r = CLI_OK;
 
