@@ -96,7 +96,8 @@ static bool sink_ready(void)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT); /* #syscalls poll restart_syscall */
+	return poll(&p, 1, 0) == 1 &&
+	       (p.revents & POLLOUT); /* #syscalls poll ppoll restart_syscall */
 }
 
 static bool line_send(const char *line, size_t len)

@@ -230,7 +230,7 @@ static bool peer_has_closed(const struct session *session)
 {
 	struct pollfd p = { .fd = session->fd, .events = POLLRDHUP };
 
-	return poll(&p, 1, 0) != 0; /* #syscalls:front poll */
+	return poll(&p, 1, 0) != 0; /* #syscalls:front poll ppoll */
 }
 
 /* What came instead of a packet, or in a wrong one. */

@@ -7,12 +7,13 @@ the kernel switches them off again when it is closed, whatever happens.
 import contextlib
 import ctypes
 import os
+import platform
 import re
 from pathlib import Path
 
 import proc
 
-SYS_BPF = 321  # x86_64
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 BPF_ENABLE_STATS = 32
 BPF_STATS_RUN_TIME = 0
 

@@ -19,6 +19,7 @@ from waiting import wait_for
 NOT_ALWAYS = {
     "clock_gettime": "the vDSO answers",
     "epoll_pwait": "epoll_wait of architectures without the older call",
+    "ppoll": "poll of architectures without the older call",
     "gettid": "fork() of other C libraries",
     "rt_sigprocmask": "likewise",
     "restart_syscall": "poll after a stop: tests/faults/test_floods.py",
