@@ -10,6 +10,7 @@ Paths come from the environment, which `tests/run/check.sh` sets:
     RSSB_QEMU         a QEMU >= 9.0                        (build/qemu/10.0/qemu-system-x86_64)
     RSSB_QEMU_OBJECT  the steering object it exports       (build/qemu/10.0/rss.bpf.o)
     RSSB_SOAK         set: the fault suite tries everything, not samples
+    RSSB_TIME_FACTOR  how many times slower than this machine it is here (tests/lib/waiting.py)
 All are made absolute, and are in the environment of every test program.
 """
 import os
@@ -26,6 +27,7 @@ sys.dont_write_bytecode = True
 
 import copied_tree  # noqa: E402  (found by the path above)
 import programs  # noqa: E402
+import waiting  # noqa: E402
 from fixtures import directory, interposed, listener, memory_cgroup  # noqa: E402,F401
 from paths import ROOT, TESTS  # noqa: E402
 
@@ -43,6 +45,8 @@ def pytest_configure(config):
     if os.geteuid() != 0:
         pytest.exit("the tests make taps and namespaces: please run them as root", returncode=1)
     os.chdir(ROOT)
+    if waiting.FACTOR != 1:
+        waiting.scale_limits()
     for name, path in DEFAULTS.items():
         os.environ[name] = str((ROOT / os.environ.get(name, path)).absolute())
 
@@ -55,7 +59,8 @@ def pytest_collect_file(file_path, parent):
 
 def pytest_collection_modifyitems(items):
     """The quick and near ones first: what they find explains the rest."""
-    folders = ["lint", "unit", "fuzz", "bpf", "abi", "integration", "bench", "faults", "packages", "e2e"]
+    folders = ["lint", "unit", "fuzz", "bpf", "abi", "integration", "bench", "faults", "packages", "e2e",
+               "hosts"]
 
     def rank(item):
         folder = item.path.relative_to(TESTS).parts[0]
@@ -67,12 +72,14 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     """No test hangs the run: after a while it fails where it stands."""
+    longer = item.get_closest_marker("limit")
+    limit_s = int(longer.args[0] if longer else waiting.scaled(ITEM_TIMEOUT_S))
 
     def expire(_signal, _frame):
-        raise TimeoutError(f"{item.nodeid} took more than {ITEM_TIMEOUT_S} s")
+        raise TimeoutError(f"{item.nodeid} took more than {limit_s} s")
 
     signal.signal(signal.SIGALRM, expire)
-    signal.alarm(ITEM_TIMEOUT_S)
+    signal.alarm(limit_s)
     yield
     signal.alarm(0)
 

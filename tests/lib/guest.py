@@ -4,6 +4,7 @@
 Where a flow came in is the guest's own word; this module must never compute it.
 """
 import json
+import os
 import re
 import socket
 import struct
@@ -22,10 +23,10 @@ WINDOW = 256  # frames on their way: fewer than the tap's and the guest's rings 
 # As many CPUs as queues: with fewer, a Linux 6.1 guest boots with that many queues, and its RSS
 # command goes on asking for no more than those after ethtool -L raised the number (seen).
 MACHINE = [
-    "-accel", "tcg", "-cpu", "max", "-smp", str(QUEUES), "-m", "256", "-nodefaults",
-    "-display", "none",
+    "-accel", os.environ.get("RSSB_GUEST_ACCEL", "tcg"), "-cpu", "max", "-smp", str(QUEUES),
+    "-m", "256", "-nodefaults", "-display", "none",
 ]  # fmt: skip
-CMDLINE = "console=ttyS0 quiet ipv6.disable=1 panic=-1"
+CMDLINE = "console=ttyS0 quiet ipv6.disable=1 panic=-1 edd=off no_timer_check nokaslr"
 
 
 def net_arguments(ifname, queues=QUEUES, rss=True, netdev="n0"):

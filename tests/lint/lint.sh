@@ -34,7 +34,8 @@ format() {
 }
 
 shell_files() {
-	git ls-files -- '*.sh' .ci/run tests/guest/init client/libexec 'client/completions/*.bash' \
+	git ls-files -- '*.sh' .ci/run tests/guest/init tests/hosts/init client/libexec \
+		'client/completions/*.bash' \
 		'docs/packaging/debian/*.postinst' 'docs/packaging/debian/*.prerm' \
 		'docs/packaging/debian/*.postrm'
 }

@@ -26,6 +26,7 @@ tests/setup/qemu.sh 10.0 7.2 sid
 tests/setup/qmp_client.sh
 tests/setup/promtool.sh
 tests/setup/guest.sh
+tests/setup/host.sh bookworm
 tests/setup/selinux.sh
 tests/setup/chroot.sh
 case ${MAKEFLAGS:-} in

@@ -8,11 +8,22 @@
 #
 #   private_apt_host_release             the codename of this Debian
 #   private_apt_fetch SUITE PACKAGE...   downloads them with all dependencies, prints the .debs
+#   private_apt_depends SUITE PACKAGE    the names of its direct dependencies
 #   private_apt_fetch_depends SUITE PACKAGE PATTERN
 #                                        downloads the direct dependency of that name alone
 #   private_apt_fetch_alone SUITE PACKAGE   downloads it without any dependency
+#
+# The packages are those of amd64, unless private_apt_arch names another architecture.
 
 private_apt_root=$PWD/build/apt
+private_apt_arch=amd64
+
+# Where the apt of a suite is.
+private_apt_dir() {
+	local arch=${private_apt_arch#amd64}
+
+	echo "$private_apt_root/$1${arch:+-$arch}"
+}
 
 private_apt_host_release() {
 	# shellcheck disable=SC1091
@@ -35,11 +46,11 @@ private_apt_mirror() {
 }
 
 private_apt_sources() {
-	local suite=$1 mirror option='arch=amd64' keyring
+	local suite=$1 mirror option=arch=$private_apt_arch keyring
 
 	mirror=$(private_apt_mirror) || return 1
 	for keyring in /usr/share/keyrings/debian-archive-keyring.{pgp,gpg}; do
-		[ -e "$keyring" ] && option="arch=amd64 signed-by=$keyring" && break
+		[ -e "$keyring" ] && option+=" signed-by=$keyring" && break
 	done
 	echo "deb [$option] $mirror ${suite%-backports} main"
 	[ "${suite%-backports}" = "$suite" ] || echo "deb [$option] $mirror $suite main"
@@ -54,8 +65,8 @@ private_apt_config() {
 		#clear APT::Update::Post-Invoke-Success;
 		#clear DPkg::Post-Invoke;
 		#clear APT::Default-Release;
-		APT::Architecture "amd64";
-		APT::Architectures "amd64";
+		APT::Architecture "$private_apt_arch";
+		APT::Architectures "$private_apt_arch";
 		APT::Install-Recommends "false";
 		APT::Sandbox::User "";
 		Acquire::Languages "none";
@@ -76,8 +87,9 @@ private_apt_config() {
 # Makes the apt of a suite, unless it is there.  Lists a day old are refreshed:
 # the mirror has dropped some of their packages by then.
 private_apt_init() {
-	local suite=$1 dir=$private_apt_root/$1
+	local suite=$1 dir
 
+	dir=$(private_apt_dir "$suite")
 	[ -z "$(find "$dir/updated" -mmin -1440 2>/dev/null)" ] || return 0
 	mkdir -p "$dir/lists/partial" "$dir/cache" "$private_apt_root/archives/partial"
 	: >"$dir/status"
@@ -90,7 +102,7 @@ private_apt_init() {
 # The names of the .debs come from apt, which also checks their hashes.
 private_apt_fetch() {
 	local suite=$1
-	local -a apt=(apt-get -c "$private_apt_root/$suite/apt.conf" -qq -y -t "$suite")
+	local -a apt=(apt-get -c "$(private_apt_dir "$suite")/apt.conf" -qq -y -t "$suite")
 
 	shift
 	private_apt_init "$suite" || return 1
@@ -100,20 +112,25 @@ private_apt_fetch() {
 		awk -v dir="$private_apt_root/archives" '/^\x27/ { print dir "/" $2 }'
 }
 
-private_apt_fetch_depends() {
-	local suite=$1 package=$2 pattern=$3 conf=$private_apt_root/$1/apt.conf dependency
+private_apt_depends() {
+	private_apt_init "$1" || return 1
+	apt-cache -c "$(private_apt_dir "$1")/apt.conf" depends "$2" | sed -n 's/.*Depends: //p'
+}
 
-	private_apt_init "$suite" || return 1
+private_apt_fetch_depends() {
+	local suite=$1 package=$2 pattern=$3 dependency
+
 	while read -r dependency; do
 		# shellcheck disable=SC2053 # a pattern
 		[[ $dependency == $pattern ]] && break
-	done < <(apt-cache -c "$conf" depends "$package" | sed -n 's/.*Depends: //p')
+	done < <(private_apt_depends "$suite" "$package")
 	private_apt_fetch_alone "$suite" "$dependency"
 }
 
 private_apt_fetch_alone() {
-	local suite=$1 package=$2 conf=$private_apt_root/$1/apt.conf
+	local suite=$1 package=$2 conf
 
+	conf=$(private_apt_dir "$suite")/apt.conf
 	private_apt_init "$suite" || return 1
 	(cd "$private_apt_root/archives" &&
 		apt-get -c "$conf" -qq download "$package" >&2) || return 1

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""What make check demands of Debian 12's own kernel; pytest runs it in that host (test_bookworm.py).
+
+The kernel cannot refuse fds from clients, has cgroups of version 2, and vhost-net.  Each test is one
+promise to who runs Debian 12.  Here everything takes ten times as long and more: no test may ask
+how fast something is.  The guest runs by KVM, on the emulator's AMD processor.
+"""
+import json
+import os
+import re
+import resource
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+import bpf_stats
+import flows
+import guest as guests
+import vectors
+import wire
+from broker import CLIENT, Broker, in_cgroup
+from tap_reader import TapReader
+from waiting import FACTOR, wait_for
+from world import Broker as BrokerOfWorld
+from world import World, stop
+
+INFO = vectors.read("request-info")
+OTHER = 61001
+LINGER_S = 3600  # for longer than anybody waits here
+MEMORY_MAX = 24 << 20
+QUEUES = 4
+IFACE = "eth0"
+BOOTS, BOOT_LIMIT_S = 3, 900
+
+
+@pytest.fixture
+def world():
+    with World() as world, bpf_stats.enabled():
+        yield world
+
+
+@pytest.fixture
+def broker(world, build):
+    return BrokerOfWorld(world, build)
+
+
+def rssb(world, build, broker, *words):
+    return [world.inside(build) / "rssb", "--socket", broker.socket, *words]
+
+
+def ask(broker, message, uid=CLIENT):
+    with wire.as_user(uid):
+        return wire.ask(broker.socket, message)
+
+
+def test_a_request_and_the_three_processes(build):
+    """A client that is nobody gets a program and maps; the processes are confined."""
+    with Broker(build) as broker:
+        names = [process.status()["Name"] for process in broker.front.children()]
+        assert sorted(names) == ["rss-closer", "rss-loader"]
+        for process in (broker.front, *broker.front.children()):
+            assert process.status()["Seccomp"] == "2"
+        with ask(broker, wire.acquire(flags=wire.NO_CONFIG)) as reply:
+            assert reply.status == wire.OK, reply.reason
+            assert reply.roles == [wire.PROG, wire.CONFIG, wire.KEY, wire.TABLE, wire.LEASE]
+        assert broker.stop() == 0
+
+
+@pytest.fixture
+def slow():
+    """A socket whose last close waits: its peer reads nothing of what it has sent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sock = socket.create_connection(server.getsockname())
+        receiver, _ = server.accept()
+    sock.setblocking(False)
+    try:
+        while True:
+            sock.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_S))
+    yield sock
+    # Without the linger: our own close must not wait.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+    receiver.close()
+    sock.close()
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["read", "left unread"])
+def test_an_fd_whose_close_waits(build, slow, reads):
+    """The kernel lets a client send one: others are served all the same, and the fd is closed."""
+    with Broker(build, "--allow-user", str(OTHER)) as broker:
+        sockets = broker.front.kinds()["socket"]
+        with wire.as_user(CLIENT):
+            connection = wire.Connection(broker.socket)
+        connection.send(INFO, [slow.fileno()])
+        if reads:
+            with pytest.raises((wire.Closed, ConnectionResetError)):
+                while True:
+                    assert connection.ask(INFO).status == wire.MALFORMED
+        connection.close()
+        assert ask(broker, INFO, OTHER).status == wire.OK
+        wait_for(lambda: broker.front.kinds()["socket"] == sockets, "the front without the fd")
+
+
+@pytest.fixture
+def cgroup():
+    top = Path("/sys/fs/cgroup")
+    (top / "cgroup.subtree_control").write_text("+memory")
+    group = top / "rssb-test"
+    group.mkdir()
+    (group / "memory.max").write_text(str(MEMORY_MAX))
+    yield group
+    wait_for(lambda: not (group / "cgroup.procs").read_text(), "the processes' end")
+    group.rmdir()
+
+
+def test_the_limit_of_a_cgroup(build, cgroup):
+    """The broker finds it, and refuses before the kernel has to kill anybody."""
+    kept = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+    with Broker(build, "--max-account-grants", "2000", "--rate", "1000", "--rate-burst", "2000",
+                prefix=in_cgroup(cgroup)) as broker:  # fmt: skip
+        assert f"memory: grants stop at 75 % of {MEMORY_MAX} bytes" in broker.log()
+        while len(kept) < 480:
+            reply = ask(broker, wire.acquire(flags=wire.NO_CONFIG))
+            if reply.status == wire.LIMIT:
+                break
+            if reply.status == wire.OK:
+                kept.append(reply)
+        assert "the broker's memory is over 75 % of its limit" in reply.reason
+        assert len(kept) > 20
+        for reply in kept:
+            reply.close()
+        assert int(re.search(r"^oom_kill (\d+)", (cgroup / "memory.events").read_text(), re.M)[1]) == 0
+
+
+def test_a_steered_tap(world, build, broker, rng):
+    steering = flows.Steering.random(rng, QUEUES)
+    sent = flows.random_flows(rng, 200)
+    tap = world.tap()
+    with TapReader(world, tap, QUEUES) as reader:
+        world.run(rssb(world, build, broker, "attach", tap, steering.words()), unprivileged=True)
+        assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+
+
+def arguments(tap, vhost):
+    """The device in JSON: rssb run need not ask QEMU for its types, which takes too long here."""
+    netdev = f"tap,id=n0,ifname={tap},script=no,downscript=no,queues={QUEUES},vhost={vhost}"
+    device = {"driver": "virtio-net-pci", "netdev": "n0", "mac": guests.MAC, "mq": True,
+              "vectors": 2 * QUEUES + 2, "rss": True}  # fmt: skip
+    return ["-netdev", netdev, "-device", json.dumps(device)]
+
+
+def boot_with(world, qemu, tap, prefix, monkeypatch, vhost):
+    """A guest with all its queues.  An emulator's may hang at boot: then another one is started."""
+    monkeypatch.setattr(guests, "BOOT_TIMEOUT_S", BOOT_LIMIT_S / FACTOR)
+    for boot in range(1, BOOTS + 1):
+        try:
+            guest = guests.Guest(world, qemu, arguments(tap, vhost), prefix, name=f"guest{boot}")
+        except TimeoutError:
+            stop(world.processes[-1])
+            continue
+        guest.run(f"ip link set {IFACE} up")
+        guest.run(f"ethtool -L {IFACE} combined {QUEUES}")
+        return guest
+    raise AssertionError(f"none of {BOOTS} guests booted")
+
+
+def test_a_guest_with_vhost(world, build, broker, qemu, rng, monkeypatch):
+    """The guest's own RSS, by the program that QEMU was given: every flow, and its run count."""
+    tap = world.tap()
+    prefix = rssb(world, build, broker, "run", "--no-probe", "--")
+    guest = boot_with(world, qemu, tap, prefix, monkeypatch, "on")
+    assert any(os.readlink(f"/proc/{guest.pid}/fd/{fd}") == "/dev/vhost-net"
+               for fd in os.listdir(f"/proc/{guest.pid}/fd"))  # fmt: skip
+    steering = flows.Steering.random(rng, QUEUES)
+    guest.set_rss(IFACE, steering)
+    sent = flows.random_flows(rng, 200)
+    guest.watch(IFACE)
+    before = guest.run_count(guest.handed_over_program())
+    with world.packet_socket(tap) as sock:
+        seen = guests.send(guest, sock, sent)
+    assert seen == [steering.queue(flow) for flow in sent]
+    # The host may have sent a packet of its own.
+    assert len(sent) <= guest.run_count(guest.handed_over_program()) - before
+    assert "eBPF" not in guest.stderr()
