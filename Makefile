@@ -6,6 +6,7 @@
 #   make deb-check      those of Debian 12 and 13: built, used, booted, upgraded, removed
 #   make check          every test (installs what it needs)
 #   make check-unit     the unit tests that need neither root nor a QEMU
+#   make check-hosts    the tests in emulated hosts with Debian's own kernels (HOSTS, PARTS)
 #   make check-abi      librssb is what programs were built against (UPDATE=1: record it)
 #   make demo           the main job, shown (installs what it needs)
 #   make bench          how fast it is, beside its peers (installs what it needs)

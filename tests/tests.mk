@@ -1,7 +1,7 @@
 # The tests: their programs, and what starts them.  Part of the Makefile at the top, whose
 # variables it uses; the help is there.
 
-.PHONY: test-programs fuzz-programs coverage-programs deps check check-unit check-abi demo soak \
+.PHONY: test-programs fuzz-programs coverage-programs deps check check-unit check-hosts check-abi demo soak \
 	bench fuzz coverage lint valgrind deb-check
 
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -50,6 +50,15 @@ deps:
 
 check: deps
 	+$(Q)tests/run/check.sh $(if $(SAN),SAN=1)
+
+# Debian's own kernels, each in an emulated host; PARTS: some of what runs there.
+HOSTS ?= bookworm trixie newest
+check-hosts: deps
+	+$(Q)$(MAKE) all test-programs
+	$(Q)tests/setup/qemu.sh 10.0 sid
+	$(Q)tests/setup/guest.sh
+	$(Q)tests/setup/host.sh $(HOSTS)
+	$(Q)tests/run/check_hosts.py --build $(B) $(PARTS:%=--part=%) $(HOSTS)
 
 # UPDATE=1 records what was added.
 ABI := tests/abi/librssb.so.$(SOVERSION) $(if $(UPDATE),--update)

@@ -8,7 +8,9 @@
 #   build/qemu/VERSION/rss.bpf.o            its steering object, by QMP request-ebpf (>= 9.0)
 #   build/qemu/VERSION/version              the package's full version
 #
-# usage: tests/setup/qemu.sh [VERSION...]     VERSION: 7.2, 10.0 or sid; default 10.0
+# usage: tests/setup/qemu.sh [VERSION...]     VERSION: 7.2, 10.0, 10.0-arm or sid; default 10.0
+#
+# 10.0-arm is 10.0's qemu-system-aarch64.
 #
 # It must never touch a QEMU of the host.  What is there already is left alone.
 set -euo pipefail
@@ -19,7 +21,7 @@ cd "$(dirname "$0")/../.."
 qemu_suite() {
 	case $1 in
 	7.2) echo bookworm ;;
-	10.0)
+	10.0 | 10.0-arm)
 		case $(private_apt_host_release) in
 		bookworm) echo bookworm-backports ;;
 		*) echo trixie ;;
@@ -38,7 +40,7 @@ qemu_is_native() {
 qemu_unpack() {
 	local suite=$1 root=$2 deb
 
-	private_apt_fetch "$suite" qemu-system-x86 >"$root/debs"
+	private_apt_fetch "$suite" "$qemu_package" >"$root/debs"
 	while read -r deb; do
 		[[ ${deb##*/} == libc6_* ]] && qemu_is_native "$suite" && continue
 		dpkg -x "$deb" "$root"
@@ -47,10 +49,13 @@ qemu_unpack() {
 
 # What both wrappers start with.  -L: Debian's QEMU looks for its ROMs below /usr.
 qemu_wrapper_head() {
-	cat <<-'SH'
+	cat <<-SH
 		#!/bin/sh
+		qemu=usr/bin/$qemu_program
+	SH
+	cat <<-'SH'
 		root=$(dirname "$(readlink -f "$0")")
-		qemu=$root/usr/bin/qemu-system-x86_64
+		qemu=$root/$qemu
 		usr_lib=$root/usr/lib/x86_64-linux-gnu
 		lib=$root/lib/x86_64-linux-gnu
 		set -- -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" \
@@ -82,11 +87,11 @@ qemu_wrap() {
 	local suite=$1 root=$2
 
 	if qemu_is_native "$suite"; then
-		qemu_wrapper_native >"$root/qemu-system-x86_64"
+		qemu_wrapper_native >"$root/$qemu_program"
 	else
-		qemu_wrapper_foreign >"$root/qemu-system-x86_64"
+		qemu_wrapper_foreign >"$root/$qemu_program"
 	fi
-	chmod 755 "$root/qemu-system-x86_64"
+	chmod 755 "$root/$qemu_program"
 }
 
 # Asks the QEMU itself for its steering object; before 9.0 it has none to give.
@@ -95,7 +100,7 @@ qemu_export_object() {
 
 	printf '{"execute": "%s"%s}\n' qmp_capabilities '' \
 		request-ebpf ', "arguments": {"id": "rss"}' quit '' |
-		"$root/qemu-system-x86_64" -machine none -nodefaults -display none -qmp stdio |
+		"$root/$qemu_program" -machine none -nodefaults -display none -qmp stdio |
 		sed -n 's/.*"object": "\([^"]*\)".*/\1/p' | base64 -d >"$root/rss.bpf.o"
 	[ -s "$root/rss.bpf.o" ] || rm "$root/rss.bpf.o"
 }
@@ -105,13 +110,15 @@ qemu_get() {
 
 	[ ! -e "$root/version" ] || return 0
 	suite=$(qemu_suite "$version")
+	qemu_package=qemu-system-x86 qemu_program=qemu-system-x86_64
+	[ "$version" != 10.0-arm ] || qemu_package=qemu-system-arm qemu_program=qemu-system-aarch64
 	echo "qemu: unpacking QEMU $version of Debian $suite"
 	rm -rf "$root"
 	mkdir -p "$root"
 	qemu_unpack "$suite" "$root"
 	qemu_wrap "$suite" "$root"
 	qemu_export_object "$root"
-	"$root/qemu-system-x86_64" --version | head -n 1 >"$root/version.new"
+	"$root/$qemu_program" --version | head -n 1 >"$root/version.new"
 	mv "$root/version.new" "$root/version"
 }
 

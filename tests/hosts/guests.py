@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Guests on an emulated host: every way to steer one, with and without vhost, on both QEMUs.
+
+Every flow comes in on the predicted queue, and the kernel counted a run of the program for each.
+pytest runs this in the host (tests/run/check_hosts.py).
+"""
+import json
+import random
+
+import pytest
+
+import flows
+import guest as guests
+from paths import ROOT
+from short_run import (  # noqa: F401 (fixtures)
+    IFACE, QUEUES, boot_with, broker, rssb, world,
+)  # fmt: skip
+from world import Broker
+
+FLOWS = 400
+QEMUS = {version: ROOT / "build" / "qemu" / version / "qemu-system-x86_64"
+         for version in ("10.0", "sid")}  # fmt: skip
+VHOST = pytest.mark.parametrize("vhost", ["off", "on"], ids=["vhost=off", "vhost=on"])
+
+
+def send(guest, world, tap, rng, steering):  # noqa: F811
+    sent = flows.random_flows(rng, FLOWS)
+    guest.watch(IFACE)
+    with world.packet_socket(tap) as sock:
+        seen = guests.send(guest, sock, sent)
+    assert seen == [steering.queue(flow) for flow in sent]
+
+
+@VHOST
+def test_the_guests_own_rss(world, build, broker, qemu, rng, vhost, monkeypatch):  # noqa: F811
+    tap = world.tap()
+    prefix = rssb(world, build, broker, "run", "--no-probe", "--")
+    guest = boot_with(world, qemu, tap, prefix, monkeypatch, vhost)
+    steering = flows.Steering.random(rng, QUEUES)
+    guest.set_rss(IFACE, steering)
+    before = guest.run_count(guest.handed_over_program())
+    send(guest, world, tap, rng, steering)
+    assert guest.run_count(guest.handed_over_program()) - before >= FLOWS
+
+
+def run_count(uid):
+    """Of all programs that this user loaded."""
+    programs = json.loads(guests.output_of(["bpftool", "-j", "prog", "show"]))
+    return sum(program.get("run_cnt", 0) for program in programs if program["uid"] == uid)
+
+
+@VHOST
+@pytest.mark.parametrize("version", QEMUS)
+def test_host_steering(world, build, rng, version, vhost, monkeypatch):  # noqa: F811
+    uid = random.SystemRandom().randrange(1 << 20, 1 << 30)
+    own = Broker(world, build, "--user", uid)
+    tap = world.tap()
+    steering = flows.Steering.random(rng, QUEUES)
+    prefix = rssb(world, build, own, "run", "--host-steering", steering.words(), "--")
+    guest = boot_with(world, QEMUS[version], tap, prefix, monkeypatch, vhost)
+    before = run_count(uid)
+    send(guest, world, tap, rng, steering)
+    assert run_count(uid) - before >= FLOWS
