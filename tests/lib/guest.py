@@ -102,6 +102,11 @@ class Guest:
         """After boot, and after a reboot, the agent speaks first."""
         self._read_reply()
 
+    def reboot(self):
+        """By the guest's own command."""
+        self._agent.sendall(b"exec reboot -f\n")
+        self.wait_ready()
+
     def _read_reply(self):
         length, status = map(int, self._replies.readline().split())
         return status, self._replies.read(length)

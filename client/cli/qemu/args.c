@@ -202,7 +202,8 @@ static void device_select_host(struct qemu_device *dev, void *ctx)
 {
 	struct selection *s = ctx;
 
-	if (!qemu_device_is_virtio_net(dev) || qemu_device_flag(dev, s->globals, "mq") != QEMU_ON)
+	if (!qemu_device_is_virtio_net(dev) || qemu_device_has_fds(dev) ||
+	    qemu_device_flag(dev, s->globals, "mq") != QEMU_ON)
 		return;
 	dev->on_host = true;
 	dev->turn_rss_off = qemu_device_flag(dev, s->globals, "rss") == QEMU_ON;

@@ -76,8 +76,9 @@ void qemu_args_global(struct qemu_args *a, const char *driver, const char *prope
 size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rss);
 
 /*
- * Marks what the host is to steer: virtio-net devices with mq on.  Their rss
- * is turned off where it is on.  Returns how many.
+ * Marks what the host is to steer: virtio-net devices with mq on, but for those that
+ * have fds: they attach their own.  Their rss is turned off where it is on.  Returns
+ * how many.
  */
 size_t qemu_args_select_host(struct qemu_args *a);
 

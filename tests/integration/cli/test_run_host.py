@@ -108,6 +108,10 @@ def test_through_inherited_queues(rssb_run, reader, rng, queue):
     assert set(reader.queues_of(flows.random_flows(rng, 40))) == {queue}
 
 
+# Its netdev is no tap: nothing of it is looked at.
+WITH_FDS = '{"driver":"virtio-net-pci","netdev":"n1","mq":true,"rss":true,"ebpf-rss-fds":["7"]}'
+
+
 @pytest.mark.parametrize(
     "given, turned",
     [
@@ -123,6 +127,7 @@ def test_through_inherited_queues(rssb_run, reader, rng, queue):
          ["-device", "virtio-net-pci,netdev=n0,rss=on,mq=on,id=a,,,rss=off"]),
         (["-device", "virtio-net-pci,netdev=n1,rss=on", "-device", "virtio-net-pci,netdev=n0,mq=on"],
          ["-device", "virtio-net-pci,netdev=n1,rss=on", "-device", "virtio-net-pci,netdev=n0,mq=on"]),
+        (["-device", WITH_FDS, "-device", "virtio-net-pci,netdev=n0,mq=on"],) * 2,
     ],
 )  # fmt: skip
 def test_what_becomes_of_rss(rssb_run, reader, given, turned):
