@@ -17,6 +17,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{ "attach", cmd_attach, "put a steering program on a tap" },
+	{ "balance", cmd_balance, "even out the queues of a managed grant" },
 	{ "detach", cmd_detach, "take the steering program off a tap" },
 	{ "doctor", cmd_doctor, "why RSS does not work, and what to do" },
 	{ "export", cmd_export, "write the ELF bytes of a steering object" },

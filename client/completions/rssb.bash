@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for bash.  It asks neither the broker nor any VM.
 
-_rssb_commands='attach detach doctor export extract hash hotplug info qmp release run status top unplug update'
+_rssb_commands='attach balance detach doctor export extract hash hotplug info qmp release run status top unplug update'
 
 # The options of a command, or those before any.
 _rssb_options()
 {
 	case $1 in
 	attach) echo --fd --wait --managed --stats --label --help ;;
+	balance) echo --every --once --dry-run --json --verbose --help ;;
 	detach) echo --fd --help ;;
 	doctor) echo --qemu --ifname --qmp --json --help ;;
 	export) echo --object --format --output --help ;;
@@ -58,7 +59,7 @@ _rssb_value()
 	--proto) _rssb_reply -W 'tcp udp none' ;;
 	--device) _rssb_reply -W 'virtio-net-pci virtio-net-ccw virtio-net-device' ;;
 	--fd | --wait | --label | --object | --libvirt | --netdev | --queues | --id | --prop | \
-		--interval | -i | --count | -n | --host-steering | --steering) ;;
+		--interval | -i | --every | -e | --count | -n | --host-steering | --steering) ;;
 	*) return 1 ;;
 	esac
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of rssb for fish.  It asks neither the broker nor any VM.
 
-set -l commands attach detach doctor export extract hash hotplug info qmp release run status top unplug update
+set -l commands attach balance detach doctor export extract hash hotplug info qmp release run status top unplug update
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l nics '(ls /sys/class/net)'
 
@@ -11,6 +11,7 @@ complete -c rssb -n $first -l socket -r -F -d "The broker's socket"
 complete -c rssb -n $first -l version -d 'Print the version'
 
 complete -c rssb -n $first -a attach -d 'Put a steering program on a tap'
+complete -c rssb -n $first -a balance -d 'Even out the queues of a managed grant'
 complete -c rssb -n $first -a detach -d 'Take the steering program off a tap'
 complete -c rssb -n $first -a doctor -d 'Why RSS does not work, and what to do'
 complete -c rssb -n $first -a export -d 'Write the ELF bytes of a steering object'
@@ -102,6 +103,13 @@ complete -c rssb -n $run -l qemu -d 'The first word is QEMU'
 complete -c rssb -n $run -s v -l verbose -d 'Say what is done'
 complete -c rssb -n $run -l host-steering -x -d 'For guests that ask for no RSS'
 complete -c rssb -n $run -l steering -x -d 'For any other program'
+
+set -l balance '__fish_seen_subcommand_from balance'
+complete -c rssb -n $balance -s e -l every -x -d 'Seconds of a round'
+complete -c rssb -n $balance -l once -d 'One round, and a look at what it did'
+complete -c rssb -n $balance -l dry-run -d 'Only say what would be moved'
+complete -c rssb -n $balance -s j -l json -d 'One JSON object a round'
+complete -c rssb -n $balance -s v -l verbose -d 'Each move, too'
 
 set -l top '__fish_seen_subcommand_from top'
 complete -c rssb -n $top -l json -d 'One JSON object a line'

@@ -17,7 +17,7 @@ def scaled(seconds):
     return seconds * FACTOR
 
 
-def wait_for(condition, what, timeout_s=10.0):
+def wait_for(condition, what, timeout_s=60.0):
     """Returns what condition() returned, as soon as that is true."""
     timeout_s = scaled(timeout_s)
     deadline = time.monotonic() + timeout_s

@@ -38,6 +38,7 @@ def root(destdir, tmp_path_factory):
         shutil.copy(Path("/usr/lib/systemd/system", name), root / UNITS)
     # A template is judged by an instance of it.
     shutil.copy(root / UNITS / "rssb-qmp@.service", root / UNITS / "rssb-qmp@1.service")
+    shutil.copy(root / UNITS / "rssb-balance@.service", root / UNITS / "rssb-balance@1.service")
     return root
 
 
@@ -55,7 +56,7 @@ def sockets(root):
 # --- systemd's own judgement -------------------------------------------------------
 
 
-@pytest.mark.parametrize("unit, at_most", [("rss-broker", 0.6), ("rssb-qmp@1", 0.3)])
+@pytest.mark.parametrize("unit, at_most", [("rss-broker", 0.6), ("rssb-qmp@1", 0.3), ("rssb-balance@1", 1.2)])
 def test_exposure(root, unit, at_most):
     """systemd-analyze counts in tenths; it must also have understood the unit."""
     path = root / UNITS / f"{unit}.service"
@@ -75,7 +76,7 @@ def verify(root, *units):
 def test_units_are_clean(root):
     """Not a word of complaint, and what is executed is there."""
     units = sorted(path.name for path in (root / UNITS).glob("rss*") if "@." not in path.name)
-    assert len(units) == 4
+    assert len(units) == 5
     assert verify(root, *units) == (0, "")
 
 
