@@ -63,7 +63,7 @@ def size_of(type_):
 
 
 def compiles(assertions):
-    source = '#include "proto/rssb_proto.h"\n' + "\n".join(assertions)
+    source = '#include <stddef.h>\n#include "proto/rssb_proto.h"\n' + "\n".join(assertions)
     done = subprocess.run(
         ["cc", "-std=gnu11", "-fsyntax-only", "-I", ROOT, "-x", "c", "-"],
         input=source, capture_output=True, text=True, check=False,
