@@ -52,12 +52,17 @@ check: deps
 	+$(Q)tests/run/check.sh $(if $(SAN),SAN=1)
 
 # Debian's own kernels, each in an emulated host; PARTS: some of what runs there.
-HOSTS ?= bookworm trixie newest
+HOSTS ?= bookworm trixie newest arm64
 check-hosts: deps
 	+$(Q)$(MAKE) all test-programs
 	$(Q)tests/setup/qemu.sh 10.0 sid
 	$(Q)tests/setup/guest.sh
 	$(Q)tests/setup/host.sh $(HOSTS)
+ifneq ($(filter arm64,$(HOSTS)),)
+	$(Q)tests/setup/deps.sh arm64
+	$(Q)tests/setup/qemu.sh 10.0-arm
+	$(Q)tests/setup/arm64_root.sh
+endif
 	$(Q)tests/run/check_hosts.py --build $(B) $(PARTS:%=--part=%) $(HOSTS)
 
 # UPDATE=1 records what was added.

@@ -36,6 +36,8 @@ arm64_unpack() {
 		dpkg --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink \
 			--exclude='./usr/share/[dlm][ao]*'
 	done
+	# A maintainer's script would have made it.
+	ln -sf bash "$root/bin/sh"
 	mkdir -p "$root"/{dev,proc,sys,run,tmp}
 	printf '%s\n' root:x:0:0::/root:/bin/bash nobody:x:65534:65534::/:/bin/false \
 		>"$root/etc/passwd"

@@ -6,7 +6,8 @@
 # nothing is missing.  It must never change the configuration of apt, and never
 # install a QEMU (tests/setup/qemu.sh unpacks its own), or start a service.
 #
-# usage: tests/setup/deps.sh [build | check | bench | lint | package]...     default: all of them
+# usage: tests/setup/deps.sh [build | check | bench | lint | package | arm64]...
+#                                    default: all of them but arm64
 set -eu
 
 # The broker, the library, the command line tool.
@@ -20,6 +21,8 @@ systemd apparmor checkpolicy semodule-utils m4 python3-yaml gccgo lintian deboot
 bench='gnuplot-nox'
 # make lint, make valgrind.
 lint='shellcheck cppcheck clang-tidy clang-tools clang-format valgrind git'
+# make check-hosts HOSTS=arm64, which nothing else needs.
+arm64=gcc-aarch64-linux-gnu
 # make deb.
 package='build-essential debhelper dh-apparmor libcmocka-dev'
 # Where units belong, says systemd.pc, which has a package of its own since Debian 13.
@@ -39,6 +42,7 @@ groups() {
 		check) echo "$check" ;;
 		bench) echo "$bench" ;;
 		lint) echo "$lint" ;;
+		arm64) echo "$arm64" ;;
 		package) echo "$package" ;;
 		*) echo "deps: what is $group?" >&2 && exit 2 ;;
 		esac
