@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/util/suggest.h"
+#include "proto/rssb_proto.h"
 
 static const struct command {
 	const char *name;
@@ -33,10 +35,16 @@ static const struct command {
 	{ "unplug", cmd_unplug, "unplug such a NIC, and end its grant" },
 	{ "update", cmd_update, "change the steering of a managed grant" },
 };
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_commands(void)
+{
+	printf("Commands (rssb help COMMAND says more):\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+}
 
 static const struct option global_options[] = {
-	{ "socket", required_argument, NULL, 's' },
-	{ "version", no_argument, NULL, 'V' },
 	CLI_OPTIONS_END,
 };
 
@@ -45,34 +53,77 @@ static const struct cli_usage global_usage = {
 	.shorts = "+:hV", /* '+': what follows the command is the command's */
 	.options = global_options,
 	.help = "usage: rssb [--socket PATH] COMMAND [ARG...]\n"
-		"       rssb --help | --version\n"
+		"       rssb help [COMMAND]\n"
+		"       rssb version\n"
 		"\n"
 		"Receive-side scaling for unprivileged virtual machines, from rss-broker.\n"
 		"\n"
-		"  --socket PATH  the broker's socket (default: $RSSB_SOCKET,\n"
-		"                 else /run/rss-broker/rss-broker.sock)\n"
+		"  --socket PATH  the broker's socket, before or after COMMAND\n"
+		"                 (default: $RSSB_SOCKET, else " RSSB_SOCKET_DEFAULT ")\n"
+		"  --version      print the version, as rssb version does\n"
 		"\n",
+	.more = print_commands,
 };
 
-static void print_commands(void)
+static const struct command *command_find(const char *name)
 {
-	printf("Commands (rssb COMMAND --help says more):\n");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static const char *command_name(size_t i, const void *ctx)
+{
+	static const char *const more[] = { "help", "version", NULL };
+
+	return i < N_COMMANDS ? commands[i].name : more[i - N_COMMANDS];
+}
+
+static int no_command(const char *word)
+{
+	const char *meant = suggest(word, command_name, NULL);
+
+	if (meant)
+		return cli_misuse(&global_usage, "%s: no such command; did you mean %s?", word,
+				  meant);
+	return cli_misuse(&global_usage, "%s: no such command", word);
+}
+
+static int command_run(const struct command *command, struct cli *cli, int argc, char **argv)
+{
+	optind = 0; /* the GNU way of starting over with another argv */
+	return command->run(cli, argc, argv);
+}
+
+/* "help COMMAND" is "COMMAND --help". */
+static int help(struct cli *cli, int argc, char **argv)
+{
+	const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+	char *words[] = { argv[1], (char *)"--help", NULL };
+
+	if (argc < 2) {
+		fputs(global_usage.help, stdout);
+		print_commands();
+		return CLI_OK;
+	}
+	return command ? command_run(command, cli, 2, words) : no_command(argv[1]);
 }
 
 static int run_command(struct cli *cli, int argc, char **argv)
 {
-	if (argc < 1)
-		return cli_misuse(&global_usage, "which command?");
+	const struct command *command = argc < 1 ? NULL : command_find(argv[0]);
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(argv[0], commands[i].name) != 0)
-			continue;
-		optind = 0; /* the GNU way of starting over with another argv */
-		return commands[i].run(cli, argc, argv);
-	}
-	return cli_misuse(&global_usage, "%s: no such command", argv[0]);
+	if (argc < 1)
+		return cli_misuse(&global_usage, "no command given");
+	if (command)
+		return command_run(command, cli, argc, argv);
+	if (strcmp(argv[0], "help") == 0)
+		return help(cli, argc, argv);
+	if (strcmp(argv[0], "version") != 0)
+		return no_command(argv[0]);
+	puts("rssb " PACKAGE_VERSION);
+	return CLI_OK;
 }
 
 static int run(int argc, char **argv)
@@ -80,20 +131,11 @@ static int run(int argc, char **argv)
 	struct cli cli = { 0 };
 	int opt;
 
+	cli_global_options(&cli);
 	while ((opt = cli_getopt(&global_usage, argc, argv)) != -1) {
-		switch (opt) {
-		case 's':
-			cli.socket = optarg;
-			break;
-		case 'V':
+		if (opt == 'V')
 			puts("rssb " PACKAGE_VERSION);
-			return CLI_OK;
-		case 'h':
-			print_commands();
-			/* fall through */
-		default:
-			return cli_usage_status(opt);
-		}
+		return opt == 'V' ? CLI_OK : cli_usage_status(opt);
 	}
 	return run_command(&cli, argc - optind, argv + optind);
 }

@@ -174,8 +174,8 @@ OBJECTS = [
     ("a map renamed", lambda elf: encoded(renamed(elf)), ABI),
     ("cut short", lambda elf: encoded(elf[: len(elf) // 2]), ABI),
     ("no ELF", lambda elf: encoded(b"hello"), ABI),
-    ("no base64", lambda elf: {"object": "hello!"}, "no object in base64"),
-    ("no object", lambda elf: {}, "no object in base64"),
+    ("no base64", lambda elf: {"object": "hello!"}, "else than an object in base64"),
+    ("no object", lambda elf: {}, "else than an object in base64"),
 ]
 
 

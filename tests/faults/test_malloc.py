@@ -123,7 +123,7 @@ COMMANDS = {
     "run": ["run", "--optional", "--", "true"],
     "status": ["status", "--json"],
 }
-NO_MEMORY = "rssb: memory: there is none left\n"
+NO_MEMORY = "rssb: out of memory\n"
 
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)

@@ -144,7 +144,7 @@ static void complete_draws_a_key(void **state)
 
 	a = parse("hkey " KEY);
 	assert_int_not_equal(steering_complete(&a, reason, sizeof(reason)), 0);
-	assert_string_equal(reason, "says no queues: give equal, weight or table");
+	assert_string_equal(reason, "STEERING names no queues: give equal, weight or table");
 }
 
 static void view_borrows(void **state)
@@ -171,7 +171,7 @@ static const struct {
 	{ "equal 4x", "equal: \"4x\" is not a number from 1 to 128" },
 	{ "equal 99999999999999999999",
 	  "equal: \"99999999999999999999\" is not a number from 1 to 128" },
-	{ "equal 4 equal 4", "equal: is there twice" },
+	{ "equal 4 equal 4", "equal: given twice" },
 	{ "equal 4 weight 1", "weight: does not go together with equal" },
 	{ "table 0 start 1", "start: does not go together with table" },
 	{ "start 1", "start: needs equal or weight" },

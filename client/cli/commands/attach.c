@@ -92,7 +92,8 @@ static int target_open(const struct cli_usage *usage, struct target *t, const ch
 	if (t->fd_text) {
 		fd = strtol(t->fd_text, &end, 10);
 		if (*end || end == t->fd_text || fd < 0 || fd > INT32_MAX)
-			return cli_misuse(usage, "--fd: %s: not the number of an fd", t->fd_text);
+			return cli_misuse(usage, "--fd %s: must be the number of an open fd",
+					  t->fd_text);
 		t->queue = (int)fd;
 		r = tap_check(t->queue, reason, sizeof(reason));
 	} else {
@@ -205,7 +206,8 @@ static int attach_options_parse(int argc, char **argv, struct target *t, struct 
 		case 'w':
 			if (cli_parse_seconds(optarg, 0, 86400, &wish->wait_ms))
 				return cli_misuse(&attach_usage,
-						  "--wait: %s: seconds, from 0 to 86400", optarg);
+						  "--wait %s: must be seconds, from 0 to 86400",
+						  optarg);
 			break;
 		default:
 			return cli_usage_status(opt);
@@ -246,8 +248,9 @@ int cmd_detach(struct cli *cli, int argc, char **argv)
 		t.fd_text = optarg;
 	}
 	if (argc - optind != (t.fd_text ? 0 : 1))
-		return cli_misuse(&detach_usage, "which interface?%s",
-				  t.fd_text ? " give --fd or its name" : "");
+		return cli_misuse(&detach_usage, "%s",
+				  t.fd_text ? "--fd N and IFNAME exclude each other"
+					    : "needs IFNAME or --fd N");
 	status = target_open(&detach_usage, &t, argv[optind]);
 	if (status != CLI_GO_ON)
 		return status;

@@ -64,7 +64,7 @@ static int parse_format(const char *text, enum format *ret)
 		*ret = (enum format)i;
 		return CLI_OK;
 	}
-	return cli_misuse(&usage, "--format: %s: must be elf, base64 or json", text);
+	return cli_misuse(&usage, "--format %s: must be elf, base64 or json", text);
 }
 
 static int bytes_map(int fd, struct bytes *ret)
@@ -184,7 +184,7 @@ static int parse_options(int argc, char **argv, struct request *ret)
 		}
 	}
 	if (optind < argc)
-		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
 	return CLI_GO_ON;
 }
 
@@ -197,7 +197,8 @@ int cmd_export(struct cli *cli, int argc, char **argv)
 	if (status != CLI_GO_ON)
 		return status;
 	if (request.format == ELF && !request.path && isatty(STDOUT_FILENO))
-		return cli_misuse(&usage, "an ELF file is nothing for a terminal: give -o FILE");
+		return cli_misuse(&usage,
+				  "refusing to write an ELF file to a terminal; use -o FILE");
 
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;

@@ -97,7 +97,7 @@ static int object_write(const struct request *request, const struct qemu_probe *
 		return cli_fail(usage.name, "%s: %s", request->qemu, object->why);
 	r = object_check(&shape, object->elf, object->size, why);
 	if (r)
-		return cli_fail(usage.name, "%s: its object is none that the broker takes: %s",
+		return cli_fail(usage.name, "%s: the broker would refuse its object: %s",
 				request->qemu, why[0] ? why : strerror(-r));
 	r = write_file(request->path, object);
 	if (r)
@@ -117,9 +117,9 @@ static int parse_options(int argc, char **argv, struct request *ret)
 		ret->path = optarg;
 	}
 	if (argc - optind != 1)
-		return cli_misuse(&usage, "which QEMU? the path of its binary");
+		return cli_misuse(&usage, "needs the path of a QEMU binary");
 	if (!ret->path)
-		return cli_misuse(&usage, "where to? -o FILE");
+		return cli_misuse(&usage, "needs -o FILE, the file to write");
 	ret->qemu = argv[optind];
 	return CLI_GO_ON;
 }

@@ -19,8 +19,8 @@ static const struct cli_usage usage = {
 	.name = "hash",
 	.shorts = ":hjp:",
 	.options = options,
-	.help = "usage: rssb hash SRC[:PORT] DST[:PORT] [--proto tcp|udp|none] [--json] "
-		"[STEERING]\n"
+	.help = "usage: rssb hash SRC[:PORT] DST[:PORT] [--proto tcp|udp|none] [--json]\n"
+		"                 [STEERING]\n"
 		"\n"
 		"Shows the Toeplitz hash of a flow and, if STEERING says how queues are\n"
 		"chosen, its entry in the indirection table and its queue.  An IPv6 address\n"
@@ -95,7 +95,7 @@ static int parse_words(int argc, char **argv, const char *proto, struct flow *re
 	char reason[256];
 
 	if (argc < 2 || argc > 3)
-		return cli_misuse(&usage, "needs SRC, DST and perhaps STEERING (as one argument)");
+		return cli_misuse(&usage, "needs SRC and DST, and takes STEERING as one argument");
 	if (flow_end_parse(&src, argv[0], reason, sizeof(reason)) ||
 	    flow_end_parse(&dst, argv[1], reason, sizeof(reason)) ||
 	    flow_join(ret_flow, &src, &dst, proto, reason, sizeof(reason)) ||

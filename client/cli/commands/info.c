@@ -122,7 +122,7 @@ int cmd_info(struct cli *cli, int argc, char **argv)
 		json = true;
 	}
 	if (optind < argc)
-		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
 

@@ -27,8 +27,8 @@ static const struct cli_usage usage = {
 		"request-ebpf quit.\n"
 		"\n"
 		"  --stdio        one client, on standard input and output (the default)\n"
-		"  --listen PATH  any number of clients, a process each, on a UNIX socket made "
-		"there\n"
+		"  --listen PATH  any number of clients, each served by a process, on a UNIX\n"
+		"                 socket that is made there\n"
 		"\n"
 		"Started by a socket unit it serves the socket that it is given instead of PATH,\n"
 		"with Accept=no and with Accept=yes.\n",
@@ -53,9 +53,9 @@ static int parse_options(int argc, char **argv, struct request *ret)
 			return cli_usage_status(opt);
 	}
 	if (optind < argc)
-		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
 	if (ret->stdio && ret->path)
-		return cli_misuse(&usage, "--stdio and --listen: one of them");
+		return cli_misuse(&usage, "--stdio and --listen exclude each other");
 	return CLI_GO_ON;
 }
 

@@ -204,12 +204,18 @@ unsigned tap_live_queues(int fd)
 
 int tap_steer(int fd, int prog, char *reason, size_t reason_len)
 {
-	struct why why = { reason, reason_len, prog < 0 ? "detach" : "attach" };
+	char name[IFNAMSIZ] = "the tap";
+	struct why why = { reason, reason_len, name };
+
+	int r;
 
 	if (ioctl(fd, TUNSETSTEERINGEBPF, &prog) == 0)
 		return 0;
+	r = -errno;
+	tap_name(fd, name);
 	/* macvtap answers TUNGETIFF like a tap, but not this. */
-	if (errno == EINVAL)
-		return fail(&why, -EINVAL, "the kernel lets no program steer this (a macvtap?)");
-	return fail(&why, -errno, "the kernel refuses: %m");
+	if (r == -EINVAL)
+		return fail(&why, r, "the kernel lets no program steer it (is it a macvtap?)");
+	return fail(&why, r, "the kernel refuses to %s: %m",
+		    prog < 0 ? "take the program off" : "put the program on it");
 }

@@ -42,7 +42,7 @@ static char *reason(int r)
 	case -ECONNRESET:
 		return mem_format("it hung up");
 	case -EPROTO:
-		return mem_format("what it says is not QMP");
+		return mem_format("it answers something else than QMP");
 	default:
 		return mem_format("%s", strerror(-r));
 	}

@@ -45,7 +45,8 @@ void qemu_object_decode(struct qemu_object *ret, const char *text)
 	}
 	if (size <= 0) {
 		qemu_object_done(ret);
-		ret->why = mem_must(strdup("what request-ebpf returns is no object in base64"));
+		ret->why = mem_must(
+			strdup("request-ebpf returned something else than an object in base64"));
 		return;
 	}
 	ret->size = (size_t)size;

@@ -206,7 +206,7 @@ static const char *reason(int r)
 	case -ECONNRESET:
 		return "it ended without an answer: it is no qemu-system-*, or cannot start";
 	case -EPROTO:
-		return "what it says is not QMP";
+		return "it answers something else than QMP";
 	case -EREMOTEIO:
 		return "it refuses";
 	default:

@@ -151,7 +151,7 @@ static char *explain(int r, const struct child *child)
 	case -ENOENT:
 		return mem_format("virsh is not installed");
 	case -ETIMEDOUT:
-		return mem_format("virsh does not come to an end");
+		return mem_format("virsh did not end in time");
 	default:
 		return mem_format("virsh: %s", strerror(-r));
 	}

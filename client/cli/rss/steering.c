@@ -274,7 +274,7 @@ static int parse_clause(struct parser *p)
 			    "default-queue, hash-types",
 			    p->word);
 	if (p->given & 1u << n)
-		return fail(p, "%s: is there twice", clauses[n].name);
+		return fail(p, "%s: given twice", clauses[n].name);
 	for (unsigned other = 0; other < N_CLAUSES; other++)
 		if (p->given & clauses[n].excludes & 1u << other)
 			return fail(p, "%s: does not go together with %s", clauses[n].name,
@@ -354,7 +354,7 @@ int steering_check(const struct steering *s, char *reason, size_t reason_len)
 {
 	if (s->table_len)
 		return 0;
-	snprintf(reason, reason_len, "says no queues: give equal, weight or table");
+	snprintf(reason, reason_len, "STEERING names no queues: give equal, weight or table");
 	return -EINVAL;
 }
 
@@ -365,7 +365,7 @@ int steering_complete(struct steering *s, char *reason, size_t reason_len)
 	if (!s->keyed && getrandom(s->key, sizeof(s->key), 0) != (ssize_t)sizeof(s->key)) {
 		int r = -errno;
 
-		snprintf(reason, reason_len, "no random key: %m");
+		snprintf(reason, reason_len, "cannot get a random key: %m");
 		return r;
 	}
 	s->keyed = true;

@@ -16,35 +16,96 @@
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/sanitize.h"
+#include "client/cli/util/suggest.h"
 #include "proto/cure.h"
 #include "proto/rssb_proto.h"
 
 #define UID_OVERFLOW 65534u /* anybody of another user namespace: no group lets it in */
 
-static int option_error(const struct cli_usage *usage, int opt, char **argv)
+enum { OPTIONS_MAX = 32, OPT_SOCKET = 0x1000, OPT_VERSION };
+
+static struct cli *global; /* where --socket goes that follows the command */
+
+void cli_global_options(struct cli *cli)
+{
+	global = cli;
+}
+
+static const struct option shared[] = {
+	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	CLI_OPTIONS_END,
+};
+
+/* The command's options and then the shared ones. */
+static void options_join(struct option *ret, const struct option *own)
+{
+	size_t n = 0;
+
+	for (; own[n].name && strcmp(own[n].name, "help") != 0; n++)
+		ret[n] = own[n];
+	memcpy(ret + n, shared, sizeof(shared));
+}
+
+static const char *option_name(size_t i, const void *ctx)
+{
+	return ((const struct option *)ctx)[i].name;
+}
+
+/* What is wrong with a long option: getopt_long() does not tell. */
+static int long_option_error(const struct cli_usage *usage, const struct option *options,
+			     const char *word)
+{
+	const size_t len = strcspn(word + 2, "=");
+	_cleanup_free_ char *name = mem_format("%.*s", (int)len, word + 2);
+	const char *meant = suggest(name, option_name, options);
+	size_t alike = 0;
+
+	for (const struct option *o = options; o->name; o++)
+		alike += strncmp(o->name, name, len) == 0;
+	if (alike > 1)
+		return cli_misuse(usage, "--%s: more than one option begins so", name);
+	if (alike)
+		return cli_misuse(usage, "--%s: takes no value", name);
+	if (meant)
+		return cli_misuse(usage, "--%s: no such option; did you mean --%s?", name, meant);
+	return cli_misuse(usage, "--%s: no such option", name);
+}
+
+static int option_error(const struct cli_usage *usage, const struct option *options, int opt,
+			char **argv)
 {
 	const char *word = argv[optind - 1];
 
 	/* Of a short option getopt tells the letter, of a long one the word. */
+	if (word[0] == '-' && word[1] == '-' && opt == ':')
+		return cli_misuse(usage, "%s: needs a value", word);
 	if (word[0] == '-' && word[1] == '-')
-		return cli_misuse(usage, "%s: %s", word,
-				  opt == ':' ? "needs a value"
-					     : "no such option, or a wrong use of it");
+		return long_option_error(usage, options, word);
 	return cli_misuse(usage, "-%c: %s", optopt,
 			  opt == ':' ? "needs a value" : "no such option");
 }
 
 int cli_getopt(const struct cli_usage *usage, int argc, char **argv)
 {
+	static struct option options[OPTIONS_MAX];
 	int opt;
 
 	opterr = 0;
-	opt = getopt_long(argc, argv, usage->shorts, usage->options, NULL);
+	options_join(options, usage->options);
+	while ((opt = getopt_long(argc, argv, usage->shorts, options, NULL)) == OPT_SOCKET)
+		global->socket = optarg;
 	if (opt == 'h')
 		fputs(usage->help, stdout);
+	if (opt == 'h' && usage->more)
+		usage->more();
+	if (opt == OPT_VERSION) {
+		puts("rssb " PACKAGE_VERSION);
+		return 'h';
+	}
 	if (opt != '?' && opt != ':')
 		return opt;
-	option_error(usage, opt, argv);
+	option_error(usage, options, opt, argv);
 	return '?';
 }
 

@@ -26,6 +26,7 @@ struct cli_usage {
 	const char *shorts;	      /* getopt's, opened by ':' or "+:"; 'h' is --help */
 	const struct option *options; /* ended by CLI_OPTIONS_END */
 	const char *help;	      /* what --help prints */
+	void (*more)(void);	      /* prints more of it; NULL: that is all */
 };
 
 #define CLI_OPTIONS_END                                                                            \
@@ -34,10 +35,13 @@ struct cli_usage {
 		NULL, 0, NULL, 0                                                                   \
 	}
 
+/* A command's options, ended by a row without a name, may be followed by --socket and --version. */
+void cli_global_options(struct cli *cli);
+
 /*
- * The next option, or -1 after the last.  Having said what is to be said it
- * returns 'h' after --help and '?' after an option that is none; a command
- * then ends with cli_usage_status().
+ * The next option, or -1 after the last.  The global ones it takes itself: cli->socket is right
+ * after the last.  Having said what is to be said it returns 'h' after --help and --version and
+ * '?' after an option that is none; a command then ends with cli_usage_status().
  */
 int cli_getopt(const struct cli_usage *usage, int argc, char **argv);
 int cli_usage_status(int opt);

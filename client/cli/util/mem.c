@@ -9,7 +9,7 @@
 
 void mem_none(void)
 {
-	fputs("rssb: memory: there is none left\n", stderr); /* cli_fail() would ask for some */
+	fputs("rssb: out of memory\n", stderr); /* cli_fail() would ask for some */
 	exit(EXIT_FAILURE);
 }
 

@@ -30,7 +30,7 @@ void retry_done(struct retry *a)
 
 static const char *last_reason(const struct retry *a)
 {
-	return a->c ? rssb_reason(a->c) : "there is no memory left";
+	return a->c ? rssb_reason(a->c) : "out of memory";
 }
 
 const char *retry_reason(const struct retry *a)

@@ -156,10 +156,10 @@ def test_usage(rssb):
     refused(rssb("attach", "tap0", "equal", "4"), "as one argument", 2)
     refused(rssb("attach", "tap0", "equal 0"), 'equal: "0" is not a number from 1 to 128', 2)
     refused(rssb("attach", "tap0", "hash-types ipv4"), "give equal, weight or table", 2)
-    refused(rssb("attach", "--fd", "x", "equal 4"), "--fd: x: not the number of an fd", 2)
+    refused(rssb("attach", "--fd", "x", "equal 4"), "--fd x: must be the number of an open fd", 2)
     refused(rssb("attach", "--fd"), "--fd: needs a value", 2)
-    refused(rssb("attach", "--wait", "-1", "tap0", "equal 4"), "--wait: -1: seconds", 2)
-    refused(rssb("detach"), "which interface?", 2)
+    refused(rssb("attach", "--wait", "-1", "tap0", "equal 4"), "--wait -1: must be seconds", 2)
+    refused(rssb("detach"), "needs IFNAME or --fd N", 2)
 
 
 def test_without_a_broker(world, build):

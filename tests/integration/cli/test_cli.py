@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+import help_text
+
 from command import ok, refused
 
 COMMANDS = ["attach", "detach", "doctor", "export", "extract", "hash", "info", "qmp", "release",
@@ -47,32 +49,32 @@ def test_version(build):
 
 
 USAGE = [
-    ([], "which command?"),
+    ([], "no command given"),
     (["frobnicate"], "frobnicate: no such command"),
     (["--frobnicate"], "--frobnicate: no such option"),
     (["-x", "info"], "-x: no such option"),
     (["--socket"], "--socket: needs a value"),
     (["info", "--frobnicate"], "info: --frobnicate: no such option"),
-    (["info", "--json=yes"], "info: --json=yes: no such option, or a wrong use of it"),
-    (["info", "now"], "info: now: one word too many"),
+    (["info", "--json=yes"], "info: --json: takes no value"),
+    (["info", "now"], "info: unexpected argument: now"),
     (["attach", "t", "equal 2", "--label", "a b"], "--label a b: must be 1-16 of A-Z a-z"),
-    (["release"], "release: which GRANT? an id or a label"),
-    (["release", "1", "2"], "release: which GRANT? an id or a label"),
+    (["release"], "release: needs GRANT, an id or a label"),
+    (["release", "1", "2"], "release: needs GRANT, an id or a label"),
     (["release", "0"], "release: 0: neither a grant's id nor a label"),
     (["release", "a b"], "release: a b: neither a grant's id nor a label"),
     (["update", "web"], "update: needs GRANT, and STEERING"),
     (["update", "web", "equal"], "update: equal: needs a value"),
     (["update", "web", "hkey x"], "update: hkey: byte 1 of 40 is not two hex digits"),
-    (["top"], "top: which GRANT? an id or a label"),
-    (["top", "--interval", "0", "web"], "top: --interval: 0: seconds, from 0.1 to 86400"),
-    (["top", "--interval", "nan", "web"], "top: --interval: nan: seconds"),
-    (["top", "--count", "0", "web"], "top: --count: 0: a number from 1 on"),
-    (["export", "--format", "pdf"], "export: --format: pdf: must be elf, base64 or json"),
-    (["export", "rss"], "export: rss: one word too many"),
-    (["hash", "1.2.3.4"], "hash: needs SRC, DST"),
+    (["top"], "top: needs GRANT, an id or a label"),
+    (["top", "--interval", "0", "web"], "top: --interval 0: must be seconds, from 0.1 to 86400"),
+    (["top", "--interval", "nan", "web"], "top: --interval nan: must be seconds"),
+    (["top", "--count", "0", "web"], "top: --count 0: must be a number from 1 on"),
+    (["export", "--format", "pdf"], "export: --format pdf: must be elf, base64 or json"),
+    (["export", "rss"], "export: unexpected argument: rss"),
+    (["hash", "1.2.3.4"], "hash: needs SRC and DST"),
     (["hash", "1.2.3.4", "::1"], "hash: source and destination are of different IP versions"),
     (["hash", "1.2.3.4:1", "1.2.3.5"], "hash: give both ports or none"),
-    (["hash", "1.2.3.4", "1.2.3.5", "equal", "4"], "hash: needs SRC, DST"),
+    (["hash", "1.2.3.4", "1.2.3.5", "equal", "4"], "hash: needs SRC and DST"),
     (["hash", "host", "1.2.3.5"], "hash: host: not an address like"),
 ]
 
@@ -204,7 +206,7 @@ def test_export_spares_the_terminal(world, broker, build):
     command = broker.rssb("export")
     process = world.start(command, stdout=ours, stderr=subprocess.PIPE, text=True)
     os.close(ours)
-    assert "an ELF file is nothing for a terminal" in process.communicate(timeout=10)[1]
+    assert "refusing to write an ELF file to a terminal" in process.communicate(timeout=10)[1]
     assert process.returncode == 2
     os.close(terminal)
 
@@ -212,3 +214,60 @@ def test_export_spares_the_terminal(world, broker, build):
 def test_release_of_what_is_not_there(rssb):
     refused(rssb("release", "12345678"), "12345678: no such grant, or not yours (rssb status ", 1)
     refused(rssb("release", "web"), "web: no such grant, or not yours (rssb status ", 1)
+
+
+# --- the command line -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("args, said", [
+    (["hotplgu"], "rssb: hotplgu: no such command; did you mean hotplug? (see rssb --help)"),
+    (["sttaus"], "rssb: sttaus: no such command; did you mean status? (see rssb --help)"),
+    (["hlep"], "rssb: hlep: no such command; did you mean help? (see rssb --help)"),
+    (["frobnicate"], "rssb: frobnicate: no such command (see rssb --help)"),
+    (["help", "sttaus"], "rssb: sttaus: no such command; did you mean status? (see rssb --help)"),
+    (["info", "--jsno"], "rssb: info: --jsno: no such option; did you mean --json? (see rssb info --help)"),
+    (["info", "--json=1"], "rssb: info: --json: takes no value (see rssb info --help)"),
+    (["run", "--o"], "rssb: run: --o: more than one option begins so (see rssb run --help)"),
+    (["info", "--sockt", "x"], "rssb: info: --sockt: no such option; did you mean --socket? (see rssb info --help)"),
+    (["info", "--frobnicate"], "rssb: info: --frobnicate: no such option (see rssb info --help)"),
+])  # fmt: skip
+def test_a_word_that_is_misspelt(build, args, said):
+    done = local(build, *args)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said + "\n")
+
+
+def test_help_and_version_are_commands(build):
+    assert local(build, "help").stdout == local(build, "--help").stdout
+    assert local(build, "version").stdout == local(build, "--version").stdout
+    for name in help_text.commands(build):
+        assert local(build, "help", name).stdout == local(build, name, "--help").stdout
+        assert local(build, name, "--version").stdout == local(build, "version").stdout
+
+
+def test_help_is_no_wider_than_a_terminal(build):
+    texts = [help_text.read(build, "rssb"), help_text.read(build, "rss-broker")]
+    texts += [help_text.read(build, "rssb", name) for name in help_text.commands(build)]
+    lines = [line for text in texts for line in text.splitlines()]
+    assert [line for line in lines if len(line) > 80] == []
+
+
+ASKING = {
+    "export": ["-o", "/dev/null"], "info": [],
+    "release": ["1"], "run": ["--wait", "0", "--steering", "equal 2", "--", "true"], "status": [],
+    "top": ["1"], "update": ["1", "equal 2"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(ASKING))
+def test_the_socket_is_said_before_or_after(build, name):
+    said = "rssb: " + name + ": no broker: /nowhere does not exist"
+    for args in (["--socket", "/nowhere", name, *ASKING[name]], [name, "--socket=/nowhere", *ASKING[name]]):
+        assert local(build, *args).stderr.startswith(said)
+    done = local(build, "doctor", "--socket", "/nowhere")
+    assert "no broker: /nowhere does not exist" in done.stdout
+
+
+def test_a_socket_behind_the_dashes_is_the_commands(build):
+    done = local(build, "run", "--optional", "--wait", "0", "--steering", "equal 2", "--", "echo",
+                 "--socket", "x")  # fmt: skip
+    assert done.stdout == "--socket x\n"

@@ -159,7 +159,7 @@ def test_another_refusal_is_told(extract, place):
               {"object": "QR=="}, {"object": "Q=Q="}, {"object": "===="}, [], "x", None],
 )  # fmt: skip
 def test_no_object_in_the_answer(extract, place, value):
-    fails(extract(answering(place, {"return": value})), "no object in base64")
+    fails(extract(answering(place, {"return": value})), "else than an object in base64")
 
 
 def test_an_object_that_the_broker_would_not_take(extract, place, build):

@@ -484,7 +484,7 @@ def test_usage(run, options):
 
 def test_no_command(run):
     done = run()
-    assert done.returncode == 2 and "which command?" in done.stderr
+    assert done.returncode == 2 and "no command given" in done.stderr
 
 
 def test_help(run):

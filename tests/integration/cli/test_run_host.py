@@ -269,7 +269,7 @@ def test_any_program_with_two_taps(world, rssb_run, reader):
         (["--steering", "equal 0"], "equal"),
         (["--host-steering", "hash-types ipv4"], "give equal, weight or table"),
         (["--steering", "equal 4", "--rss"], "--steering"),
-        (["--steering", "equal 4", "--host-steering", "equal 4"], "one of them"),
+        (["--steering", "equal 4", "--host-steering", "equal 4"], "exclude each other"),
         (["--host-steering", "equal 4", "--rss"], "--host-steering"),
         (["--host-steering", "equal 4", "--no-vhost"], "works with vhost on"),
         (["--steering", "equal 4", "--no-vhost"], "--steering"),

@@ -128,5 +128,5 @@ def test_the_walk_meets_each_grant_once(world, command, broker):
 
 
 def test_usage(rssb):
-    refused(rssb("status", "--json", "--prometheus"), "choose one", 2)
-    refused(rssb("status", "web"), "web: one word too many", 2)
+    refused(rssb("status", "--json", "--prometheus"), "exclude each other", 2)
+    refused(rssb("status", "web"), "unexpected argument: web", 2)

@@ -100,13 +100,13 @@ def test_top_ends_with_the_grant(world, rssb, command, reader, attach):
 class Terminal:
     """rssb top on a terminal of its own."""
 
-    def __init__(self, world, words, columns=80, rows=24):
+    def __init__(self, world, words, columns=80, rows=24, term="xterm"):
         self.master, slave = pty.openpty()
         self.resize(columns, rows)
         self.before = termios.tcgetattr(slave)
         self.process = world.start(
             words, unprivileged=True, stdin=slave, stdout=slave, stderr=slave,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": term},
         )  # fmt: skip
         self.slave = slave
         self.output = b""
@@ -181,3 +181,14 @@ def test_top_quits_cleanly(terminal, number):
     top.wait_screens(1)
     top.process.send_signal(number)
     assert top.end() == 0
+
+
+def test_top_on_a_dumb_terminal(terminal):
+    """TERM=dumb: lines, and no escape sequence."""
+    top = terminal(80, 24, "dumb")
+    wait_for(lambda: top.read().count(b"packets/s: ") >= 2, "two lines")
+    top.process.terminate()
+    assert top.process.wait(10) == 0
+    assert b"\033" not in top.read()
+    os.close(top.master)
+    os.close(top.slave)

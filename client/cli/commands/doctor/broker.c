@@ -49,7 +49,7 @@ struct doctor_finding doctor_version(const struct doctor *d)
 	const struct doctor_broker *b = &d->broker;
 
 	if (b->error)
-		return doctor_skip("no broker was asked");
+		return doctor_skip("the broker did not answer");
 	if (strcmp(b->info.version, PACKAGE_VERSION) != 0)
 		return doctor_problem(mem_format("systemctl restart rss-broker, once both are of "
 						 "one version"),
@@ -64,7 +64,7 @@ struct doctor_finding doctor_grant(const struct doctor *d)
 	_cleanup_free_ char *user = NULL;
 
 	if (b->error)
-		return doctor_skip("no broker was asked");
+		return doctor_skip("the broker did not answer");
 	user = doctor_user(d->uid);
 	if (b->grant)
 		return doctor_problem(b->grant == -ENOENT ? mem_format("journalctl -u rss-broker")

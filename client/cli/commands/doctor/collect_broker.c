@@ -41,7 +41,8 @@ static void grant_try(struct rssb *c, struct doctor_broker *b)
 	if (b->grant == -EOPNOTSUPP) /* an older kernel does not tell */
 		b->grant = 0;
 	if (b->grant)
-		b->grant_why = mem_format("what came is not a program and its maps");
+		b->grant_why =
+			mem_format("the broker sent fds that are not a program and its maps");
 	rssb_fds_close(&fds);
 }
 

@@ -164,7 +164,7 @@ static int examine(struct doctor *d, bool json)
 
 int cmd_doctor(struct cli *cli, int argc, char **argv)
 {
-	struct doctor d = { .socket = cli->socket };
+	struct doctor d = { 0 };
 	bool json = false;
 	int opt;
 
@@ -187,6 +187,7 @@ int cmd_doctor(struct cli *cli, int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
+	d.socket = cli->socket;
 	return examine(&d, json);
 }

@@ -23,9 +23,10 @@ struct doctor_finding doctor_kernel(const struct doctor *d)
 		return doctor_problem(mem_format("boot a kernel with CONFIG_BPF_SYSCALL=y"),
 				      "Linux %s was built without bpf(2)", h->release);
 	return doctor_ok("Linux %s%s", h->release,
-			 h->passrights ? ""
-				       : ", without SO_PASSRIGHTS: the broker has a process more "
-					 "for what clients send");
+			 h->passrights
+				 ? ""
+				 : ", without SO_PASSRIGHTS: the broker runs one more process, "
+				   "which closes fds that clients send");
 }
 
 struct doctor_finding doctor_unprivileged_bpf(const struct doctor *d)
@@ -39,7 +40,8 @@ struct doctor_finding doctor_unprivileged_bpf(const struct doctor *d)
 		return doctor_problem(mem_format("sysctl -w kernel.unprivileged_bpf_disabled=2"),
 				      "every user may load BPF programs, which the broker makes "
 				      "unnecessary");
-	return doctor_ok("kernel.unprivileged_bpf_disabled is %d: users load no programs", value);
+	return doctor_ok("kernel.unprivileged_bpf_disabled is %d: users cannot load programs",
+			 value);
 }
 
 struct doctor_finding doctor_jit(const struct doctor *d)
@@ -47,7 +49,7 @@ struct doctor_finding doctor_jit(const struct doctor *d)
 	const int value = d->host.jit;
 
 	if (value == -ENOENT)
-		return doctor_skip("net.core.bpf_jit_enable is not to be seen: the kernel has no "
+		return doctor_skip("net.core.bpf_jit_enable does not exist: the kernel has no "
 				   "JIT, or this is a network namespace of its own");
 	if (value < 0)
 		return doctor_skip("net.core.bpf_jit_enable cannot be read: %s", strerror(-value));
@@ -62,7 +64,7 @@ struct doctor_finding doctor_selinux(const struct doctor *d)
 	const struct doctor_host *h = &d->host;
 
 	if (h->selinux < 0)
-		return doctor_skip("no SELinux");
+		return doctor_skip("this kernel has no SELinux");
 	if (h->selinux == 0)
 		return doctor_skip("SELinux is permissive");
 	if (h->selinux_virt == -ENOENT)
@@ -85,9 +87,9 @@ struct doctor_finding doctor_apparmor(const struct doctor *d)
 	const struct doctor_host *h = &d->host;
 
 	if (!h->apparmor)
-		return doctor_skip("no AppArmor");
+		return doctor_skip("this kernel has no AppArmor");
 	if (h->apparmor_virt < 0)
-		return doctor_skip("AppArmor is enabled; there is no profile of libvirt's here");
+		return doctor_skip("AppArmor is enabled, and libvirt's profiles are not installed");
 	if (h->apparmor_virt == 0)
 		return doctor_problem(
 			mem_format("echo 'include <abstractions/rss-broker-emulator>' "
@@ -108,8 +110,8 @@ struct doctor_finding doctor_tun(const struct doctor *d)
 				      strerror(-d->host.tun));
 	case -EACCES:
 		return doctor_problem(mem_format("chmod 0666 /dev/net/tun"),
-				      "/dev/net/tun is not for this user: it can have a tap only "
-				      "as open fds");
+				      "/dev/net/tun is not for this user: it can use a tap only "
+				      "through fds that another user opened");
 	default:
 		return doctor_problem(mem_format("allow the device 10:200 to this process's cgroup "
 						 "or sandbox"),
@@ -131,8 +133,8 @@ struct doctor_finding doctor_vhost(const struct doctor *d)
 		user = doctor_user(d->uid);
 		return doctor_problem(
 			mem_format("usermod -aG kvm %s, or vhost=off at the netdev", user),
-			"/dev/vhost-net is not for this user: QEMU can have vhost=on "
-			"only by an open fd");
+			"/dev/vhost-net is not for this user: its QEMU can use vhost=on only "
+			"through an fd that another user opened");
 	default:
 		return doctor_problem(mem_format("modprobe vhost_net"), "/dev/vhost-net: %s",
 				      strerror(-d->host.vhost));

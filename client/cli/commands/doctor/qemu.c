@@ -24,11 +24,13 @@ static struct doctor_finding version_judge(const struct doctor_qemu *q)
 		return doctor_problem(
 			mem_format(
 				"install a QEMU that was built with eBPF; until then " HOST_STEERS),
-			"QEMU %d.%d has no ebpf-rss-fds at its virtio-net", q->major, q->minor);
+			"QEMU %d.%d has no ebpf-rss-fds at its virtio-net devices", q->major,
+			q->minor);
 	if (qemu_falls_back(q->major, q->minor))
-		return doctor_ok("QEMU %d.%d takes steering sets; one that it cannot use it leaves "
-				 "aside and steers in its own code (9.2 and newer: an error)",
-				 q->major, q->minor);
+		return doctor_ok(
+			"QEMU %d.%d takes steering sets; when it cannot use one it goes on and "
+			"steers in its own code, without an error",
+			q->major, q->minor);
 	return doctor_ok("QEMU %d.%d takes steering sets", q->major, q->minor);
 }
 
@@ -54,7 +56,7 @@ static struct doctor_finding object_judge(const struct doctor_broker *b,
 				      "%s", text);
 	text = object_choice_describe(&q->object,
 				      broker_has(b, q->object.id) ? q->object.id : NULL);
-	return doctor_ok("it gets %s", text);
+	return doctor_ok("rssb run gives it %s", text);
 }
 
 /* --- a binary ------------------------------------------------------------------- */

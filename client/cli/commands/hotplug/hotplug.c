@@ -124,9 +124,9 @@ static int option_take(struct hotplug_options *o, int opt)
 static int options_check(struct hotplug_options *o, int argc, char **argv)
 {
 	if (optind < argc)
-		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
 	if (!o->qmp == !o->domain)
-		return cli_misuse(&usage, "which VM: either --qmp or --libvirt");
+		return cli_misuse(&usage, "needs either --qmp SOCK or --libvirt DOMAIN");
 	if (!o->netdev)
 		return cli_misuse(&usage, "needs --netdev");
 	if (!o->tap != !o->queues)
@@ -139,7 +139,7 @@ static int options_check(struct hotplug_options *o, int argc, char **argv)
 	return CLI_OK;
 }
 
-static int hotplug(struct hotplug_options *o, int argc, char **argv)
+static int hotplug(const struct cli *cli, struct hotplug_options *o, int argc, char **argv)
 {
 	_cleanup_free_ char *why = NULL;
 	int opt, r;
@@ -151,6 +151,7 @@ static int hotplug(struct hotplug_options *o, int argc, char **argv)
 		if (r)
 			return r;
 	}
+	o->socket = cli->socket;
 	r = options_check(o, argc, argv);
 	if (r)
 		return r;
@@ -161,11 +162,10 @@ static int hotplug(struct hotplug_options *o, int argc, char **argv)
 int cmd_hotplug(struct cli *cli, int argc, char **argv)
 {
 	struct hotplug_options o = {
-		.socket = cli->socket,
 		.device = "virtio-net-pci",
 		.props = mem_must(json_object_new_object()),
 	};
-	int status = hotplug(&o, argc, argv);
+	int status = hotplug(cli, &o, argc, argv);
 
 	free(o.id);
 	json_object_put(o.props);

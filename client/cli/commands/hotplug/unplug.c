@@ -35,8 +35,7 @@ static const struct cli_usage usage = {
 	.help = "usage: rssb unplug (--qmp SOCK | --libvirt DOMAIN) --id ID [--netdev ID]\n"
 		"                   [--wait SECONDS] [--verbose]\n"
 		"\n"
-		"Takes a NIC that rssb hotplug plugged out of a running VM, when the guest has "
-		"let\n"
+		"Takes a NIC of rssb hotplug out of a running VM, once the guest has let\n"
 		"go of it, then its netdev, and ends the grant.\n"
 		"\n"
 		"  --qmp SOCK        QEMU's QMP socket\n"
@@ -205,8 +204,7 @@ static int option_take(struct unplug *u, int opt)
 		break;
 	case 'w':
 		if (cli_parse_seconds(optarg, 0, 86400, &u->wait_ms))
-			return cli_misuse(&usage,
-					  "--wait %s: not a number of seconds, at most 86400",
+			return cli_misuse(&usage, "--wait %s: must be seconds, from 0 to 86400",
 					  optarg);
 		break;
 	default:
@@ -220,7 +218,7 @@ static int options_check(const struct unplug *u, int argc, char **argv)
 	if (optind < argc)
 		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
 	if (!u->o.qmp == !u->o.domain)
-		return cli_misuse(&usage, "which VM: either --qmp or --libvirt");
+		return cli_misuse(&usage, "needs either --qmp SOCK or --libvirt DOMAIN");
 	if (!u->o.id)
 		return cli_misuse(&usage, "needs --id");
 	return CLI_OK;

@@ -35,9 +35,12 @@ void run_tell_grant(const struct run_options *o, const char *whose, const struct
 {
 	const struct rssb_fds *fds = &set->fds;
 
-	if (o->verbose)
+	if (o->verbose && fds->prog >= 0)
 		cli_tell(o->verbose, "run", "%s: grant %" PRIu64 ", fds %d %d %d %d, lease %d",
 			 whose, set->grant.id, fds->prog, fds->config, fds->key, fds->table,
+			 fds->lease);
+	else if (o->verbose)
+		cli_tell(o->verbose, "run", "%s: grant %" PRIu64 ", lease %d", whose, set->grant.id,
 			 fds->lease);
 	else if (o->stats)
 		cli_tell(true, "run", "%s: grant %" PRIu64, whose, set->grant.id);

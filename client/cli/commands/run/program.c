@@ -29,10 +29,11 @@ static int inherited_add(struct run_plan *plan, struct inherited *tap, int fd)
 	    tap_check(fd, reason, sizeof(reason)))
 		return CLI_OK;
 	if (tap->queue >= 0 && strcmp(name, tap->name) != 0)
-		return run_fail(plan,
-				"the program inherits two taps, %s and %s: which is to be "
-				"steered?",
-				tap->name, name);
+		return run_fail(
+			plan,
+			"the program inherits two taps, %s and %s, and only one can be steered: "
+			"close one of them",
+			tap->name, name);
 	tap->queue = fd;
 	memcpy(tap->name, name, sizeof(name));
 	return CLI_OK;

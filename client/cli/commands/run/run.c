@@ -58,7 +58,7 @@ static const struct cli_usage usage = {
 		"                  devices in JSON form can be given fds\n"
 		"  --no-vhost      vhost off at devices whose set this QEMU would not use with\n"
 		"                  vhost on (10.1 and newer)\n"
-		"  --qemu[=WORD]   this word of the command is QEMU, whatever its name\n"
+		"  --qemu [WORD]   this word of the command is QEMU, whatever its name\n"
 		"                  (without WORD: the first)\n"
 		"  -v, --verbose   say what is done\n"
 		"\n"
@@ -66,11 +66,9 @@ static const struct cli_usage usage = {
 		"                  for guests that ask for no RSS: the tap of every virtio-net\n"
 		"                  device with mq on is steered so, and its rss turned off\n"
 		"  --steering STEERING\n"
-		"                  for any other program: it inherits one set, "
-		"RSSB_FDS=program=N,\n"
-		"                  config=N,key=N,table=N,lease=N, and the multi-queue tap that "
-		"it\n"
-		"                  inherits, if it does, is steered\n"
+		"                  for any other program: it inherits one set, named by\n"
+		"                  RSSB_FDS=program=N,config=N,key=N,table=N,lease=N; a\n"
+		"                  multi-queue tap that it inherits is steered\n"
 		"\n" STEERING_HELP("a random one"),
 };
 
@@ -156,8 +154,7 @@ static int option_take(struct run_options *o, int opt, char *const *argv)
 	case 'w':
 		if (!cli_parse_seconds(optarg, 0, 86400, &o->wait_ms))
 			return CLI_GO_ON;
-		return cli_misuse(&usage, "--wait %s: not a number of seconds, at most 86400",
-				  optarg);
+		return cli_misuse(&usage, "--wait %s: must be seconds, from 0 to 86400", optarg);
 	default:
 		return cli_usage_status(opt);
 	}
@@ -170,24 +167,27 @@ static int options_check(const struct run_options *o)
 		       o->qemu_first || o->exact;
 
 	if (!o->command[0])
-		return cli_misuse(&usage, "which command?");
+		return cli_misuse(&usage, "no command given");
 	if (o->on_demand && (of_qemu || o->steers || o->steers_host))
 		return cli_misuse(&usage, "--on-demand goes with --optional, --stats, --wait and "
 					  "--verbose alone");
 	if (o->on_demand && o->wait_ms >= 0 && (o->wait_ms < 100 || o->wait_ms > 60000))
 		return cli_misuse(&usage, "--wait: with --on-demand 0.1 to 60 seconds");
 	if (o->steers && o->steers_host)
-		return cli_misuse(&usage, "--steering and --host-steering: one of them");
+		return cli_misuse(&usage, "--steering and --host-steering exclude each other");
 	if (o->steers && of_qemu)
-		return cli_misuse(&usage, "--steering is for a program that is no QEMU: the other "
-					  "options are of no use to it");
+		return cli_misuse(&usage,
+				  "--steering is for a program that is no QEMU: it does not "
+				  "go with options about QEMU");
 	if (o->steers_host && o->all_multiqueue)
-		return cli_misuse(&usage, "--host-steering turns rss off, --rss on");
+		return cli_misuse(
+			&usage,
+			"--host-steering turns rss off and --rss turns it on: give one of them");
 	if (o->steers_host && o->no_vhost)
 		return cli_misuse(&usage, "--host-steering works with vhost on: leave out "
 					  "--no-vhost");
 	if (o->exact && (o->no_probe || o->stats || o->steers_host))
-		return cli_misuse(&usage, "--exact and %s: one of them",
+		return cli_misuse(&usage, "--exact and %s exclude each other",
 				  o->no_probe ? "--no-probe"
 				  : o->stats  ? "--stats"
 					      : "--host-steering");
@@ -200,7 +200,7 @@ static int command_become(const struct run_options *o, const struct run_plan *pl
 	int r = run_sets_inherit(&plan->sets);
 
 	if (r)
-		return cli_fail(usage.name, "fds to be inherited: %s", strerror(-r));
+		return cli_fail(usage.name, "cannot let the fds be inherited: %s", strerror(-r));
 	execvp(argv[0], argv);
 	return cli_fail(usage.name, "%s: %s", argv[0], strerror(errno));
 }
@@ -228,7 +228,7 @@ static int run(const struct run_options *o)
 
 int cmd_run(struct cli *cli, int argc, char **argv)
 {
-	struct run_options o = { .socket = cli->socket, .wait_ms = -1 };
+	struct run_options o = { .wait_ms = -1 };
 	int opt, r;
 
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
@@ -236,6 +236,7 @@ int cmd_run(struct cli *cli, int argc, char **argv)
 		if (r != CLI_GO_ON)
 			return r;
 	}
+	o.socket = cli->socket;
 	o.command = argv + optind;
 	r = options_check(&o);
 	return r == CLI_GO_ON ? run(&o) : r;

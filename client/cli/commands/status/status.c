@@ -57,11 +57,11 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 		if (opt != 'j' && opt != 'p')
 			return cli_usage_status(opt);
 		if (print != status_print_text)
-			return cli_misuse(&usage, "--json and --prometheus: choose one");
+			return cli_misuse(&usage, "--json and --prometheus exclude each other");
 		print = opt == 'j' ? status_print_json : status_print_prometheus;
 	}
 	if (optind < argc)
-		return cli_misuse(&usage, "%s: one word too many", argv[optind]);
+		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
 

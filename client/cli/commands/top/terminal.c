@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -113,6 +114,13 @@ enum terminal_event terminal_wait(struct terminal *t, int64_t deadline)
 	if (n == 0)
 		return TERMINAL_TIMEOUT;
 	return p[0].revents ? on_signal(t) : on_key();
+}
+
+bool terminal_can_screen(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
 struct view_size terminal_size(void)

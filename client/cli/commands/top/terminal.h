@@ -28,6 +28,9 @@ void terminal_close(struct terminal *t);
 /* Waits for a signal, a key, or the deadline (proto's monotonic milliseconds). */
 enum terminal_event terminal_wait(struct terminal *t, int64_t deadline);
 
+/* Whether stdout is a terminal that can be drawn on: one of TERM=dumb cannot. */
+bool terminal_can_screen(void);
+
 struct view_size terminal_size(void);
 
 /* Shows text of at most one screen in the place of the last. */

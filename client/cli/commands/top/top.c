@@ -28,7 +28,7 @@ static const struct cli_usage usage = {
 		"Shows what a grant that counts packets (rssb attach --stats, rssb run --stats)\n"
 		"has counted: for each queue packets and bytes a second and its share, by what\n"
 		"hash types packets were steered, and why packets went to the default queue.\n"
-		"On a terminal as bars, until q or Ctrl-C; otherwise one line each time.\n"
+		"On a terminal as bars, until q or Ctrl-C; otherwise, and with TERM=dumb, lines.\n"
 		"\n"
 		"  --json             one JSON object a line, with counts of the interval\n"
 		"  -i, --interval S   seconds between two looks (default: 1; at least 0.1)\n"
@@ -132,7 +132,7 @@ static int parse_count(const char *text, unsigned long *ret)
 	errno = 0;
 	*ret = text[strspn(text, "0123456789")] ? 0 : strtoul(text, NULL, 10);
 	if (!*ret || errno)
-		return cli_misuse(&usage, "--count: %s: a number from 1 on", text);
+		return cli_misuse(&usage, "--count %s: must be a number from 1 on", text);
 	return CLI_OK;
 }
 
@@ -143,7 +143,8 @@ static int parse_words(struct top *top, int argc, char **argv)
 
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
 		if (opt == 'i' && cli_parse_seconds(optarg, 0.1, 86400, &top->interval_ms))
-			return cli_misuse(&usage, "--interval: %s: seconds, from 0.1 to 86400",
+			return cli_misuse(&usage,
+					  "--interval %s: must be seconds, from 0.1 to 86400",
 					  optarg);
 		if (opt == 'n' && parse_count(optarg, &top->count))
 			return CLI_USAGE;
@@ -153,7 +154,8 @@ static int parse_words(struct top *top, int argc, char **argv)
 			return cli_usage_status(opt);
 	}
 	if (argc - optind != 1)
-		return cli_misuse(&usage, "which GRANT? an id or a label; rssb status lists yours");
+		return cli_misuse(&usage,
+				  "needs GRANT, an id or a label (rssb status lists yours)");
 	top->name = argv[optind];
 	if (grant_name_parse(&top->grant, top->name))
 		return cli_misuse(&usage, "%s: neither a grant's id nor a label", top->name);
@@ -165,7 +167,7 @@ int cmd_top(struct cli *cli, int argc, char **argv)
 	static struct top top = { .interval_ms = 1000 }; /* large for a stack */
 	int status, r;
 
-	top.mode = isatty(STDOUT_FILENO) ? SCREEN : LINES;
+	top.mode = terminal_can_screen() ? SCREEN : LINES;
 	status = parse_words(&top, argc, argv);
 	if (status != CLI_GO_ON)
 		return status;
