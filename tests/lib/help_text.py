@@ -4,7 +4,7 @@ import re
 import subprocess
 
 # "  -o, --output F  what it is"
-OPTION = re.compile(r"^  ((?:-\w, )?--[\w-]+(?: (?!  )\S+)?)(?:  .*)?$", re.MULTILINE)
+OPTION = re.compile(r"^  ((?:-\w, )?--[\w-]+(?:\[=\w+\]| (?!  )\S+)?)(?:  .*)?$", re.MULTILINE)
 
 
 def read(build, program, *words):
