@@ -9,12 +9,15 @@ import random
 
 import pytest
 
+import bpf_stats
 import flows
 import guest as guests
 from paths import ROOT
+import proc
 from short_run import (  # noqa: F401 (fixtures)
-    IFACE, QUEUES, boot_with, broker, rssb, world,
+    IFACE, QUEUES, boot, boot_with, broker, rssb, world,
 )  # fmt: skip
+from waiting import wait_for
 from world import Broker
 
 FLOWS = 400
@@ -36,6 +39,45 @@ def test_the_guests_own_rss(world, build, broker, qemu, rng, vhost, monkeypatch)
     tap = world.tap()
     prefix = rssb(world, build, broker, "run", "--no-probe", "--")
     guest = boot_with(world, qemu, tap, prefix, monkeypatch, vhost)
+    steering = flows.Steering.random(rng, QUEUES)
+    guest.set_rss(IFACE, steering)
+    before = guest.run_count(guest.handed_over_program())
+    send(guest, world, tap, rng, steering)
+    assert guest.run_count(guest.handed_over_program()) - before >= FLOWS
+
+
+def vhost_fds(guest):
+    return [fd for fd in proc.links(guest.pid) if fd.endswith("/vhost-net")]
+
+
+def test_hotplug_with_vhost(world, build, broker, qemu, rng, monkeypatch):  # noqa: F811
+    """QEMU cannot open /dev/vhost-net itself; the guest's RSS takes effect; unplugged nothing is left."""
+    tap = world.tap()
+    guest = boot(world, qemu, [], (), monkeypatch)
+    monitor = ["--qmp", guest.dir / "qmp"]
+    words = rssb(world, build, broker, "hotplug", *monitor, "--netdev", "n1", "--tap", tap, "--queues",
+                 QUEUES, "--vhost", "--id", "net1", "--prop", f"mac={guests.MAC}")  # fmt: skip
+    world.run(words, unprivileged=True, timeout=600)
+    assert len(vhost_fds(guest)) == QUEUES
+    wait_for(lambda: guest.request(f"exec test -e /sys/class/net/{IFACE}")[0] == 0, IFACE)
+    guest.bring_up(IFACE)
+    steering = flows.Steering.random(rng, QUEUES)
+    guest.set_rss(IFACE, steering)
+    (program,) = bpf_stats.programs(guest.pid)
+    before = guest.run_count(program)
+    send(guest, world, tap, rng, steering)
+    assert guest.run_count(program) - before >= FLOWS
+    words = rssb(world, build, broker, "unplug", *monitor, "--id", "net1", "--wait", "600")
+    world.run(words, unprivileged=True, timeout=900)
+    assert vhost_fds(guest) == bpf_stats.programs(guest.pid) == []
+
+
+def test_no_vhost(world, build, broker, rng, monkeypatch):  # noqa: F811
+    """A QEMU that uses no set with vhost=on, given vhost=off: the guest's own RSS."""
+    tap = world.tap()
+    prefix = rssb(world, build, broker, "run", "--no-probe", "--no-vhost", "--")
+    guest = boot_with(world, QEMUS["sid"], tap, prefix, monkeypatch, "on")
+    assert vhost_fds(guest) == []
     steering = flows.Steering.random(rng, QUEUES)
     guest.set_rss(IFACE, steering)
     before = guest.run_count(guest.handed_over_program())

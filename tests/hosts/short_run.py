@@ -154,19 +154,22 @@ def arguments(tap, vhost):
     return ["-netdev", netdev, "-device", json.dumps(device)]
 
 
-def boot_with(world, qemu, tap, prefix, monkeypatch, vhost):
-    """A guest with all its queues.  An emulator's may hang at boot: then another one is started."""
+def boot(world, qemu, words, prefix, monkeypatch):
+    """A guest.  An emulator's may hang at boot: then another one is started."""
     monkeypatch.setattr(guests, "BOOT_TIMEOUT_S", BOOT_LIMIT_S / FACTOR)
-    for boot in range(1, BOOTS + 1):
+    for number in range(1, BOOTS + 1):
         try:
-            guest = guests.Guest(world, qemu, arguments(tap, vhost), prefix, name=f"guest{boot}")
+            return guests.Guest(world, qemu, words, prefix, name=f"guest{number}")
         except TimeoutError:
             stop(world.processes[-1])
-            continue
-        guest.run(f"ip link set {IFACE} up")
-        guest.run(f"ethtool -L {IFACE} combined {QUEUES}")
-        return guest
     raise AssertionError(f"none of {BOOTS} guests booted")
+
+
+def boot_with(world, qemu, tap, prefix, monkeypatch, vhost):
+    """A guest that has a NIC with all its queues."""
+    guest = boot(world, qemu, arguments(tap, vhost), prefix, monkeypatch)
+    guest.bring_up(IFACE)
+    return guest
 
 
 def test_a_guest_with_vhost(world, build, broker, qemu, rng, monkeypatch):
