@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
+#include <errno.h>
 
 #include "bpf/rss_maps.h"
 #include "client/cli/rss/steering.h"
@@ -95,6 +96,29 @@ static void table_is_taken_as_it_is(void **state)
 	assert_int_equal(s.table[2], 255);
 	assert_int_equal(s.table[3], 3);
 	assert_int_equal(s.queues, 256);
+}
+
+#define KEY_52 KEY ":28:29:2a:2b:2c:2d:2e:2F:30:31:32:33"
+
+static void longer_keys_are_for_comparison(void **state)
+{
+	struct steering s = parse("equal 2 hkey " KEY_52), plain = parse("equal 2 hkey " KEY);
+	char reason[256];
+
+	assert_memory_equal(s.key, plain.key, sizeof(s.key));
+	assert_int_equal(s.key_unused, 12);
+	assert_int_equal(steering_check(&s, reason, sizeof(reason)), -EINVAL);
+	assert_string_equal(reason, "hkey: has 52 bytes, must be 40");
+	assert_int_equal(steering_check(&plain, reason, sizeof(reason)), 0);
+}
+
+static void symmetric_is_6d5a(void **state)
+{
+	struct steering s = parse("hkey symmetric");
+
+	for (size_t i = 0; i < sizeof(s.key); i += 2)
+		assert_memory_equal(&s.key[i], "\x6d\x5a", 2);
+	assert_true(s.keyed);
 }
 
 static void hkey_is_read_in_order(void **state)
@@ -189,7 +213,8 @@ static const struct {
 	{ "hkey", "hkey: needs a value" },
 	{ "hkey " KEY_39, "hkey: has 39 bytes, must be 40" },
 	{ "hkey " KEY ":28", "hkey: has 41 bytes, must be 40" },
-	{ "hkey " KEY ":28:29:2a:2b:2c:2d:2e:2F:30:31:32:33", "hkey: has 52 bytes, must be 40" },
+	{ "hkey " KEY_52 ":34", "hkey: has 53 bytes, must be 40" },
+	{ "hkey symmetrical", "hkey: byte 1 of 40 is not two hex digits" },
 	{ "hkey " KEY ":", "hkey: byte 40 of 40 is not followed by the end" },
 	{ "hkey 0:11", "hkey: byte 1 of 40 is not two hex digits" },
 	{ "hkey 00-11", "hkey: byte 1 of 40 is not followed by a colon" },
@@ -243,6 +268,8 @@ int main(void)
 		cmocka_unit_test(weight_ends_at_the_next_clause),
 		cmocka_unit_test(table_is_taken_as_it_is),
 		cmocka_unit_test(hkey_is_read_in_order),
+		cmocka_unit_test(longer_keys_are_for_comparison),
+		cmocka_unit_test(symmetric_is_6d5a),
 		cmocka_unit_test(hash_types_add_up),
 		cmocka_unit_test(hash_types_have_names),
 		cmocka_unit_test(complete_draws_a_key),

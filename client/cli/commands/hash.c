@@ -28,6 +28,8 @@ static const struct cli_usage usage = {
 		"\n"
 		"  --proto P  tcp (the default with ports), udp, none (without ports)\n"
 		"  --json     for programs\n"
+		"\n"
+		"A key may have 52 bytes here, as some NICs' have; the first 40 count.\n"
 		"\n" STEERING_HELP("Microsoft's test key"),
 };
 
@@ -52,8 +54,11 @@ static struct result steer(const struct flow *flow, const struct steering *s)
 	return result;
 }
 
-static void show_text(const struct result *result)
+static void show_text(const struct result *result, const struct steering *s)
 {
+	if (s->key_unused)
+		printf("key    the first %d of %d bytes count: no input is longer than %d bytes\n",
+		       RSSB_KEY_BYTES, RSSB_KEY_BYTES + s->key_unused, RSSB_KEY_BYTES - 4);
 	if (result->type)
 		printf("hash   0x%08x (%s)\n", result->hash, steering_hash_type_name(result->type));
 	else
@@ -131,6 +136,6 @@ int cmd_hash(struct cli *cli, int argc, char **argv)
 	if (json)
 		show_json(&result);
 	else
-		show_text(&result);
+		show_text(&result, &steering);
 	return CLI_OK;
 }

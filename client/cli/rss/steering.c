@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "bpf/rss_maps.h"
+#include "client/cli/rss/hkey.h"
 #include "proto/rssb_proto.h"
 
 #define TABLE_LEN  RSSB_TABLE_ENTRIES_MAX /* of equal and weight */
@@ -147,40 +148,17 @@ static int clause_start(struct parser *p)
 	return r ? r : parse_number(p, "start", p->word, 0, RSSB_QUEUES_MAX - 1, &p->start);
 }
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* A key is a secret: the reason tells where it is wrong, not what it is. */
 static int clause_hkey(struct parser *p)
 {
-	int r = next_value(p, "hkey");
-	const char *at = p->word;
-	size_t n; /* bytes, if they are well written */
+	size_t len = 0;
+	int err = next_value(p, "hkey");
 
-	if (r)
-		return r;
-	n = (strlen(at) + 1) / 3;
-	if (n != RSSB_KEY_BYTES && strlen(at) == 3 * n - 1 &&
-	    !at[strspn(at, "0123456789abcdefABCDEF:")])
-		return fail(p, "hkey: has %zu bytes, must be %d", n, RSSB_KEY_BYTES);
-	for (size_t i = 0; i < RSSB_KEY_BYTES; i++, at += 3) {
-		int high = hex_digit(at[0]), low = high < 0 ? -1 : hex_digit(at[1]);
-
-		if (low < 0)
-			return fail(p, "hkey: byte %zu of %d is not two hex digits", i + 1,
-				    RSSB_KEY_BYTES);
-		p->out.key[i] = (uint8_t)(high << 4 | low);
-		if (at[2] == (i + 1 < RSSB_KEY_BYTES ? ':' : '\0'))
-			continue;
-		return fail(p, "hkey: byte %zu of %d is not followed by %s", i + 1, RSSB_KEY_BYTES,
-			    i + 1 < RSSB_KEY_BYTES ? "a colon" : "the end");
-	}
+	if (!err)
+		err = hkey_parse(p->word, p->out.key, &len, p->reason, p->reason_len);
+	if (err)
+		return err;
 	p->out.keyed = true;
+	p->out.key_unused = (uint16_t)(len - RSSB_KEY_BYTES);
 	return 0;
 }
 
@@ -352,10 +330,13 @@ int steering_parse(struct steering *ret, const char *text, char *reason, size_t 
 
 int steering_check(const struct steering *s, char *reason, size_t reason_len)
 {
-	if (s->table_len)
-		return 0;
-	snprintf(reason, reason_len, "STEERING names no queues: give equal, weight or table");
-	return -EINVAL;
+	if (s->key_unused)
+		snprintf(reason, reason_len, "hkey: has %d bytes, must be %d",
+			 RSSB_KEY_BYTES + s->key_unused, RSSB_KEY_BYTES);
+	else if (!s->table_len)
+		snprintf(reason, reason_len,
+			 "STEERING names no queues: give equal, weight or table");
+	return s->key_unused || !s->table_len ? -EINVAL : 0;
 }
 
 int steering_complete(struct steering *s, char *reason, size_t reason_len)

@@ -7,7 +7,7 @@
  *                      sum is 1..128
  *   table Q,Q,...      the entries themselves; 1, 2, 4 ... 128 of them
  *   start N            equal and weight begin at queue N instead of 0
- *   hkey aa:bb:...     the Toeplitz key, 40 bytes
+ *   hkey aa:bb:...     the Toeplitz key, 40 bytes; or the word symmetric (hkey.h)
  *   default-queue N    for packets of no enabled hash type (0)
  *   hash-types LIST    some of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex
  *                      udp_ex, separated by commas; or all (the default), none
@@ -27,7 +27,8 @@
 	"STEERING is one argument in the words of ethtool -X:\n"                                   \
 	"  equal N | weight W0 W1 ... | table Q,Q,...   which queues, how often\n"                 \
 	"  start N           equal and weight begin at queue N\n"                                  \
-	"  hkey aa:bb:...    the key, 40 bytes (default: " key_default ")\n"                       \
+	"  hkey aa:bb:...    the key, 40 bytes; \"symmetric\": both directions of a flow\n"        \
+	"                    on one queue (default: " key_default ")\n"                            \
 	"  default-queue N   for packets of no enabled hash type (default: 0)\n"                   \
 	"  hash-types LIST   of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex,\n"              \
 	"                    or all (the default) or none\n"
@@ -36,8 +37,9 @@ struct steering {
 	uint32_t hash_types;
 	uint16_t queues; /* the highest queue it names, and one */
 	uint16_t default_queue;
-	uint16_t table_len; /* 0: no equal, weight or table was given */
-	bool keyed;	    /* false: no hkey was given, the key is zero */
+	uint16_t table_len;  /* 0: no equal, weight or table was given */
+	bool keyed;	     /* false: no hkey was given, the key is zero */
+	uint16_t key_unused; /* bytes behind the 40; steering_check() takes none */
 	uint8_t key[RSSB_KEY_BYTES];
 	uint16_t table[RSSB_TABLE_ENTRIES_MAX];
 };

@@ -34,6 +34,16 @@ def test_every_flow_on_the_predicted_queue(world, rssb, reader, rng):
     assert queue_counts(world, "tap0") == (QUEUES, 0)
 
 
+def test_symmetric_puts_both_directions_on_one_queue(rssb, reader, rng):
+    sent = flows.random_flows(rng, FLOWS)
+    back = [flows.Flow(f.dst, f.src, f.proto, f.dport, f.sport) for f in sent]
+    ok(rssb("attach", "tap0", "equal 4 hkey symmetric"))
+    there = reader.queues_of(sent)
+    assert reader.queues_of(back) == there and set(there) == set(range(QUEUES))
+    ok(rssb("attach", "tap0", "equal 4"))  # a random key: the peer
+    assert reader.queues_of(back) != reader.queues_of(sent)
+
+
 def test_through_an_inherited_queue(rssb, reader, rng):
     steering = flows.Steering.random(rng, QUEUES)
     sent = flows.random_flows(rng, FLOWS)
