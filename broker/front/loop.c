@@ -76,7 +76,7 @@ static void session_start(struct front *f, int *fd)
 	 */
 	session->guarded = !passrights_refused(session->fd);
 	if (session->guarded && (passrights_refuse(session->fd), packet_mark(session->fd)))
-		log_notice("a connection's packets cannot be marked");
+		log_notice("cannot have the kernel mark the packets of a connection");
 	err = session_admit(f, session, &why);
 	if (!err) {
 		session_greet(f, session);

@@ -276,8 +276,7 @@ static int perform_stats(struct service *s, struct account *account,
 		return no_grant(ret);
 	if (!grant->hold.stats)
 		REFUSE(RSSB_WRONG_KIND,
-		       "grant %llu does not count packets: ask for statistics when "
-		       "acquiring",
+		       "grant %llu counts no packets: it was acquired without statistics",
 		       (unsigned long long)grant->id);
 	stats->grant_id = grant->id;
 	stats->time_ns = clock_ns();

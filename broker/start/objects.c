@@ -168,7 +168,7 @@ int objects_read(struct objects *o, const char *directory)
 	}
 	free(entries);
 	if (n_others)
-		log_notice("object directory %s: %d not read, whose names do not end "
+		log_notice("object directory %s: %d files are not read: their names do not end "
 			   "in " OBJECT_FILE_SUFFIX,
 			   directory, n_others);
 	return 0;

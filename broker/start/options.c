@@ -77,10 +77,10 @@ static const struct row {
 	const char *help;
 } rows[] = {
 	{ "socket", "PATH", set_socket, "listen here (" RSSB_SOCKET_DEFAULT ")" },
-	{ "user", "NAME|UID", set_user, "change to this user (" BROKER_USER ")" },
+	{ "user", "NAME|UID", set_user, "run as this user, its own (" BROKER_USER ")" },
 	{ "allow-user", "NAME|UID", add_user, "let this user make requests; may be repeated" },
 	{ "allow-group", "NAME|GID", add_group, "let its members make requests; may be repeated" },
-	{ "objects", "DIR", set_objects, "more objects: each *.bpf.o in it" },
+	{ "objects", "DIR", set_objects, "load each *.bpf.o of this directory, too" },
 	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (8)" },
 	{ "no-perfmon", NULL, set_no_perfmon, "load with CAP_BPF alone: packets cost more" },
 	{ "log-level", "LEVEL", set_log_level, "err, warning, notice, info, debug (info)" },
@@ -133,11 +133,11 @@ static const char *value_error(int err)
 	case -ENOENT:
 		return "no such user or group";
 	case -E2BIG:
-		return "one too many: at most " TEXT_OF(POLICY_NAMES_MAX);
+		return "at most " TEXT_OF(POLICY_NAMES_MAX) " may be given";
 	case -ERANGE:
-		return "not a number from 1 to " TEXT_OF(POOL_MAX);
+		return "must be a number from 1 to " TEXT_OF(POOL_MAX);
 	default:
-		return "none of err, warning, notice, info, debug";
+		return "must be err, warning, notice, info or debug";
 	}
 }
 

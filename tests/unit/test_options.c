@@ -80,20 +80,20 @@ static const struct {
 	const char *said;
 } bad[] = {
 	{ { "--pool", "0" },
-	  "rss-broker: --pool 0: not a number from 1 to 64; see rss-broker --help\n" },
+	  "rss-broker: --pool 0: must be a number from 1 to 64; see rss-broker --help\n" },
 	{ { "--pool", "65" },
-	  "rss-broker: --pool 65: not a number from 1 to 64; see rss-broker --help\n" },
+	  "rss-broker: --pool 65: must be a number from 1 to 64; see rss-broker --help\n" },
 	{ { "--pool", "" },
-	  "rss-broker: --pool : not a number from 1 to 64; see rss-broker --help\n" },
+	  "rss-broker: --pool : must be a number from 1 to 64; see rss-broker --help\n" },
 	{ { "--pool", "-1" },
-	  "rss-broker: --pool -1: not a number from 1 to 64; see rss-broker --help\n" },
+	  "rss-broker: --pool -1: must be a number from 1 to 64; see rss-broker --help\n" },
 	{ { "--pool", "8x" },
-	  "rss-broker: --pool 8x: not a number from 1 to 64; see rss-broker --help\n" },
+	  "rss-broker: --pool 8x: must be a number from 1 to 64; see rss-broker --help\n" },
 	{ { "--pool", "18446744073709551617" },
-	  "rss-broker: --pool 18446744073709551617: not a number from 1 to 64; see rss-broker "
+	  "rss-broker: --pool 18446744073709551617: must be a number from 1 to 64; see rss-broker "
 	  "--help\n" },
 	{ { "--log-level", "loud" },
-	  "rss-broker: --log-level loud: none of err, warning, notice, info, debug; see rss-broker "
+	  "rss-broker: --log-level loud: must be err, warning, notice, info or debug; see rss-broker "
 	  "--help\n" },
 	{ { "--allow-user", "no-such-user" },
 	  "rss-broker: --allow-user no-such-user: no such user or group; see rss-broker --help\n" },
@@ -155,7 +155,7 @@ static void too_many_names(void **state)
 	assert_int_equal(parse(&o, &said, STDERR_FILENO, words), -EINVAL);
 	assert_string_equal(
 		said.text,
-		"rss-broker: --allow-user 8: one too many: at most 64; see rss-broker --help\n");
+		"rss-broker: --allow-user 8: at most 64 may be given; see rss-broker --help\n");
 }
 
 static void version(void **state)

@@ -50,7 +50,7 @@ def test_a_file_is_one_more_object(build, store, elf):
     put(store, "notes.txt", b"not one of them")
     with Broker(build, "--objects", store) as broker:
         assert list(wire.objects(broker.socket)) == ["rss", "rss-stats", "qemu-10.0"]
-        assert f"object directory {store}: 1 not read, whose names do not end in" in broker.log()
+        assert f"object directory {store}: 1 files are not read: their names do not end in" in broker.log()
         object_id = wire.objects(broker.socket)["qemu-10.0"]
         assert object_id == hashlib.sha256(elf).digest()
         with acquire(broker, object_id) as reply:

@@ -109,7 +109,7 @@ def test_words_for_people(rssb, reader, attach):
 @pytest.mark.parametrize(
     "options, why",
     [
-        (["--managed"], "does not count packets"),
+        (["--managed"], "counts no packets"),
         (["--stats"], "is not managed"),
     ],
 )

@@ -342,7 +342,7 @@ def test_stats_without_configuration(client):
 def test_stats_that_were_not_asked_for(client, managed):
     refusal = client.ask(stats(managed.grant_id))
     assert refusal.status == wire.WRONG_KIND
-    want = f"grant {managed.grant_id} does not count packets: ask for statistics when acquiring"
+    want = f"grant {managed.grant_id} counts no packets: it was acquired without statistics"
     assert refusal.reason == want
 
 
