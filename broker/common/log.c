@@ -150,9 +150,9 @@ static bool token_take(struct token_bucket *b, struct token_bucket_rule rule)
 {
 	uint64_t now_ms = clock_ms();
 
-	if (token_bucket_wait_ms(b, rule, now_ms))
+	if (token_bucket_wait_ms(b, rule, 1, now_ms))
 		return false;
-	token_bucket_take(b, rule, now_ms);
+	token_bucket_take(b, rule, 1, now_ms);
 	return true;
 }
 

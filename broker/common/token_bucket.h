@@ -19,22 +19,24 @@ struct token_bucket_rule {
 	uint64_t token_us;
 };
 
-/* In how many ms a token will be there; 0: now. */
+/* In how many ms n tokens (or, if it never holds as many, all) will be there; 0: now. */
 static inline uint64_t token_bucket_wait_ms(const struct token_bucket *b,
-					    struct token_bucket_rule rule, uint64_t now_ms)
+					    struct token_bucket_rule rule, uint64_t n,
+					    uint64_t now_ms)
 {
-	uint64_t latest_us = now_ms * 1000 + (rule.burst - 1) * rule.token_us;
+	uint64_t rest = n < rule.burst ? rule.burst - n : 0;
+	uint64_t latest_us = now_ms * 1000 + rest * rule.token_us;
 
 	return b->full_at_us > latest_us ? (b->full_at_us - latest_us + 999) / 1000 : 0;
 }
 
-/* Takes a token, be it there or not: a debt is paid back in time. */
+/* Takes n tokens, be they there or not: a debt is paid back in time. */
 static inline void token_bucket_take(struct token_bucket *b, struct token_bucket_rule rule,
-				     uint64_t now_ms)
+				     uint64_t n, uint64_t now_ms)
 {
 	if (b->full_at_us < now_ms * 1000)
 		b->full_at_us = now_ms * 1000;
-	b->full_at_us += rule.token_us;
+	b->full_at_us += n * rule.token_us;
 }
 
 static inline bool token_bucket_is_full(const struct token_bucket *b, uint64_t now_ms)

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* Accounts and their limits.  Must never allocate, and never charge one for another. */
+/* Accounts and their budgets.  Must never allocate, and never charge one for another. */
 #include "broker/front/account.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define MANY		  16	/* grants of late: more than one client starts at once */
-#define REFUSAL_REPEAT_MS 10000 /* the same refusal of an account is logged once in this time */
+#define MANY	  (16 * PRICE_SET) /* spent of late: more than one client that starts at once */
+#define REPEAT_MS 10000		   /* a line of one kind is logged once in this time */
+#define KIB	  1024
 
-static struct token_bucket_rule rate_rule(const struct limits *l)
+static struct token_bucket_rule token_rule(const struct limits *l)
 {
-	return (struct token_bucket_rule){ l->rate_burst, 1000000 / l->rate };
+	return (struct token_bucket_rule){ l->tokens, 1000000 / l->token_rate };
 }
 
+/* Of KiB; what an account may hold is account_may_hold()'s to judge. */
 static struct token_bucket_rule ended_rule(const struct limits *l)
 {
-	return (struct token_bucket_rule){ l->ended_grants, l->ended_refill_s * 1000000ull };
+	return (struct token_bucket_rule){ 0, 60000000 / l->ended_kib };
 }
 
 /* Nothing would be forgotten by forgetting it. */
 static bool account_is_idle(const struct account *account, uint64_t now_ms)
 {
 	return !account->n_sessions && !account->n_grants &&
-	       token_bucket_is_full(&account->rate, now_ms) &&
-	       token_bucket_is_full(&account->ended, now_ms) &&
-	       account->penalty_until_ms <= now_ms && log_share_is_idle(&account->log);
+	       token_bucket_is_full(&account->tokens, now_ms) &&
+	       token_bucket_is_full(&account->ended, now_ms) && log_share_is_idle(&account->log);
 }
 
 /* Nobody has its address: a session or a grant would. */
@@ -33,12 +34,12 @@ static bool account_may_go(const struct account *account)
 	return !account->n_sessions && !account->n_grants;
 }
 
-/* Of two that may be forgotten the one with less to forgive: sets that were kept, then faults. */
+/* Of two that may be forgotten the one with less to forget: kept memory, then tokens. */
 static bool is_lighter(const struct account *a, const struct account *b)
 {
 	if (!b || a->ended.full_at_us != b->ended.full_at_us)
 		return !b || a->ended.full_at_us < b->ended.full_at_us;
-	return a->penalty_until_ms < b->penalty_until_ms;
+	return a->tokens.full_at_us < b->tokens.full_at_us;
 }
 
 /* Who may choose its own label (an LSM may let it) must not write into the log with it. */
@@ -82,121 +83,178 @@ static bool is_exempt(const struct account *account)
 	return account->uid == 0;
 }
 
-static int refuse_count(struct rssb_refusal *why, const char *what, unsigned used, unsigned limit)
-{
-	why->retry_ms = 0;
-	return rssb_refuse(why, RSSB_LIMIT, "%s: %u of %u in use; release one, or come back", what,
-			   used, limit);
-}
+/* --- tokens ------------------------------------------------------------------- */
 
-static int refuse_wait(struct rssb_refusal *why, const char *what, uint64_t wait_ms)
+static int refuse_wait(struct rssb_refusal *why, uint64_t wait_ms, const struct limits *l)
 {
 	why->retry_ms = wait_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)wait_ms;
-	return rssb_refuse(why, RSSB_LIMIT, "%s; come back in %u ms", what, why->retry_ms);
+	return rssb_refuse(why, RSSB_LIMIT,
+			   "tokens of your account: it gets %u a second; come back in %u ms",
+			   l->token_rate, why->retry_ms);
 }
 
-struct usage {
-	unsigned sessions, grants;
-};
-
-/* Of all accounts of a uid: one that may choose its label has as many as it likes. */
-static struct usage uid_usage(const struct accounts *a, uid_t uid)
+int account_pay(const struct accounts *a, struct account *account, unsigned price, uint64_t now_ms,
+		struct rssb_refusal *why)
 {
-	struct usage sum = { 0 };
-
-	for (size_t i = 0; i < ACCOUNTS_MAX && a->list[i].used; i++) {
-		if (a->list[i].uid != uid)
-			continue;
-		sum.sessions += a->list[i].n_sessions;
-		sum.grants += a->list[i].n_grants;
-	}
-	return sum;
-}
-
-int account_may_connect(const struct accounts *a, const struct account *account, uint64_t now_ms,
-			struct rssb_refusal *why)
-{
-	const struct limits *l = &a->limits;
-	unsigned of_uid;
-
-	if (a->n_sessions >= l->connections)
-		return refuse_count(why, "connections in all", a->n_sessions, l->connections);
-	if (is_exempt(account))
-		return 0;
-	if (account->n_sessions >= l->account_connections)
-		return refuse_count(why, "connections of your account", account->n_sessions,
-				    l->account_connections);
-	of_uid = uid_usage(a, account->uid).sessions;
-	if (of_uid >= l->uid_connections)
-		return refuse_count(why, "connections of your uid", of_uid, l->uid_connections);
-	return account_may_request(a, account, now_ms, why);
-}
-
-int account_may_request(const struct accounts *a, const struct account *account, uint64_t now_ms,
-			struct rssb_refusal *why)
-{
-	if (account->penalty_until_ms > now_ms)
-		return refuse_wait(why, "your account waits for a fault it made",
-				   account->penalty_until_ms - now_ms);
-	return 0;
-}
-
-/* What only time gives back. */
-static int check_buckets(const struct limits *l, const struct account *account, uint64_t now_ms,
-			 struct rssb_refusal *why)
-{
-	char what[96];
+	const struct token_bucket_rule rule = token_rule(&a->limits);
 	uint64_t wait_ms;
 
-	wait_ms = token_bucket_wait_ms(&account->rate, rate_rule(l), now_ms);
-	if (wait_ms) {
-		snprintf(what, sizeof(what), "grants a second of your account: %u at once, then %u",
-			 l->rate_burst, l->rate);
-		return refuse_wait(why, what, wait_ms);
-	}
-	wait_ms = token_bucket_wait_ms(&account->ended, ended_rule(l), now_ms);
-	if (wait_ms) {
-		snprintf(what, sizeof(what), "ended grants of your account: %u of %u used",
-			 (unsigned)token_bucket_used(&account->ended, ended_rule(l), now_ms),
-			 l->ended_grants);
-		return refuse_wait(why, what, wait_ms);
-	}
+	if (is_exempt(account))
+		return 0;
+	wait_ms = token_bucket_wait_ms(&account->tokens, rule, price, now_ms);
+	if (wait_ms)
+		return refuse_wait(why, wait_ms, &a->limits);
+	token_bucket_take(&account->tokens, rule, price, now_ms);
 	return 0;
 }
 
-int account_may_acquire(const struct accounts *a, const struct account *account, uint64_t now_ms,
-			struct rssb_refusal *why)
+unsigned account_price(unsigned op)
 {
-	const struct limits *l = &a->limits;
-	unsigned of_uid;
-
-	if (a->n_grants >= l->grants)
-		return refuse_count(why, "live grants in all", a->n_grants, l->grants);
-	if (is_exempt(account))
-		return 0;
-	if (account->n_grants >= l->account_grants)
-		return refuse_count(why, "live grants of your account", account->n_grants,
-				    l->account_grants);
-	of_uid = uid_usage(a, account->uid).grants;
-	if (of_uid >= l->uid_grants)
-		return refuse_count(why, "live grants of your uid", of_uid, l->uid_grants);
-	return check_buckets(l, account, now_ms, why);
+	switch (op) {
+	case RSSB_OP_ACQUIRE:
+	case RSSB_OP_EXPORT:
+		return PRICE_SET;
+	case RSSB_OP_STATS:
+		return PRICE_STATS;
+	default:
+		return PRICE_REQUEST;
+	}
 }
 
-int account_may_export(const struct accounts *a, const struct account *account, uint64_t now_ms,
-		       struct rssb_refusal *why)
+/* Several connections that are late, or broken, in one turn are one event of their client's. */
+void account_pay_fault(const struct accounts *a, struct account *account, enum price price,
+		       uint64_t now_ms)
 {
-	return is_exempt(account) ? 0 : check_buckets(&a->limits, account, now_ms, why);
+	unsigned repeated;
+
+	if (is_exempt(account) || account->fault_turn == a->turn)
+		return;
+	account->fault_turn = a->turn;
+	token_bucket_take(&account->tokens, token_rule(&a->limits), price, now_ms);
+	if (repeats_are_news(&account->refusals[RSSB_OK], now_ms, &repeated))
+		log_line_of(&account->log, LOG_NOTICE,
+			    "account uid=%u label=%s pays %u tokens for %s repeated=%u",
+			    account->uid, account->shown, price,
+			    price == PRICE_FD	  ? "an fd it sent"
+			    : price == PRICE_LATE ? "a timeout"
+						  : "a malformed request",
+			    repeated);
 }
 
 unsigned account_recent(const struct accounts *a, const struct account *account, uint64_t now_ms)
 {
-	return (unsigned)token_bucket_used(&account->rate, rate_rule(&a->limits), now_ms);
+	return (unsigned)token_bucket_used(&account->tokens, token_rule(&a->limits), now_ms);
 }
 
 bool account_had_many(const struct accounts *a, const struct account *account, uint64_t now_ms)
 {
 	return account_recent(a, account, now_ms) >= MANY;
+}
+
+/* --- places and bytes ---------------------------------------------------------- */
+
+static int refuse_count(struct rssb_refusal *why, const char *what, const char *whose,
+			uint64_t used, uint64_t limit)
+{
+	return rssb_refuse(why, RSSB_LIMIT, "%s %s: %llu of %llu in use; release one, or come back",
+			   what, whose, (unsigned long long)used, (unsigned long long)limit);
+}
+
+struct usage {
+	uint64_t sessions, grants, bytes;
+};
+
+static struct usage account_usage(const struct accounts *a, const struct account *account,
+				  uint64_t now_ms)
+{
+	uint64_t kept = token_bucket_used(&account->ended, ended_rule(&a->limits), now_ms) * KIB;
+
+	return (struct usage){ account->n_sessions, account->n_grants, account->live_bytes + kept };
+}
+
+/* Of all accounts of a uid: one that may choose its label has as many as it likes. */
+static struct usage uid_usage(const struct accounts *a, uid_t uid, uint64_t now_ms)
+{
+	struct usage sum = { 0 };
+
+	for (size_t i = 0; i < ACCOUNTS_MAX && a->list[i].used; i++) {
+		struct usage u;
+
+		if (a->list[i].uid != uid)
+			continue;
+		u = account_usage(a, &a->list[i], now_ms);
+		sum.sessions += u.sessions;
+		sum.grants += u.grants;
+		sum.bytes += u.bytes;
+	}
+	return sum;
+}
+
+uint64_t accounts_bytes(const struct accounts *a, uint64_t now_ms)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ACCOUNTS_MAX && a->list[i].used; i++)
+		sum += account_usage(a, &a->list[i], now_ms).bytes;
+	return sum;
+}
+
+/* The first condition is that of all labels of the uid, the second that of this one. */
+static int check_share(const struct accounts *a, const struct account *account, const char *what,
+		       uint64_t of_uid, uint64_t own, uint64_t more, uint64_t left,
+		       struct rssb_refusal *why)
+{
+	uint64_t share = left / a->limits.share, rest = share > of_uid ? share - of_uid : 0;
+
+	if (is_exempt(account))
+		return 0;
+	if (more > rest)
+		return refuse_count(why, what,
+				    account->label[0] ? "of your uid" : "of your account", of_uid,
+				    share);
+	if (account->label[0] && own + more > rest)
+		return refuse_count(why, what, "of your account", own, rest);
+	return 0;
+}
+
+int account_may_connect(const struct accounts *a, const struct account *account,
+			struct rssb_refusal *why)
+{
+	unsigned all = a->limits.connections;
+
+	if (a->n_sessions >= all)
+		return refuse_count(why, "connections", "in all", a->n_sessions, all);
+	return check_share(a, account, "connections", uid_usage(a, account->uid, 0).sessions,
+			   account->n_sessions, 1, all - a->n_sessions, why);
+}
+
+int account_may_acquire(const struct accounts *a, const struct account *account,
+			struct rssb_refusal *why)
+{
+	unsigned all = a->limits.grants;
+
+	if (a->n_grants >= all)
+		return refuse_count(why, "live grants", "in all", a->n_grants, all);
+	return check_share(a, account, "live grants", uid_usage(a, account->uid, 0).grants,
+			   account->n_grants, 1, all - a->n_grants, why);
+}
+
+static uint64_t kib(uint64_t bytes)
+{
+	return (bytes + KIB - 1) / KIB;
+}
+
+int account_may_hold(const struct accounts *a, const struct account *account, uint64_t bytes,
+		     uint64_t left, uint64_t now_ms, struct rssb_refusal *why)
+{
+	uint64_t of_uid = uid_usage(a, account->uid, now_ms).bytes;
+	uint64_t own = account_usage(a, account, now_ms).bytes;
+	int err = check_share(a, account, "KiB of kernel memory", kib(of_uid), kib(own), kib(bytes),
+			      left / KIB, why);
+
+	if (err && !token_bucket_is_full(&account->ended, now_ms))
+		why->retry_ms = (uint32_t)(kib(bytes) * ended_rule(&a->limits).token_us / 1000);
+	return err;
 }
 
 void account_add_session(struct accounts *a, struct account *account)
@@ -211,68 +269,37 @@ void account_remove_session(struct accounts *a, struct account *account)
 	account->n_sessions--;
 }
 
-void account_add_grant(struct accounts *a, struct account *account, uint64_t now_ms)
+void account_add_grant(struct accounts *a, struct account *account, uint64_t bytes)
 {
 	a->n_grants++;
 	account->n_grants++;
-	if (!is_exempt(account))
-		token_bucket_take(&account->rate, rate_rule(&a->limits), now_ms);
+	account->live_bytes += bytes;
 }
 
-void account_remove_grant(struct accounts *a, struct account *account, uint64_t now_ms)
+void account_remove_grant(struct accounts *a, struct account *account, uint64_t bytes,
+			  uint64_t now_ms)
 {
 	a->n_grants--;
 	account->n_grants--;
-	if (!is_exempt(account))
-		token_bucket_take(&account->ended, ended_rule(&a->limits), now_ms);
+	account->live_bytes -= bytes;
+	account_add_ended(a, account, bytes, now_ms);
 }
 
-void account_add_export(struct accounts *a, struct account *account, uint64_t now_ms)
+void account_add_ended(const struct accounts *a, struct account *account, uint64_t bytes,
+		       uint64_t now_ms)
 {
-	if (is_exempt(account))
-		return;
-	token_bucket_take(&account->rate, rate_rule(&a->limits), now_ms);
-	token_bucket_take(&account->ended, ended_rule(&a->limits), now_ms);
+	token_bucket_take(&account->ended, ended_rule(&a->limits), kib(bytes), now_ms);
 }
 
-void account_add_desertion(struct accounts *a, struct account *account, uint64_t now_ms)
-{
-	if (!is_exempt(account))
-		token_bucket_take(&account->rate, rate_rule(&a->limits), now_ms);
-}
+/* --- the log --------------------------------------------------------------------- */
 
-bool account_refusal_is_news(struct account *account, unsigned status, uint64_t now_ms,
-			     unsigned *ret_repeated)
+bool repeats_are_news(struct repeats *r, uint64_t now_ms, unsigned *ret_repeated)
 {
-	struct refusals *refusals = &account->refusals[status];
-
-	if (refusals->logged_ms && now_ms < refusals->logged_ms + REFUSAL_REPEAT_MS) {
-		refusals->n_repeated++;
+	if (r->logged_ms && now_ms < r->logged_ms + REPEAT_MS) {
+		r->n++;
 		return false;
 	}
-	*ret_repeated = refusals->n_repeated;
-	*refusals = (struct refusals){ .logged_ms = now_ms };
+	*ret_repeated = r->n;
+	*r = (struct repeats){ .logged_ms = now_ms };
 	return true;
-}
-
-void account_punish(const struct accounts *a, struct account *account, enum account_fault fault,
-		    uint64_t now_ms)
-{
-	static const char *const names[] = { "a malformed request", "an fd it sent", "a timeout" };
-	const struct limits *l = &a->limits;
-	const unsigned seconds[] = { l->penalty_malformed_s, l->penalty_fd_s,
-				     l->penalty_timeout_s };
-	uint64_t most = now_ms + l->penalty_max_s * 1000ull;
-
-	if (is_exempt(account) || !seconds[fault])
-		return;
-	if (account->penalty_until_ms <= now_ms) {
-		account->penalty_until_ms = now_ms;
-		log_line_of(&account->log, LOG_NOTICE,
-			    "account uid=%u label=%s has to wait %u s for %s", account->uid,
-			    account->shown, seconds[fault], names[fault]);
-	}
-	account->penalty_until_ms += seconds[fault] * 1000ull;
-	if (account->penalty_until_ms > most)
-		account->penalty_until_ms = most;
 }

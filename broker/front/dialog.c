@@ -39,7 +39,7 @@ static void log_decision(struct front *f, const struct session *session, unsigne
 	if (status == RSSB_OK && log_shows(LOG_DEBUG))
 		log_line_of(&account->log, LOG_DEBUG, "%s result=ok", who(whom, session, op));
 	else if (status != RSSB_OK &&
-		 account_refusal_is_news(account, status, f->service.now_ms, &repeated))
+		 repeats_are_news(&account->refusals[status], f->service.now_ms, &repeated))
 		log_line_of(&account->log, LOG_INFO, "%s result=%s reason=\"%s\" repeated=%u",
 			    who(whom, session, op), rssb_status_name(status), reason, repeated);
 }
@@ -72,6 +72,7 @@ static void conclude_session(struct front *f, struct session *session, unsigned 
 		return;
 	}
 	session->state = SESSION_REPLIED;
+	session->reply_read = false;
 	session_set_deadline(&f->sessions, session,
 			     f->service.now_ms + f->service.accounts.limits.read_reply_ms);
 }
@@ -137,15 +138,20 @@ static void refuse(struct front *f, struct session *session, const struct rssb_h
 	conclude(f, session, request, &o);
 }
 
-/* The answer to what is no request of this protocol; its account has to wait. */
-static void refuse_fault(struct front *f, struct session *session, enum account_fault fault,
+static void pay_fault(struct front *f, const struct session *session, enum price price)
+{
+	account_pay_fault(&f->service.accounts, session->account, price, f->service.now_ms);
+}
+
+/* The answer to what is no request of this protocol; its account pays for it. */
+static void refuse_fault(struct front *f, struct session *session, enum price price,
 			 const char *what)
 {
 	const struct rssb_header none = { 0 };
 	struct rssb_refusal why = { 0 };
 
-	account_punish(&f->service.accounts, session->account, fault, f->service.now_ms);
-	rssb_refuse(&why, fault == FAULT_TIMEOUT ? RSSB_TIMEOUT : RSSB_MALFORMED, "%s", what);
+	pay_fault(f, session, price);
+	rssb_refuse(&why, price == PRICE_LATE ? RSSB_TIMEOUT : RSSB_MALFORMED, "%s", what);
 	refuse(f, session, &none, &why);
 }
 
@@ -164,22 +170,24 @@ int dialog_deny(const struct front *f, const struct session *session, struct rss
 			   session->peer.uid, help);
 }
 
-/* Whether the peer may ask anything at all, now. */
-static int check_peer(struct front *f, struct session *session, struct rssb_refusal *why)
+/* Whether the peer may ask for this operation, now; then it has paid. */
+static int check_peer(struct front *f, struct session *session, unsigned op,
+		      struct rssb_refusal *why)
 {
 	if (!session->allowed)
 		return dialog_deny(f, session, why);
-	return account_may_request(&f->service.accounts, session->account, f->service.now_ms, why);
+	return account_pay(&f->service.accounts, session->account, account_price(op),
+			   f->service.now_ms, why);
 }
 
 /* An account that lets replies lie gets no more of them. */
 static int check_unread(struct front *f, struct session *session, struct rssb_refusal *why)
 {
-	unsigned limit = f->service.accounts.limits.account_unread, unread;
+	unsigned limit = f->service.accounts.limits.unread, unread;
 
 	if (session->account->n_sessions <= limit)
 		return 0;
-	unread = sessions_unread(&f->sessions, session->account);
+	unread = sessions_unread(&f->sessions, session->account, limit);
 	if (unread < limit)
 		return 0;
 	why->retry_ms = WAIT_MS;
@@ -212,10 +220,9 @@ static void answer(struct front *f, struct session *session, const struct packet
 	int err = rssb_request_decode(&request, p->data, p->len, &why);
 
 	if (err && why.status == RSSB_MALFORMED)
-		account_punish(&f->service.accounts, session->account, FAULT_MALFORMED,
-			       f->service.now_ms);
+		pay_fault(f, session, PRICE_MALFORMED);
 	/* What is wrong with it only those learn who may ask; the others have to go. */
-	if ((err && is_fatal(why.status)) || check_peer(f, session, &why) ||
+	if ((err && is_fatal(why.status)) || check_peer(f, session, request.header.op, &why) ||
 	    check_unread(f, session, &why) || err) {
 		refuse(f, session, &request.header, &why);
 	} else {
@@ -237,11 +244,11 @@ static bool peer_has_closed(const struct session *session)
 static void answer_fault(struct front *f, struct session *session, const struct packet *p, int err)
 {
 	if (p->n_fds)
-		refuse_fault(f, session, FAULT_FD, "a request carries no fds");
+		refuse_fault(f, session, PRICE_FD, "a request carries no fds");
 	else if (!err || err == -EMSGSIZE)
-		refuse_fault(f, session, FAULT_MALFORMED, "a request has at most 512 bytes");
+		refuse_fault(f, session, PRICE_MALFORMED, "a request has at most 512 bytes");
 	else if (err == -ECONNRESET && !peer_has_closed(session))
-		refuse_fault(f, session, FAULT_MALFORMED, "an empty packet is not a request");
+		refuse_fault(f, session, PRICE_MALFORMED, "an empty packet is not a request");
 	else
 		front_end_session(f, session);
 }
@@ -252,7 +259,7 @@ static void answer_early(struct front *f, struct session *session)
 	if (peer_has_closed(session))
 		front_watch_session(f, session, false); /* until it has gone, or is overdue */
 	else
-		refuse_fault(f, session, FAULT_MALFORMED,
+		refuse_fault(f, session, PRICE_MALFORMED,
 			     "a request came before the last reply was read");
 }
 
@@ -271,7 +278,7 @@ int dialog_read(struct front *f, struct session *session)
 		case PACKET_NONE:
 			return -EAGAIN;
 		case PACKET_FDS:
-			refuse_fault(f, session, FAULT_FD, "a request carries no fds");
+			refuse_fault(f, session, PRICE_FD, "a request carries no fds");
 			return 0;
 		default:
 			break;
@@ -320,12 +327,13 @@ void dialog_overdue(struct front *f, struct session *session)
 		dialog_busy(f, session);
 		return;
 	case SESSION_NEW:
-		refuse_fault(f, session, FAULT_TIMEOUT, "no request came in time");
+		/* A request that came in time may lie there: the front was late, not the client. */
+		if (dialog_read(f, session))
+			refuse_fault(f, session, PRICE_LATE, "no request came in time");
 		return;
 	case SESSION_REPLIED:
 		if (session_reply_unread(session)) {
-			account_punish(&f->service.accounts, session->account, FAULT_TIMEOUT,
-				       f->service.now_ms);
+			pay_fault(f, session, PRICE_LATE);
 			front_end_session(f, session);
 			return;
 		}

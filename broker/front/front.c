@@ -116,9 +116,6 @@ static bool session_is_drained(const struct session *session)
 
 void front_end_session(struct front *f, struct session *session)
 {
-	/* The loader worked for it; else coming and going would keep it busy for nothing. */
-	if (session->state == SESSION_WAITING)
-		account_add_desertion(&f->service.accounts, session->account, f->service.now_ms);
 	if (!session->guarded || session_is_drained(session)) {
 		close_session(f, session);
 		return;

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "broker/front/closer_link.h"
-#include "broker/front/duty.h"
 #include "broker/front/handover.h"
 #include "broker/front/loader_link.h"
 #include "broker/front/operations.h"
@@ -21,9 +20,9 @@ struct front {
 	struct service service;
 	struct sessions sessions;
 	struct closer_link closer;
-	struct duty duty;
 	struct handover handover;
-	bool accepting;		     /* the listener is polled */
+	bool accepting; /* the listener is polled */
+	struct repeats accept_failures;
 	uint64_t accept_at_ms;	     /* when to poll it again; 0: when a session ends */
 	bool stopping;		     /* SIGTERM or SIGINT came */
 	bool loader_rests;	     /* after a failure, until restock_at_ms */

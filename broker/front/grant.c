@@ -3,6 +3,7 @@
 #include "broker/front/grant.h"
 
 #include <errno.h>
+#include <sha2.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -10,18 +11,51 @@
 
 int grants_init(struct grants *ret)
 {
-	uint32_t start;
-
-	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
-		return -errno;
 	memset(ret, 0, sizeof(*ret));
-	/* Stays below 2^53, where a JSON number is still exact. */
-	ret->last_id = (uint64_t)start << 20;
+	if (getrandom(ret->secret, sizeof(ret->secret), 0) != sizeof(ret->secret))
+		return -errno;
 	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
 		ret->list[i].hold = (struct grant_maps)GRANT_MAPS_INIT;
 		ret->list[i].next_free = i + 1 < GRANTS_MAX ? i + 1 : NO_SLOT;
 	}
 	return 0;
+}
+
+/* The live grants, wherever they lie: who is alone does not wait for a look at all slots. */
+#define FOR_EACH_GRANT(it, g)                                                                      \
+	for (uint32_t i_ = 0, left_ = (g)->n_live; left_ && ((it) = &(g)->list[i_], true); i_++)   \
+		if ((it)->id && left_--)
+
+static bool id_is_free(const struct grants *g, uint64_t id)
+{
+	const struct grant *it;
+
+	FOR_EACH_GRANT(it, g)
+	if (it->id == id)
+		return false;
+	return true;
+}
+
+/*
+ * Without the secret no id tells of another, nor how many there were.  Stays below 2^53,
+ * where a JSON number is still exact.
+ */
+static uint64_t id_make(struct grants *g)
+{
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	uint64_t id;
+	SHA2_CTX sha;
+
+	do {
+		g->n_made++;
+		SHA256Init(&sha);
+		SHA256Update(&sha, g->secret, sizeof(g->secret));
+		SHA256Update(&sha, (const uint8_t *)&g->n_made, sizeof(g->n_made));
+		SHA256Final(digest, &sha);
+		memcpy(&id, digest, sizeof(id));
+		id >>= 11;
+	} while (!id || !id_is_free(g, id));
+	return id;
 }
 
 struct grant *grant_new(struct grants *g, struct account *account,
@@ -30,7 +64,8 @@ struct grant *grant_new(struct grants *g, struct account *account,
 	struct grant *new = &g->list[g->first_free];
 
 	g->first_free = new->next_free;
-	new->id = ++g->last_id;
+	new->id = id_make(g);
+	g->n_live++;
 	new->account = account;
 	new->kind = request->kind;
 	new->flags = request->flags;
@@ -50,8 +85,6 @@ void grant_note_steering(struct grant *grant, const struct rssb_steering_wire *s
 
 static bool grant_is(const struct grant *grant, const struct rssb_grant_ref *ref)
 {
-	if (!grant->id)
-		return false;
 	return ref->id ? grant->id == ref->id
 		       : !memcmp(grant->label, ref->label, sizeof(grant->label));
 }
@@ -59,11 +92,10 @@ static bool grant_is(const struct grant *grant, const struct rssb_grant_ref *ref
 struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref,
 			 const struct account *account)
 {
-	struct grant *others = NULL;
+	struct grant *others = NULL, *it;
 
-	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
-		struct grant *it = &g->list[i];
-
+	FOR_EACH_GRANT(it, g)
+	{
 		if (grant_is(it, ref) && it->account == account)
 			return it;
 		if (grant_is(it, ref) && account->uid == 0)
@@ -75,13 +107,13 @@ struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref,
 bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX],
 		       const struct account *account)
 {
-	for (uint32_t i = 0; label[0] && i < GRANTS_MAX; i++) {
-		const struct grant *it = &g->list[i];
+	const struct grant *it;
 
-		if (it->id && it->account == account &&
-		    !memcmp(it->label, label, sizeof(it->label)))
-			return true;
-	}
+	if (!label[0])
+		return false;
+	FOR_EACH_GRANT(it, g)
+	if (it->account == account && !memcmp(it->label, label, sizeof(it->label)))
+		return true;
 	return false;
 }
 
@@ -89,6 +121,7 @@ void grant_end(struct grants *g, struct grant *grant)
 {
 	grant_maps_done(&grant->hold);
 	grant->id = 0;
+	g->n_live--;
 	grant->next_free = g->first_free;
 	g->first_free = grant_index(g, grant);
 }

@@ -13,7 +13,7 @@
 #include "broker/front/grant_maps.h"
 #include "proto/rssb_proto.h"
 
-#define GRANTS_MAX 2048
+#define GRANTS_MAX 4096
 
 struct grant {
 	uint64_t id; /* 0: a free slot */
@@ -21,6 +21,7 @@ struct grant {
 	pid_t pid; /* of the client, when it connected */
 	uint64_t made_ms;
 	unsigned object; /* its index */
+	uint64_t weight; /* bytes of kernel memory */
 	uint16_t kind;	 /* enum rssb_kind */
 	uint16_t flags;	 /* enum rssb_acquire_flags */
 	char label[RSSB_LABEL_MAX];
@@ -32,12 +33,13 @@ struct grant {
 };
 
 struct grants {
-	uint64_t last_id;
-	uint32_t first_free;
+	uint8_t secret[32]; /* that ids are made of */
+	uint64_t n_made;
+	uint32_t n_live, first_free;
 	struct grant list[GRANTS_MAX];
 };
 
-/* Starts ids at a random place, so that one from before a restart names nothing. */
+/* Takes a new secret: the ids of one start tell nothing of those of the next. */
 int grants_init(struct grants *ret);
 
 /* Makes a grant, which takes *hold.  There must be a free slot: fewer live than GRANTS_MAX. */

@@ -5,35 +5,36 @@
 #include <stddef.h>
 
 struct limits {
-	unsigned connections;	      /* in all */
-	unsigned uid_connections;     /* of one uid, of all its labels */
-	unsigned account_connections; /* of one account, as all that follow */
-	unsigned account_unread;      /* connections with a reply that was not read */
-	unsigned grants;	      /* live, in all */
-	unsigned uid_grants;	      /* live, of one uid */
-	unsigned account_grants;
-	unsigned ended_grants;	 /* that ended; their fds may live on */
-	unsigned ended_refill_s; /* one of them is forgotten */
-	unsigned rate_burst;	 /* ACQUIREs at once */
-	unsigned rate;		 /* ACQUIREs a second, 1 to 1000 */
-	unsigned penalty_malformed_s;
-	unsigned penalty_fd_s;
-	unsigned penalty_timeout_s;
-	unsigned penalty_max_s;
+	unsigned connections;	   /* in all */
+	unsigned unread;	   /* replies of one account that were not read */
+	unsigned grants;	   /* live, in all */
+	unsigned memory_percent;   /* of the memory limit, for all that clients hold */
+	unsigned memory_mib;	   /* the memory limit where the memory cgroup has none */
+	unsigned share;		   /* a uid may hold one part in so many of what is left of these */
+	unsigned ended_kib;	   /* a minute: what ended grants hold is forgotten by and by */
+	unsigned tokens;	   /* that an account may spend at once */
+	unsigned token_rate;	   /* that it gets back in a second */
 	unsigned first_request_ms; /* deadlines */
 	unsigned read_reply_ms;
-	unsigned memory_percent; /* of the memory cgroup's limit */
 };
 
 #define LIMITS_DEFAULT                                                                             \
 	{                                                                                          \
-		.connections = 512, .uid_connections = 256, .account_connections = 16,             \
-		.account_unread = 4, .grants = 2048, .uid_grants = 1024, .account_grants = 64,     \
-		.ended_grants = 1024, .ended_refill_s = 60, .rate_burst = 256, .rate = 50,         \
-		.penalty_malformed_s = 1, .penalty_fd_s = 5, .penalty_timeout_s = 10,              \
-		.penalty_max_s = 600, .first_request_ms = 1000, .read_reply_ms = 5000,             \
-		.memory_percent = 75,                                                              \
+		.connections = 512, .unread = 4, .grants = 4096, .memory_percent = 75,             \
+		.memory_mib = 256, .share = 3, .ended_kib = 64, .tokens = 16000,                   \
+		.token_rate = 1000, .first_request_ms = 1000, .read_reply_ms = 5000,               \
 	}
+
+/* What an account pays, in tokens. */
+enum price {
+	PRICE_CONNECTION = 1,
+	PRICE_REQUEST = 1,
+	PRICE_STATS = 5,
+	PRICE_SET = 20, /* an ACQUIRE or an EXPORT, answered or not */
+	PRICE_MALFORMED = 1000,
+	PRICE_LATE = 2000, /* it missed a deadline */
+	PRICE_FD = 5000,   /* it sent an fd */
+};
 
 /* One limit as an option: --NAME VALUE, min to max. */
 struct limit_row {

@@ -45,8 +45,9 @@ static int session_admit(struct front *f, struct session *session, struct rssb_r
 	session->allowed = policy_allows(&f->policy, &session->peer, session->fd);
 	if (!session->allowed && sessions_denied(&f->sessions) > DENIED_MAX)
 		err = dialog_deny(f, session, why);
-	else
-		err = account_may_connect(accounts, session->account, f->service.now_ms, why);
+	else if (!(err = account_may_connect(accounts, session->account, why)))
+		err = account_pay(accounts, session->account, PRICE_CONNECTION, f->service.now_ms,
+				  why);
 	account_add_session(accounts, session->account);
 	return err;
 }
@@ -88,6 +89,15 @@ static void session_start(struct front *f, int *fd)
 	}
 }
 
+/* Each session that ends has the listener polled again: without a rate that is a line each. */
+static void warn_accept(struct front *f, int error)
+{
+	unsigned repeated;
+
+	if (repeats_are_news(&f->accept_failures, f->service.now_ms, &repeated))
+		log_warning("cannot accept now: %s repeated=%u", strerrordesc_np(error), repeated);
+}
+
 /* As many as there are events in this turn: then the others have theirs.  Who comes alone does
  * not wait for a look behind it. */
 static void on_listener(struct front *f, int accepts)
@@ -105,7 +115,7 @@ static void on_listener(struct front *f, int accepts)
 			session_start(f, &fd);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			   errno == ENOMEM) {
-			log_warning("cannot accept now: %s", strerrordesc_np(errno));
+			warn_accept(f, errno);
 			front_pause_accepting(f, f->service.now_ms + PAUSE_MS);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
@@ -267,6 +277,7 @@ int loop_turn(struct front *f, int timeout_ms)
 	/* #syscalls:front epoll_wait epoll_pwait */
 	n = epoll_wait(f->epoll, events, EVENTS_PER_TURN, timeout_ms);
 	f->service.now_ms = clock_ms();
+	f->service.accounts.turn++;
 	front_finish_handover(f);
 	if (n < 0)
 		return errno == EINTR ? 0 : log_error(-errno, "epoll_wait");
@@ -283,7 +294,6 @@ int loop_run(struct front *f)
 
 	front_accept(f);
 	while (!err && !f->stopping) {
-		duty_rest(&f->duty);
 		err = loop_turn(f, time_left(f));
 	}
 	front_finish_handover(f);
@@ -351,7 +361,8 @@ int loop_init(struct front *ret, int *listener, const struct loader_link *loader
 	ret->loader = loader;
 	ret->policy = settings->policy;
 	ret->service.accounts.limits = settings->limits;
-	memory_open(&ret->service.memory, settings->limits.memory_percent);
+	memory_open(&ret->service.memory, settings->limits.memory_percent,
+		    settings->limits.memory_mib);
 	ret->service.objects = *objects;
 	ret->service.started_ms = clock_ms();
 	ret->accepting = false;

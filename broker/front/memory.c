@@ -18,10 +18,11 @@
 /* Where each version keeps what we want to know. */
 static const struct layout {
 	const char *line; /* how its line of /proc/self/cgroup goes on after the number */
-	const char *root, *limit, *current;
+	const char *root, *usage, *max, *high;
 } layouts[] = {
-	{ ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes" },
-	{ "::", "/sys/fs/cgroup", "memory.max", "memory.current" },
+	{ ":memory:", "/sys/fs/cgroup/memory", "memory.usage_in_bytes", "memory.limit_in_bytes",
+	  NULL },
+	{ "::", "/sys/fs/cgroup", "memory.current", "memory.max", "memory.high" },
 };
 
 /* This process's cgroup in a layout, "/" for the root.  False: it has none. */
@@ -50,7 +51,7 @@ static bool cgroup_path(const struct layout *l, char ret[PATH_LEN])
 static uint64_t read_number(int fd)
 {
 	char text[32];
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0); /* #syscalls:front pread64 */
+	ssize_t n = fd < 0 ? 0 : pread(fd, text, sizeof(text) - 1, 0); /* #syscalls:front pread64 */
 
 	if (n <= 0)
 		return 0;
@@ -62,59 +63,101 @@ static int open_file(const struct layout *l, const char *cgroup, const char *nam
 {
 	char path[PATH_LEN + 64];
 
+	if (!name)
+		return -1;
 	snprintf(path, sizeof(path), "%s%s/%s", l->root, cgroup, name);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Whether a cgroup, "" for the root, has a limit; if so it is the one to watch. */
-static bool limit_read(struct memory *m, const struct layout *l, const char *cgroup)
+/* Adds a cgroup, "" for the root, that could have a limit, now or later. */
+static void level_add(struct memory *m, const struct layout *l, const char *cgroup)
 {
-	_cleanup_fd_ int limit = open_file(l, cgroup, l->limit);
+	struct memory_level *level = &m->levels[m->n_levels];
 
-	m->limit = limit < 0 ? 0 : read_number(limit);
-	if (!m->limit || m->limit >= NO_LIMIT)
-		return false;
-	m->current = open_file(l, cgroup, l->current);
-	return m->current >= 0;
+	if (m->n_levels == MEMORY_LEVELS_MAX)
+		return;
+	*level = (struct memory_level){ open_file(l, cgroup, l->usage),
+					open_file(l, cgroup, l->max),
+					open_file(l, cgroup, l->high) };
+	if (level->usage >= 0 && level->max >= 0) {
+		m->n_levels++;
+		return;
+	}
+	fd_closep(&level->usage);
+	fd_closep(&level->max);
+	fd_closep(&level->high);
 }
 
-/* Goes up from a cgroup to the first that has a limit.  In a container the root has it. */
-static bool limit_find(struct memory *m, const struct layout *l, char cgroup[PATH_LEN])
+/* A cgroup and all above it.  In a container the root has the limit. */
+static void levels_add(struct memory *m, const struct layout *l, char cgroup[PATH_LEN])
 {
 	while (cgroup[0] == '/') {
-		if (cgroup[1] && limit_read(m, l, cgroup))
-			return true;
+		if (cgroup[1])
+			level_add(m, l, cgroup);
 		*strrchr(cgroup, '/') = '\0';
 	}
-	return limit_read(m, l, "");
+	level_add(m, l, "");
 }
 
-void memory_open(struct memory *ret, unsigned percent)
+void memory_open(struct memory *ret, unsigned percent, unsigned otherwise_mib)
 {
 	char cgroup[PATH_LEN];
 
-	*ret = (struct memory)MEMORY_INIT;
-	ret->percent = percent;
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		if (cgroup_path(&layouts[i], cgroup) && limit_find(ret, &layouts[i], cgroup)) {
-			log_info("memory: grants stop at %u %% of %llu bytes", percent,
-				 (unsigned long long)ret->limit);
-			return;
-		}
+	*ret = (struct memory){ .percent = percent, .otherwise = (uint64_t)otherwise_mib << 20 };
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]) && !ret->n_levels; i++) {
+		if (cgroup_path(&layouts[i], cgroup))
+			levels_add(ret, &layouts[i], cgroup);
 	}
-	ret->limit = 0;
+	memory_read(ret, 0);
+	log_info("memory: grants stop at %u %% of %llu bytes%s", percent,
+		 (unsigned long long)(ret->limit ? ret->limit : ret->otherwise),
+		 ret->limit ? "" : ": no control group has a limit");
 }
 
-uint64_t memory_used(const struct memory *m)
+/* percent of a limit, without what is used. */
+static uint64_t room(const struct memory *m, uint64_t limit, uint64_t used)
 {
-	return m->current < 0 ? 0 : read_number(m->current);
+	uint64_t allowed = limit / 100 * m->percent;
+
+	return allowed > used ? allowed - used : 0;
 }
 
-bool memory_is_tight(struct memory *m, uint64_t now_ms)
+/* Keeps the tightest. */
+static void level_read(struct memory *m, const struct memory_level *level, int file)
 {
-	if (m->current < 0 || now_ms < m->read_ms + READ_EVERY_MS)
-		return m->tight;
+	uint64_t limit = read_number(file), used;
+
+	if (!limit || limit >= NO_LIMIT)
+		return;
+	used = read_number(level->usage);
+	if (m->limit && room(m, limit, used) >= m->room)
+		return;
+	m->limit = limit;
+	m->used = used;
+	m->room = room(m, limit, used);
+}
+
+void memory_read(struct memory *m, uint64_t now_ms)
+{
 	m->read_ms = now_ms;
-	m->tight = memory_used(m) > m->limit / 100 * m->percent;
-	return m->tight;
+	m->handed_out = 0;
+	m->limit = m->used = m->room = 0;
+	for (unsigned i = 0; i < m->n_levels; i++) {
+		level_read(m, &m->levels[i], m->levels[i].max);
+		level_read(m, &m->levels[i], m->levels[i].high);
+	}
+}
+
+uint64_t memory_left(struct memory *m, uint64_t held, uint64_t now_ms)
+{
+	if (now_ms >= m->read_ms + READ_EVERY_MS)
+		memory_read(m, now_ms);
+	if (!m->limit)
+		return room(m, m->otherwise, held);
+	return m->room > m->handed_out ? m->room - m->handed_out : 0;
+}
+
+void memory_take(struct memory *m, uint64_t bytes)
+{
+	m->handed_out += bytes;
 }

@@ -17,7 +17,8 @@ static void report_all(struct service *s, struct rssb_reply_status *ret)
 	ret->connections = s->accounts.n_sessions;
 	ret->grants = s->accounts.n_grants;
 	ret->ready = pool_ready(&s->pool);
-	ret->memory_used = memory_used(&s->memory);
+	memory_read(&s->memory, s->now_ms);
+	ret->memory_used = s->memory.used;
 	ret->memory_limit = s->memory.limit;
 	ret->loads = c->loads;
 	ret->load_failures = c->load_failures;

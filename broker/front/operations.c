@@ -125,11 +125,24 @@ static int no_object(struct outcome *ret)
 	REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
 }
 
-static int memory_tight(const struct service *s, struct outcome *ret)
+/* Whether so many bytes more may be handed out to an account; then they are noted. */
+static int check_memory(struct service *s, const struct account *account, uint64_t bytes,
+			struct rssb_refusal *why)
 {
-	REFUSE(RSSB_LIMIT,
-	       "the broker's memory is over %u %% of its limit: sets that were handed out fill it",
-	       s->memory.percent);
+	uint64_t left = memory_left(&s->memory, accounts_bytes(&s->accounts, s->now_ms), s->now_ms);
+	int err = 0;
+
+	if (bytes > left)
+		err = rssb_refuse(
+			why, RSSB_LIMIT,
+			"the broker's memory is over %u %% of its limit: sets that were handed "
+			"out fill it",
+			s->memory.percent);
+	else
+		err = account_may_hold(&s->accounts, account, bytes, left, s->now_ms, why);
+	if (!err)
+		memory_take(&s->memory, bytes);
+	return err;
 }
 
 /* Divides a set: what the client gets stays in s->fds, what the broker keeps in s->hold. */
@@ -150,18 +163,18 @@ static int perform_acquire(struct service *s, struct account *account,
 	int object =
 		objects_find(&s->objects, &acquire->object, acquire->flags & RSSB_ACQUIRE_STATS);
 	struct rssb_refusal why = { 0 };
+	uint64_t weight;
 
 	if (object < 0)
 		return no_object(ret);
+	weight = s->pool.shelves[object].weight;
 	if (grant_label_taken(&s->grants, acquire->label, account))
 		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
-	if (account_may_acquire(&s->accounts, account, s->now_ms, &why)) {
+	if (account_may_acquire(&s->accounts, account, &why) ||
+	    check_memory(s, account, weight, &why)) {
 		outcome_refuse(ret, &why);
 		return 0;
 	}
-	if (memory_is_tight(&s->memory, s->now_ms))
-		return memory_tight(s, ret);
-
 	ret->object = (unsigned)object;
 	if (pool_take(&s->pool, ret->object, account_had_many(&s->accounts, account, s->now_ms),
 		      &ret->set))
@@ -170,7 +183,8 @@ static int perform_acquire(struct service *s, struct account *account,
 	ret->grant = grant_new(&s->grants, account, acquire, &ret->set.hold);
 	ret->grant->object = ret->object;
 	ret->grant->made_ms = s->now_ms;
-	account_add_grant(&s->accounts, account, s->now_ms);
+	ret->grant->weight = weight;
+	account_add_grant(&s->accounts, account, weight);
 	ret->reply.acquire.grant_id = ret->grant->id;
 	memcpy(ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
 	return 0;
@@ -183,7 +197,7 @@ static int no_grant(struct outcome *ret)
 
 void service_end_grant(struct service *s, struct grant *grant)
 {
-	account_remove_grant(&s->accounts, grant->account, s->now_ms);
+	account_remove_grant(&s->accounts, grant->account, grant->weight, s->now_ms);
 	grant_end(&s->grants, grant);
 }
 
@@ -304,6 +318,9 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
+/* Of a memfd: its inode, its file, and the end of its last page. */
+#define COPY_OVERHEAD (8 << 10)
+
 /* A memfd of the client's own: copies would share a file offset. */
 static int elf_memfd(const struct object *object, int *ret)
 {
@@ -327,16 +344,16 @@ static int perform_export(struct service *s, struct account *account,
 {
 	int object = objects_find(&s->objects, &request->export.object, false);
 	struct rssb_refusal why = { 0 };
+	uint64_t bytes;
 
 	if (object < 0)
 		return no_object(ret);
-	if (account_may_export(&s->accounts, account, s->now_ms, &why)) {
+	bytes = s->objects.list[object].size + COPY_OVERHEAD;
+	if (check_memory(s, account, bytes, &why)) {
 		outcome_refuse(ret, &why);
 		return 0;
 	}
-	if (memory_is_tight(&s->memory, s->now_ms))
-		return memory_tight(s, ret);
-	account_add_export(&s->accounts, account, s->now_ms);
+	account_add_ended(&s->accounts, account, bytes, s->now_ms);
 	if (elf_memfd(&s->objects.list[object], &ret->elf))
 		REFUSE(RSSB_INTERNAL, "cannot make a memfd: %s", strerrordesc_np(errno));
 	describe(&ret->reply.object, &s->objects.list[object]);

@@ -18,6 +18,7 @@ void pool_init(struct pool *ret, const struct loader_link *loader, const struct 
 	for (size_t i = 0; i < objects->n; i++) {
 		ret->shelves[i].target = i == 0 ? target : 1;
 		ret->shelves[i].n_ready = ret->shelves[i].n_asked = ret->shelves[i].wanted = 0;
+		ret->shelves[i].weight = 0;
 	}
 }
 
@@ -143,6 +144,9 @@ int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 	}
 	shelf = &p->shelves[object];
 	pool_charge(p, shelf);
+	/* The first comes before anybody is served: from then on no file can be opened. */
+	if (!answer.err && !shelf->weight)
+		shelf->weight = set_weigh(&answer.fds, &p->objects->list[object], p->objects);
 	if (!answer.err)
 		answer.err =
 			set_init(&shelf->ready[shelf->n_ready], &answer.fds, p->objects->n_blocks);

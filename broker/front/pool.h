@@ -23,6 +23,7 @@ struct shelf {
 	unsigned n_asked;  /* answers that the loader still owes */
 	unsigned wanted;   /* how many should be ready or on their way */
 	uint64_t spent_ns; /* the loader's time, comparable between shelves */
+	uint64_t weight;   /* bytes of kernel memory that a set of it takes, on this host */
 	struct set ready[POOL_MAX];
 };
 

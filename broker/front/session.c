@@ -114,13 +114,15 @@ struct session *session_overdue(struct sessions *s, uint64_t now_ms)
 	return NULL;
 }
 
-bool session_reply_unread(const struct session *session)
+bool session_reply_unread(struct session *session)
 {
 	int bytes = 0;
 
+	if (session->state != SESSION_REPLIED || session->reply_read)
+		return false;
 	/* #syscalls:front ioctl */
-	return session->state == SESSION_REPLIED && !ioctl(session->fd, SIOCOUTQ, &bytes) &&
-	       bytes > 0;
+	session->reply_read = ioctl(session->fd, SIOCOUTQ, &bytes) || bytes == 0;
+	return !session->reply_read;
 }
 
 unsigned sessions_denied(const struct sessions *s)
@@ -133,13 +135,16 @@ unsigned sessions_denied(const struct sessions *s)
 	return n;
 }
 
-unsigned sessions_unread(const struct sessions *s, const struct account *account)
+unsigned sessions_unread(struct sessions *s, const struct account *account, unsigned most)
 {
-	const struct session *it;
+	struct session *it;
 	unsigned n = 0;
 
-	FOR_EACH_OPEN (it, s)
+	FOR_EACH_OPEN (it, s) {
+		if (n == most)
+			break;
 		n += it->account == account && session_reply_unread(it);
+	}
 	return n;
 }
 

@@ -35,8 +35,9 @@ struct session {
 	int fd;
 	uint32_t generation; /* tells a late event of the slot's former user apart */
 	enum session_state state;
-	bool allowed; /* the policy was asked, and said yes */
-	bool guarded; /* its packets may bring fds, whose close may block */
+	bool allowed;	 /* the policy was asked, and said yes */
+	bool guarded;	 /* its packets may bring fds, whose close may block */
+	bool reply_read; /* REPLIED: the last reply was seen to be read */
 	struct peer peer;
 	struct account *account;
 	uint64_t asked_ns;	    /* when the request came that is being answered */
@@ -75,13 +76,13 @@ void session_set_deadline(struct sessions *s, struct session *session, uint64_t 
 struct session *session_overdue(struct sessions *s, uint64_t now_ms);
 
 /* Whether a reply lies in the peer's queue, unread. */
-bool session_reply_unread(const struct session *session);
+bool session_reply_unread(struct session *session);
 
 /* How many sessions are of peers that the policy does not allow. */
 unsigned sessions_denied(const struct sessions *s);
 
-/* How many sessions of an account have one. */
-unsigned sessions_unread(const struct sessions *s, const struct account *account);
+/* How many sessions of an account have one; counts no further than most. */
+unsigned sessions_unread(struct sessions *s, const struct account *account, unsigned most);
 
 /* Closes the connection and frees the slot. */
 void session_end(struct sessions *s, struct session *session);

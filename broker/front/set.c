@@ -4,9 +4,50 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proto/fd.h"
+
+/* What the kernel says that a program's own pages are; 0: it does not say. */
+static uint64_t prog_pages(int prog)
+{
+	char path[64], text[1024];
+	_cleanup_fd_ int info = -1;
+	const char *at;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", prog);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
+	if (n < 0)
+		return 0;
+	text[n] = '\0';
+	at = strstr(text, "memlock:");
+	return at ? strtoull(at + strlen("memlock:"), NULL, 10) : 0;
+}
+
+/*
+ * A map is a page for itself and the pages of its values.  Beside a program's own pages the
+ * kernel keeps a copy of each of its functions, in pages of its own, and what it knows of
+ * them.  What is left is the fds' files, the lease, and a few bytes for each CPU.
+ * Measured on Linux 6.18 with 2 CPUs: 60 KiB a set of rss, 85 of rss-stats; this says 68 and 88.
+ */
+uint64_t set_weigh(const struct set_fds *fds, const struct object *object,
+		   const struct objects *objects)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), prog = prog_pages(fds->prog);
+	uint64_t stats = objects->n_blocks * sizeof(struct rss_stats);
+	uint64_t maps = 3 * 2 * page;
+
+	if (fds->stats >= 0)
+		maps += page + (stats + page - 1) / page * page;
+	if (!prog) /* its instructions are part of the object */
+		prog = (object->size + page - 1) / page * page;
+	return maps + 4 * prog + 3 * page + 64ull * objects->n_cpus;
+}
 
 static int grant_maps_map(struct grant_maps *hold, const struct set_fds *fds, unsigned n_blocks)
 {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "broker/common/object.h"
 #include "broker/common/set_fds.h"
 #include "broker/front/grant_maps.h"
 
@@ -17,6 +18,13 @@ struct set {
 	{                                                                                          \
 		.fds = SET_FDS_INIT, .lease_read = -1, .hold = GRANT_MAPS_INIT                     \
 	}
+
+/*
+ * How many bytes of kernel memory a set of an object takes, with its lease, as the memory
+ * cgroup of this host counts: rather too many than too few.  Opens a file.
+ */
+uint64_t set_weigh(const struct set_fds *fds, const struct object *object,
+		   const struct objects *objects);
 
 /*
  * Maps the maps of *fds and makes a lease.  Takes the fds on success; on failure

@@ -2,10 +2,8 @@
 # Completion of rss-broker for bash.
 
 _rss_broker_options='--socket --user --allow-user --allow-group --objects --pool --no-perfmon
---log-level --version --help --max-connections --max-uid-connections --max-account-connections
---max-account-unread --max-grants --max-uid-grants --max-account-grants --ended-grants
---ended-refill --rate-burst --rate --penalty-malformed --penalty-fd --penalty-timeout
---penalty-max --first-request-timeout --read-reply-timeout --memory-percent'
+--log-level --version --help --max-connections --max-unread --max-grants --memory-percent --memory
+--share --ended-forgotten --tokens --token-rate --first-request-timeout --read-reply-timeout'
 
 _rss_broker_reply()
 {

@@ -12,9 +12,8 @@ FAR_PERCENTILES = {"p99": 0.99, "p99.9": 0.999}  # of too many requests for one 
 
 # The client has no privilege, and no limit but the broker's own speed.
 UNLIMITED = [
-    "--max-uid-connections", 512, "--max-account-connections", 512, "--max-account-unread", 512,
-    "--max-account-grants", 2048, "--max-uid-grants", 2048, "--ended-grants", 1000000,
-    "--rate-burst", 1000000,
+    "--share", 1, "--max-unread", 512, "--memory", 1 << 20, "--ended-forgotten", 1 << 20,
+    "--tokens", 1000000000,
 ]  # fmt: skip
 
 

@@ -147,7 +147,7 @@ def test_fault_71_a_closer_that_can_make_no_child(build, interposed, slow, call,
     """It closes the fd itself, and its timer ends the wait that the client chose."""
     if "san" in build.parts:
         pytest.skip("the sanitizers make calls of their own; the plain build is tested")
-    with Injected(build, "--penalty-fd", "0", env=interposed(OLD_KERNEL)) as broker:
+    with Injected(build, "--tokens=1000000000", env=interposed(OLD_KERNEL)) as broker:
         broker.arm(Fault(CLOSER, error, 1, call))
         read, write = os.pipe()
         start = time.monotonic()
@@ -177,7 +177,7 @@ ERRORS = {"SIGKILL": KILL, "EPERM": errno.EPERM, "EMFILE": errno.EMFILE, "ENOMEM
 def swept(build, interposed):
     if "san" in build.parts:
         pytest.skip("the sanitizers make calls of their own; the plain build is swept")
-    with Served(build, "--penalty-fd", "0", env=interposed(OLD_KERNEL)) as served:
+    with Served(build, "--tokens=1000000000", env=interposed(OLD_KERNEL)) as served:
         yield served
 
 

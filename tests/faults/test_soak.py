@@ -27,8 +27,8 @@ RESTARTS = 1000 if WHOLE else 20
 MEMORY_KIB = 64
 
 # Nobody has to wait for what he did before.
-LIMITS = ["--penalty-malformed=0", "--penalty-fd=0", "--penalty-timeout=0", "--rate-burst=1000000",
-          "--rate=1000", "--ended-grants=1000000", "--ended-refill=1"]  # fmt: skip
+LIMITS = ["--tokens=1000000000", "--token-rate=1000000", "--ended-forgotten=1000000",
+          "--memory=1000000", "--share=1"]  # fmt: skip
 USERS = [f"--allow-user={uid}" for uid in sorted(set(CLIENTS))]
 
 

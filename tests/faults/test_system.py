@@ -113,13 +113,13 @@ def test_fault_49_a_front_that_was_stopped(build):
             assert client.receive().status == wire.OK
             client.close()
         assert broker.ask(INFO).status == wire.OK
-        assert "has to wait" not in broker.log()
+        assert "pays" not in broker.log()
 
 
 @pytest.mark.parametrize("when", ["connected", "asked", "unread", "with a lease"])
 def test_fault_22_a_client_is_killed(build, when):
     """Afterwards there is as much of everything as before, and its quota is free."""
-    with Broker(build, "--max-account-grants=1") as broker:
+    with Broker(build, "--max-grants=2", "--share=1") as broker:
         wait_for(broker.is_at_rest, "a full pool")
         before = broker.front.kinds()
         pid = os.fork()
@@ -177,10 +177,23 @@ def test_fault_18_a_flood_of_connects(build):
         wait_for(lambda: broker.front.kinds() == before, "the fds as before")
 
 
+def test_fault_73_warnings_without_fds_have_a_rate(build):
+    """Whoever closes a connection lets the front accept, and fail, once more."""
+    with Broker(build, "--share=1", prefix=["prlimit", "--nofile=90"]) as broker:
+        clients = [broker.connect() for _ in range(100)]
+        wait_for(lambda: "cannot accept now" in broker.log(), "no fd is free")
+        for client in clients[:20]:
+            client.close()
+            time.sleep(0.005)
+        assert clients[20].ask(INFO).status == wire.OK  # it has seen them go
+        assert broker.log().count("cannot accept now") == 1
+        for client in clients[20:]:
+            client.close()
+
+
 def test_fault_46_a_set_does_not_arrive_whole(build):
     """Clients hold all but a few fds of the front: it says so, tries again, and lives."""
-    with Broker(build, "--max-account-connections=512",
-                prefix=["prlimit", "--nofile=90"]) as broker:  # fmt: skip
+    with Broker(build, "--share=1", prefix=["prlimit", "--nofile=90"]) as broker:
         wait_for(broker.is_at_rest, "a full pool")
         loader = broker.loader.pid
         os.kill(loader, signal.SIGSTOP)

@@ -328,7 +328,7 @@ static void step_run(unsigned step, struct fuzz_input *in)
 		loader_serve(-ENOMEM);
 		break;
 	case STEP_MEMORY:
-		world.front.service.memory.tight ^= true;
+		world.front.service.memory.otherwise ^= WORLD_MEMORY;
 		break;
 	case STEP_CLOSER:
 		world.closer_rests ^= true;
@@ -380,13 +380,10 @@ static const struct limits *limits_choose(uint8_t how)
 	static struct limits narrow = LIMITS_DEFAULT;
 
 	narrow.connections = 6;
-	narrow.account_connections = 3;
-	narrow.account_unread = 1;
+	narrow.unread = 1;
 	narrow.grants = 6;
-	narrow.uid_grants = 4;
-	narrow.account_grants = 3;
-	narrow.ended_grants = 4;
-	narrow.rate_burst = 5;
+	narrow.share = 1;
+	narrow.tokens = 5 * PRICE_SET;
 	return how & 1 ? &narrow : &usual;
 }
 

@@ -56,11 +56,12 @@ static int setup(void **state)
 	fds_before = open_fds();
 	memset(&service, 0, sizeof(service));
 	service.objects = objects;
-	service.memory = (struct memory)MEMORY_INIT;
+	service.memory = (struct memory){ .percent = 75, .otherwise = 256 << 20 };
 	service.accounts.limits = (struct limits)LIMITS_DEFAULT;
 	service.now_ms = 1000000;
 	alice.n_grants = bob.n_grants = 0;
-	alice.rate = bob.rate = alice.ended = bob.ended = (struct token_bucket){ 0 };
+	alice.live_bytes = bob.live_bytes = 0;
+	alice.ended = bob.ended = (struct token_bucket){ 0 };
 	fake_loader_open(&loader, &peer);
 	pool_init(&service.pool, &loader, &service.objects, 4);
 	return grants_init(&service.grants);
@@ -288,8 +289,12 @@ static void refused_acquires(void **state)
 	outcome_done(&o);
 	expect_refused(&alice, r, RSSB_LABEL_TAKEN);
 	r.acquire.label[0] = 'v';
-	service.accounts.limits.account_grants = 1;
+	service.accounts.limits.grants = 1;
 	expect_refused(&alice, r, RSSB_LIMIT);
+	service.accounts.limits.grants = 100;
+	service.memory.otherwise = 0;
+	expect_refused(&alice, r, RSSB_LIMIT);
+	service.memory.otherwise = 256 << 20;
 	r.acquire.object = (struct rssb_object_ref){ .by = RSSB_BY_ID, .id = { 3 } };
 	expect_refused(&bob, r, RSSB_NO_OBJECT);
 	assert_int_equal(service.pool.shelves[0].n_ready, 1);

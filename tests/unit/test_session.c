@@ -140,8 +140,8 @@ static void the_longest_waiting_first(void **state)
 static void the_modest_before_the_greedy(void **state)
 {
 	struct session *greedy = waiting(0, 10), *modest = waiting(0, 20), *later = waiting(0, 30);
-	struct account many = { .rate.full_at_us = (NOW_MS + 1000) * 1000 };
-	struct account few = { .rate.full_at_us = (NOW_MS + 100) * 1000 };
+	struct account many = { .tokens.full_at_us = (NOW_MS + 1000) * 1000 };
+	struct account few = { .tokens.full_at_us = (NOW_MS + 100) * 1000 };
 
 	greedy->account = &many;
 	modest->account = later->account = &few;
@@ -217,12 +217,13 @@ static void replies_are_read(void **state)
 		s[i]->state = SESSION_REPLIED;
 		assert_true(session_reply_unread(s[i]));
 	}
-	assert_int_equal(sessions_unread(&sessions, &mine), 2);
-	assert_int_equal(sessions_unread(&sessions, &others), 0);
+	assert_int_equal(sessions_unread(&sessions, &mine, 9), 2);
+	assert_int_equal(sessions_unread(&sessions, &mine, 1), 1);
+	assert_int_equal(sessions_unread(&sessions, &others, 9), 0);
 	assert_int_equal(packet_recv(peers[0], &p), 0);
 	packet_done(&p);
 	assert_false(session_reply_unread(s[0]));
-	assert_int_equal(sessions_unread(&sessions, &mine), 1);
+	assert_int_equal(sessions_unread(&sessions, &mine, 9), 1);
 	fd_closep(&peers[1]); /* gone without reading */
 	assert_false(session_reply_unread(s[1]));
 	fd_closep(&peers[0]);

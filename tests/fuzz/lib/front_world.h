@@ -26,6 +26,7 @@
 #define WORLD_PAUSE_NS 20000000000 /* between two inputs: the log's bucket is full again */
 #define WORLD_CPUS     2
 #define WORLD_POOL     2
+#define WORLD_MEMORY   (2ull << 20)
 #define ROUNDS_MAX     2000
 
 /* What the loader answers with; loader_protocol.h is the real one. */
@@ -189,10 +190,10 @@ static void world_reset(const struct limits *limits)
 	for (size_t i = 0; i < ACCOUNTS_MAX && s->accounts.list[i].used; i++)
 		memset(&s->accounts.list[i], 0, sizeof(s->accounts.list[i]));
 	s->accounts.limits = *limits;
-	s->memory = (struct memory)MEMORY_INIT;
+	s->memory = (struct memory){ .percent = 75, .otherwise = WORLD_MEMORY };
 	s->counters = (struct counters){ 0 };
 	FUZZ_CHECK(grants_init(&s->grants) == 0);
-	s->grants.last_id = 0; /* the same at each run */
+	memset(s->grants.secret, 0, sizeof(s->grants.secret)); /* the same at each run */
 	sessions_init(&world.front.sessions);
 	world.fds = fds_open(); /* libFuzzer has some that come and go */
 }
@@ -224,7 +225,7 @@ static void world_settle(void)
 	struct service *s = &world.front.service;
 	unsigned rounds = 0;
 
-	s->memory.tight = false;
+	s->memory.otherwise = WORLD_MEMORY;
 	world.closer_rests = false;
 	do {
 		FUZZ_CHECK(++rounds < ROUNDS_MAX);

@@ -8,6 +8,7 @@ import re
 import resource
 import time
 
+import pytest
 import vectors
 import wire
 from broker import CLIENT, Broker, in_cgroup
@@ -17,6 +18,9 @@ from waiting import wait_for
 OTHER = 65533  # the next account
 INFO = vectors.read("request-info")
 ACQUIRE = wire.acquire(flags=wire.NO_CONFIG)
+COUNTING = wire.acquire(flags=wire.NO_CONFIG | wire.STATS)
+EXPORT = vectors.read("request-export-abi")
+SETS_MAX = 500  # of one account, in a test
 
 
 @contextlib.contextmanager
@@ -51,8 +55,8 @@ def is_served(broker, uid):
 
 
 def test_connections_in_all(build):
-    with limited(build, "--max-connections", 3) as broker:
-        with held([broker.connect() for _ in range(2)] + [broker.connect(OTHER)]) as connections:
+    with limited(build, "--max-connections", 3, "--share", 1) as broker:
+        with held([broker.connect(uid) for uid in (CLIENT, OTHER, 0)]) as connections:
             for connection in connections:
                 assert connection.ask(INFO).status == wire.OK
             with broker.connect(0) as late:  # not even root
@@ -64,7 +68,7 @@ def test_connections_in_all(build):
 
 
 def test_the_end_of_a_lease_frees_the_quota_at_once(build):
-    with limited(build, "--max-account-grants", 1) as broker:
+    with limited(build, "--max-grants", 2, "--share", 1) as broker:
         for _ in range(5):
             (reply,) = acquired(broker, 1)
             reply.close()
@@ -84,17 +88,17 @@ def sends_an_fd(broker):
             connection.receive()
 
 
-def test_fault_9_penalty_for_an_fd(build, interposed):
-    """Where the kernel does not refuse it, the account waits for it."""
+def test_fault_9_the_price_of_an_fd(build, interposed):
+    """Where the kernel does not refuse it, the account pays, and waits for its tokens."""
     env = interposed(OLD_KERNEL)
-    with limited(build, "--penalty-fd", 2, env=env) as broker:
+    with limited(build, "--tokens", 100, "--token-rate", 2500, env=env) as broker:
         sends_an_fd(broker)
         wait_for(lambda: "an fd it sent" in broker.log(), "the log line")
         refusal = broker.ask(INFO)
         assert refusal.status == wire.LIMIT and 0 < refusal.retry_ms <= 2000
         assert is_served(broker, OTHER)
-        time.sleep(refusal.retry_ms / 1000)
-        assert is_served(broker, CLIENT)
+        time.sleep(refusal.retry_ms / 1000 + 0.05)
+        assert broker.ask(INFO).status == wire.OK
 
 
 # --- who pays -------------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ def test_fault_9_penalty_for_an_fd(build, interposed):
 
 def test_fault_20_a_label_is_an_account_of_its_own(build, interposed):
     """Fault 20: VMs share a uid; one that is full does not fill the other."""
-    with limited(build, "--max-account-grants", 2, env=interposed(LABELS)) as broker:
+    with limited(build, "--max-grants", 6, "--share", 1, env=interposed(LABELS)) as broker:
 
         def as_vm(gid, message):
             with wire.as_user(CLIENT, gid):
@@ -130,24 +134,98 @@ def oom_kills(group):
     return int(re.search(r"^oom_kill (\d+)", text, re.M)[1])
 
 
-def test_memory_of_sets_that_were_kept(build, memory_cgroup):
-    """Handed-over sets fill the broker's cgroup: it refuses long before the OOM killer acts."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+def kept_until_refused(broker, message, uid, *roles):
+    """What an account keeps, of each reply but these roles, until it gets no more; and why."""
     kept = []
-    with limited(build, "--max-account-grants", 2000, "--rate", 1000, "--rate-burst", 2000,
-                 prefix=in_cgroup(memory_cgroup)) as broker:  # fmt: skip
-        while len(kept) < 1000:
-            reply = broker.ask(ACQUIRE)
+    with broker.connect(uid) as connection:
+        while len(kept) < SETS_MAX:
+            reply = connection.ask(message)
             if reply.status == wire.LIMIT:
-                break
+                return kept, reply.reason
             if reply.status == wire.OK:
-                reply.close(wire.LEASE)
+                reply.close(*roles) if roles else None
                 kept.append(reply)
-        assert "the broker's memory is over 75 % of its limit" in reply.reason
-        assert 50 < len(kept) < 1000
+    raise AssertionError("nothing is refused")
+
+
+@pytest.mark.parametrize("message, roles", [(ACQUIRE, [wire.LEASE]), (ACQUIRE, []), (EXPORT, []),
+                                            (COUNTING, [wire.LEASE])],
+                         ids=["ended", "live", "copies", "counting"])  # fmt: skip
+def test_fault_64_what_is_held_fills_the_memory(build, memory_cgroup, message, roles):
+    """At full speed: each uid leaves the next one its share, and nobody wakes the OOM killer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(16384, hard), hard))
+    with limited(build, "--tokens", 1000000, prefix=in_cgroup(memory_cgroup)) as broker:
+        mine, why = kept_until_refused(broker, message, CLIENT, *roles)
+        assert why.startswith("KiB of kernel memory of your account: ")
+        others, why = kept_until_refused(broker, message, OTHER, *roles)
+        assert why.startswith("KiB of kernel memory of your account: ")
+        assert len(mine) / 2 < len(others) < len(mine)
+        rest, why = kept_until_refused(broker, message, 0, *roles)
+        assert "the broker's memory is over 75 % of its limit" in why
         assert oom_kills(memory_cgroup) == 0
+        for reply in mine + others + rest:
+            reply.close()
+        wait_for(lambda: is_served(broker, 0), "memory again")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def weighed(group, broker, message, n):
+    """Bytes of memory that the kernel charges for one of n."""
+    kept, _ = [], None
+    used = group / ("memory.current" if (group / "memory.max").exists() else
+                    "memory.usage_in_bytes")  # fmt: skip
+    with broker.connect() as connection:
+
+        def keep(many):
+            while len(kept) < many:
+                reply = connection.ask(message)
+                assert reply.status in (wire.OK, wire.BUSY), reply.reason
+                if reply.status == wire.OK:
+                    kept.append(reply)
+
+        keep(20)
+        wait_for(broker.is_at_rest, "a full pool")
+        before = int(used.read_text())
+        keep(20 + n)
+        wait_for(broker.is_at_rest, "a full pool")
+        weight = (int(used.read_text()) - before) / n
+    for reply in kept:
+        reply.close()
+    return weight
+
+
+@pytest.mark.parametrize("message", [ACQUIRE, COUNTING, EXPORT], ids=["rss", "rss-stats", "copy"])
+def test_a_set_weighs_what_the_kernel_charges(build, memory_cgroup, message):
+    """What an account is charged is at least that, and not much more."""
+    limit = next(memory_cgroup.glob("memory.max"), memory_cgroup / "memory.limit_in_bytes")
+    limit.write_text(str(256 << 20))
+    charged = re.compile(r"KiB of kernel memory of your account: (\d+) of")
+    with limited(build, prefix=in_cgroup(memory_cgroup)) as broker:
+        kernel = weighed(memory_cgroup, broker, message, 150)
+    with limited(build, "--memory-percent", 12, prefix=in_cgroup(memory_cgroup)) as broker:
+        kept, why = kept_until_refused(broker, message, CLIENT)
         for reply in kept:
             reply.close()
-        wait_for(lambda: is_served(broker, CLIENT), "memory again")
+    ours = int(charged.match(why)[1]) * 1024 / len(kept)
+    assert kernel * 0.97 < ours < kernel * 1.6
 
 
+def test_fault_66_a_restart_forgets_no_memory(build, memory_cgroup):
+    """A limit of the cgroup above, such as a slice's, outlives the service and its cgroup."""
+    below = memory_cgroup / "service"
+    everything = []
+    for _ in range(2):
+        below.mkdir()
+        with limited(build, "--share", 1, prefix=in_cgroup(below)) as broker:
+            for uid in (CLIENT, 0):
+                kept, why = kept_until_refused(broker, ACQUIRE, uid)
+                everything.append(kept)
+        wait_for(lambda: not (below / "cgroup.procs").read_text(), "the processes' end")
+        below.rmdir()
+        assert "the broker's memory is over 75 % of its limit" in why
+    assert oom_kills(memory_cgroup) == 0
+    first, second = (len(everything[i]) + len(everything[i + 1]) for i in (0, 2))
+    assert second < first / 4
+    for reply in sum(everything, []):
+        reply.close()

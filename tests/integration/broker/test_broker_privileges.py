@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the broker's two processes may do, as the kernel tells it."""
 import os
+import re
 
 import pytest
 import vectors
@@ -94,12 +95,14 @@ def test_fds_of_the_loader(broker):
 
 
 def test_fds_of_the_front(broker):
-    """Nothing of a file system but the lock; of bpf what is in the pool."""
+    """Nothing of a file system but the lock and memory cgroups; of bpf what is in the pool."""
     kinds = broker.front.kinds()
     assert kinds.pop("/dev/null") == 1 and kinds.pop(str(broker.log_path)) == 2  # stdio
     programs = kinds.pop("anon_inode:bpf-prog")
     assert kinds.pop("anon_inode:bpf-map") >= 3 * programs
     assert kinds.pop("pipe") == 2 * programs  # the leases to come
+    for path in [path for path in kinds if re.match(r"/sys/fs/cgroup/.*/memory\.\w+$", path)]:
+        assert kinds.pop(path) == 1
     assert kinds == {
         "socket": 2,  # listener, loader
         "anon_inode:eventpoll": 1,

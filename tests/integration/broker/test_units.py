@@ -106,7 +106,7 @@ def test_service_settings(service):
     assert one["Type"] == "notify" and one["NotifyAccess"] == "main"
     assert "WatchdogSec" not in one  # it answers none
     assert int(one["LimitNOFILE"]) >= 16384
-    assert one["MemoryMax"] == "1G"
+    assert one["MemoryMax"] == "256M"
     assert one["Restart"] == "always"
     assert one["AmbientCapabilities"] == one["CapabilityBoundingSet"] == "CAP_BPF CAP_PERFMON"
     assert "PrivateUsers" not in one  # every client would be uid 65534

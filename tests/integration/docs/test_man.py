@@ -130,7 +130,7 @@ def test_defaults_of_the_broker(build, broker_page):
         if default := re.search(r"Default: (\S+)$", text):
             defaults[option] = default[1]
     assert defaults == dict(helped)
-    assert len(defaults) > 15
+    assert len(defaults) > 12
 
 
 def test_exit_status_of_the_broker(build):

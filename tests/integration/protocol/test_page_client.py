@@ -275,7 +275,7 @@ def test_a_label_that_cannot_be(client, label):
 
 def test_malformed_ends_the_connection(build):
     """And the account has to wait."""
-    with Broker(build) as broker:
+    with Broker(build, "--tokens=100") as broker:
         with wire.as_user(CLIENT), page.Client(str(broker.socket)) as client:
             refused("MALFORMED", client.call, page.INFO, b"more")
             with pytest.raises(page.Gone):
@@ -291,7 +291,7 @@ def test_denied(broker):
 
 def test_too_late(build):
     """The broker has refused before it was asked: that is what the first request gets."""
-    with Broker(build, "--first-request-timeout", "100") as broker:
+    with Broker(build, "--first-request-timeout", "100", "--tokens", "100") as broker:
         with wire.as_user(CLIENT), page.Client(str(broker.socket)) as client:
             time.sleep(0.5)
             assert refused("TIMEOUT", client.info).reason == "no request came in time"
@@ -300,7 +300,7 @@ def test_too_late(build):
 
 
 def test_limit(build):
-    with Broker(build, "--max-grants", "1") as broker:
+    with Broker(build, "--max-grants", "2", "--share", "1") as broker:
         with wire.as_user(CLIENT), page.Client(str(broker.socket)) as client:
             with client.acquire(page.HANDOFF, STEERING):
                 assert refused("LIMIT", client.acquire, page.HANDOFF, STEERING).retry_ms == 0

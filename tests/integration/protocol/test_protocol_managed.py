@@ -19,7 +19,7 @@ from waiting import wait_for
 
 ALL_TYPES = 0x1FF
 MAC = bytes.fromhex("020000000002")
-NO_LIMITS = ("--rate-burst=1000000", "--ended-grants=1000000")
+NO_LIMITS = ("--tokens=1000000000", "--memory=1000000")
 
 
 @pytest.fixture(scope="module")
