@@ -31,9 +31,13 @@ static struct rates sample(void)
 	after.queue[0] = (struct rssb_counter){ 1999, 200100 };
 	after.queue[1] = (struct rssb_counter){ 1000, 100000 };
 	after.queue[3] = (struct rssb_counter){ 1000, 100000 };
+	after.entry[2].packets = 1000;
+	after.entry[0].packets = 800;
+	after.entry[5].packets = 200;
 	after.hashed[1] = 3650;
 	after.fallback[RSSB_NOT_IP] = 400;
 	rates_between(&r, &before, &after);
+	r.table = (struct rssb_table){ .queues = 4, .len = 4, .queue = { 0, 0, 1, 3 } };
 	return r;
 }
 
@@ -65,6 +69,21 @@ static void differences(void **state)
 	assert_true(rates_per_second(&r, 2000) == 1000);
 	assert_true(rates_share(&r, 0) == 0.5);
 	assert_true(rates_share(&r, 2) == 0);
+}
+
+static void shares_of_the_table(void **state)
+{
+	struct rates r = sample();
+	uint16_t entries[8];
+
+	assert_true(rates_table_share(&r, 0) == 0.5);
+	assert_true(rates_table_share(&r, 2) == 0);
+	assert_int_equal(rates_hottest(&r, 8, entries), 3);
+	assert_int_equal(entries[0], 2);
+	assert_int_equal(entries[2], 5);
+	assert_int_equal(rates_hottest(&r, 1, entries), 1);
+	r.table.len = 0; /* of a set that was handed over */
+	assert_true(rates_table_share(&r, 0) < 0);
 }
 
 /* The broker does not know the queues that a guest configures. */
@@ -101,17 +120,20 @@ static void nothing_is_no_division_by_zero(void **state)
 
 static void a_screen_of_80_columns(void **state)
 {
-	static const char want[] = "grant web: 2.00k packets/s, 200k bytes/s\n"
-				   "\n"
-				   "queue   packets/s   share   bytes/s\n"
-				   "    0       1.00k   50.0%      100k  "
-				   "###########################################\n"
-				   "    1         500   25.0%     50.0k  ######################\n"
-				   "    2           0    0.0%         0  \n"
-				   "    3         500   25.0%     50.0k  ######################\n"
-				   "\n"
-				   "hashed         tcp4 1.80k/s\n"
-				   "default queue  not-ip 200/s\n";
+	static const char want[] =
+		"grant web: 2.00k packets/s, 200k bytes/s\n"
+		"\n"
+		"queue   packets/s   table   share   bytes/s\n"
+		"    0       1.00k   50.0%   50.0%      100k  "
+		"###################################\n"
+		"    1         500   25.0%   25.0%     50.0k  ##################\n"
+		"    2           0    0.0%    0.0%         0  \n"
+		"    3         500   25.0%   25.0%     50.0k  ##################\n"
+		"\n"
+		"hashed         tcp4 1.80k/s\n"
+		"default queue  not-ip 200/s\n"
+		"hottest        entry 2 25.0% (queue 1)  entry 0 20.0% (queue 0)"
+		"  entry 5 5.0%\n";
 	struct rates r = sample();
 	char *text = render(&r, 80, 24, false);
 
@@ -154,13 +176,13 @@ static void fits_everywhere(void **state)
 static void queues_without_room_are_counted(void **state)
 {
 	struct rates r = sample();
-	char *text = render(&r, 80, 9, false);
+	char *text = render(&r, 80, 10, false);
 
 	assert_non_null(strstr(text, "\n    1 "));
 	assert_null(strstr(text, "\n    2 "));
 	assert_non_null(strstr(text, "\n      and 2 more\n"));
 	free(text);
-	text = render(&r, 80, 10, false);
+	text = render(&r, 80, 11, false);
 	assert_non_null(strstr(text, "\n    3 "));
 	assert_null(strstr(text, "more"));
 	free(text);
@@ -218,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(differences),
+		cmocka_unit_test(shares_of_the_table),
 		cmocka_unit_test(queues_that_got_packets_are_shown),
 		cmocka_unit_test(nothing_is_no_division_by_zero),
 		cmocka_unit_test(a_screen_of_80_columns),

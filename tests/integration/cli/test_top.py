@@ -154,8 +154,8 @@ def test_top_on_a_terminal(world, terminal, reader, rng):
         assert all(len(line) <= 80 for line in lines)
     busy = next(lines for lines in screens if "█" in "".join(lines))
     assert busy[0].startswith("grant web: ")
-    assert busy[2].split() == ["queue", "packets/s", "share", "bytes/s"]
-    shares = [float(line.split()[2].rstrip("%")) for line in busy[3 : 3 + QUEUES]]
+    assert busy[2].split() == ["queue", "packets/s", "table", "share", "bytes/s"]
+    shares = [float(line.split()[3].rstrip("%")) for line in busy[3 : 3 + QUEUES]]
     assert abs(sum(shares) - 100) < 0.5
     assert max(len(line) for line in busy[3 : 3 + QUEUES]) == 80
     os.write(top.master, b"q")

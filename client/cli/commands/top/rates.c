@@ -2,6 +2,7 @@
 /* Differences of counters.  Pure; the counters may have wrapped around. */
 #include "client/cli/commands/top/rates.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /*
@@ -32,6 +33,8 @@ void rates_between(struct rates *ret, const struct rssb_stats *before,
 		ret->packets += ret->queue_packets[i];
 		ret->bytes += ret->queue_bytes[i];
 	}
+	for (unsigned i = 0; i < RSSB_TABLE_ENTRIES_MAX; i++)
+		ret->entry_packets[i] = after->entry[i].packets - before->entry[i].packets;
 	for (unsigned i = 0; i < RATES_HASH_TYPES; i++)
 		ret->hashed[i] = after->hashed[i] - before->hashed[i];
 	for (unsigned i = 0; i < RATES_FALLBACKS; i++)
@@ -46,6 +49,35 @@ double rates_per_second(const struct rates *r, uint64_t count)
 double rates_share(const struct rates *r, unsigned queue)
 {
 	return r->packets ? (double)r->queue_packets[queue] / (double)r->packets : 0;
+}
+
+double rates_table_share(const struct rates *r, unsigned queue)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->table.len; i++)
+		n += r->table.queue[i] == queue;
+	return r->table.len ? (double)n / r->table.len : -1;
+}
+
+size_t rates_hottest(const struct rates *r, size_t n, uint16_t ret[])
+{
+	bool taken[RSSB_TABLE_ENTRIES_MAX] = { false };
+	size_t found = 0;
+
+	for (; found < n; found++) {
+		int most = -1;
+
+		for (int i = 0; i < RSSB_TABLE_ENTRIES_MAX; i++)
+			if (!taken[i] && r->entry_packets[i] &&
+			    (most < 0 || r->entry_packets[i] > r->entry_packets[most]))
+				most = i;
+		if (most < 0)
+			break;
+		taken[most] = true;
+		ret[found] = (uint16_t)most;
+	}
+	return found;
 }
 
 const char *rates_fallback_name(unsigned reason)

@@ -26,8 +26,9 @@ static const struct cli_usage usage = {
 	.help = "usage: rssb top GRANT [--json] [--interval SECONDS] [--count N]\n"
 		"\n"
 		"Shows what a grant that counts packets (rssb attach --stats, rssb run --stats)\n"
-		"has counted: for each queue packets and bytes a second and its share, by what\n"
-		"hash types packets were steered, and why packets went to the default queue.\n"
+		"has counted: for each queue packets and bytes a second, its share of the table\n"
+		"(of a managed grant) and of the packets; by what hash types packets were\n"
+		"steered, why packets went to the default queue, and the hottest entries.\n"
 		"On a terminal as bars, until q or Ctrl-C; otherwise, and with TERM=dumb, lines.\n"
 		"\n"
 		"  --json             one JSON object a line, with counts of the interval\n"
@@ -47,6 +48,7 @@ struct top {
 	unsigned long count; /* 0: for ever */
 	struct rssb *c;
 	struct terminal terminal;
+	bool no_table; /* the broker does not know it */
 	struct rssb_stats last;
 	struct rates rates;
 };
@@ -89,6 +91,10 @@ static int look(struct top *top)
 		top->last = now;
 	rates_between(&top->rates, &top->last, &now);
 	top->last = now;
+	/* Of a grant that is not managed only its holder knows the table. */
+	if (!top->no_table)
+		top->no_table = rssb_move(top->c, top->grant.id, top->grant.label, NULL, 0,
+					  &top->rates.table);
 	return 0;
 }
 

@@ -11,8 +11,9 @@
 
 enum {
 	COLUMNS_MAX = 512,
-	FRAME_ROWS = 6,	   /* the lines that are not queues */
-	TEXT_COLUMNS = 37, /* of a queue's line, before its bar */
+	FRAME_ROWS = 7,	   /* the lines that are not queues */
+	HOTTEST = 4,	   /* entries that are shown */
+	TEXT_COLUMNS = 45, /* of a queue's line, before its bar */
 };
 
 /* "999", "12.3k", "4.56M": at most six characters up to the exa range. */
@@ -69,10 +70,12 @@ static void put_queue(FILE *out, const struct rates *r, unsigned queue,
 {
 	unsigned room = size->columns > TEXT_COLUMNS ? size->columns - TEXT_COLUMNS : 0;
 	unsigned length = bar_length(r, queue, room);
-	char packets[16], bytes[16], text[COLUMNS_MAX + 1];
+	char packets[16], bytes[16], table[16] = "-", text[COLUMNS_MAX + 1];
 
-	snprintf(text, sizeof(text), "%5u %11s %6.1f%% %9s  ", queue,
-		 human(rates_per_second(r, r->queue_packets[queue]), packets),
+	if (r->table.len)
+		snprintf(table, sizeof(table), "%.1f%%", 100 * rates_table_share(r, queue));
+	snprintf(text, sizeof(text), "%5u %11s %7s %6.1f%% %9s  ", queue,
+		 human(rates_per_second(r, r->queue_packets[queue]), packets), table,
 		 100 * rates_share(r, queue),
 		 human(rates_per_second(r, r->queue_bytes[queue]), bytes));
 	fprintf(out, "%.*s", (int)size->columns, text);
@@ -111,6 +114,25 @@ static void list_rates(char *text, size_t len, const struct rates *r, const uint
 		snprintf(text, len, "  nothing");
 }
 
+/* "entry 17 12.3% (queue 2)", of the entries that got most packets. */
+static void list_hottest(char *text, size_t len, const struct rates *r)
+{
+	uint16_t entries[HOTTEST];
+	const size_t n = rates_hottest(r, HOTTEST, entries);
+	size_t at = 0;
+
+	snprintf(text, len, "  nothing");
+	for (size_t i = 0; i < n && at < len; i++) {
+		const uint16_t entry = entries[i];
+
+		at += (size_t)snprintf(text + at, len - at, "  entry %u %.1f%%", entry,
+				       100 * (double)r->entry_packets[entry] / (double)r->packets);
+		if (entry < r->table.len && at < len)
+			at += (size_t)snprintf(text + at, len - at, " (queue %u)",
+					       r->table.queue[entry]);
+	}
+}
+
 static const char *hash_type_name(unsigned bit)
 {
 	return steering_hash_type_name(1u << bit);
@@ -129,13 +151,16 @@ void view_screen(FILE *out, const struct rates *r, const char *name, const struc
 	if (fit.rows < FRAME_ROWS)
 		return;
 	put_line(out, &fit, "%s", "");
-	put_line(out, &fit, "%5s %11s %7s %9s", "queue", "packets/s", "share", "bytes/s");
+	put_line(out, &fit, "%5s %11s %7s %7s %9s", "queue", "packets/s", "table", "share",
+		 "bytes/s");
 	put_queues(out, r, &fit);
 	put_line(out, &fit, "%s", "");
 	list_rates(text, sizeof(text), r, r->hashed, RATES_HASH_TYPES, hash_type_name);
 	put_line(out, &fit, "hashed       %s", text);
 	list_rates(text, sizeof(text), r, r->fallback, RATES_FALLBACKS, rates_fallback_name);
 	put_line(out, &fit, "default queue%s", text);
+	list_hottest(text, sizeof(text), r);
+	put_line(out, &fit, "hottest      %s", text);
 }
 
 void view_line(FILE *out, const struct rates *r)
@@ -170,6 +195,27 @@ static struct json_object *queues_json(const struct rates *r)
 
 		mem_json_set(row, "packets", json_object_new_uint64(r->queue_packets[i]));
 		mem_json_set(row, "bytes", json_object_new_uint64(r->queue_bytes[i]));
+		if (r->table.len)
+			mem_json_set(row, "table", json_object_new_double(rates_table_share(r, i)));
+		json_object_array_add(array, row);
+	}
+	return array;
+}
+
+static struct json_object *hottest_json(const struct rates *r)
+{
+	struct json_object *array = mem_must(json_object_new_array());
+	uint16_t entries[HOTTEST];
+	const size_t n = rates_hottest(r, HOTTEST, entries);
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *row = mem_must(json_object_new_object());
+		const uint16_t entry = entries[i];
+
+		mem_json_set(row, "entry", json_object_new_int(entry));
+		mem_json_set(row, "packets", json_object_new_uint64(r->entry_packets[entry]));
+		if (entry < r->table.len)
+			mem_json_set(row, "queue", json_object_new_int(r->table.queue[entry]));
 		json_object_array_add(array, row);
 	}
 	return array;
@@ -186,6 +232,7 @@ void view_json(FILE *out, const struct rates *r)
 	mem_json_set(root, "packets", json_object_new_uint64(r->packets));
 	mem_json_set(root, "bytes", json_object_new_uint64(r->bytes));
 	mem_json_set(root, "queues", queues_json(r));
+	mem_json_set(root, "hottest", hottest_json(r));
 	mem_json_set(root, "hashed", counts_json(r->hashed, RATES_HASH_TYPES, hash_type_name));
 	mem_json_set(root, "default-queue",
 		     counts_json(r->fallback, RATES_FALLBACKS, rates_fallback_name));
