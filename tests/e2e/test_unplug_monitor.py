@@ -140,8 +140,8 @@ def test_it_is_gone_already(world, unplug):
 
 
 @pytest.mark.parametrize("args, why", [
-    (["--id", "net1"], "which VM"), (["--qmp", "x"], "needs --id"),
-    (["--qmp", "x", "--libvirt", "y", "--id", "z"], "which VM"),
+    (["--id", "net1"], "either --qmp SOCK or --libvirt DOMAIN"), (["--qmp", "x"], "needs --id"),
+    (["--qmp", "x", "--libvirt", "y", "--id", "z"], "either --qmp SOCK or --libvirt DOMAIN"),
     (["--qmp", "x", "--id", "z", "--wait", "soon"], "--wait soon"),
     (["--qmp", "x", "--id", "z", "y"], "unexpected argument: y"),
 ])  # fmt: skip

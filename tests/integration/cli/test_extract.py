@@ -167,7 +167,7 @@ def test_an_object_that_the_broker_would_not_take(extract, place, build):
     at = elf.index(b"tap_rss_map_toeplitz_key\0")
     elf[at] = ord("T")
     value = {"object": base64.b64encode(elf).decode()}
-    fails(extract(answering(place, {"return": value})), "none that the broker takes")
+    fails(extract(answering(place, {"return": value})), "the broker would refuse its object")
     value = {"object": base64.b64encode(b"#!/bin/sh\n").decode()}
     fails(extract(answering(place, {"return": value})), "it is no ELF file")
     assert not (place / "out.bpf.o").exists()
@@ -177,9 +177,9 @@ def test_programs_that_are_no_qemu(extract, place):
     path = place / "qemu-system-x86_64"
     for script, word in (
         ("exit 0", "ended without an answer"),
-        ("echo hello", "not QMP"),
+        ("echo hello", "else than QMP"),
         ("echo no such thing >&2; exit 1", "no such thing"),
-        ("head -c 1000000 /dev/urandom", "not QMP"),
+        ("head -c 1000000 /dev/urandom", "else than QMP"),
     ):
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
