@@ -169,7 +169,7 @@ def test_device_add_fails_late_on_a_netdev_that_is_there(world, qemu, hotplug, b
     assert "netdev there stays in use in this QEMU for good" in done.stderr
     again = hotplug(vm, *options)
     assert again.returncode == 1
-    assert "it's in use" in again.stderr and "take another" in again.stderr
+    assert "it's in use" in again.stderr and "give another --netdev" in again.stderr
     again = hotplug(vm, *made(world.tap("tap-more"), *PORT))
     assert again.returncode == 0, again.stderr
     assert attached_queues(world, "tap-more") == 1  # the guest has asked for no more yet
@@ -204,8 +204,8 @@ def test_a_netdev_that_is_there(world, vm, hotplug, qemu):
 
 
 @pytest.mark.parametrize("args, said", [
-    ([], "either --qmp or --libvirt"),
-    (["--qmp", "a", "--libvirt", "b", "--netdev", "n"], "either --qmp or --libvirt"),
+    ([], "either --qmp SOCK or --libvirt DOMAIN"),
+    (["--qmp", "a", "--libvirt", "b", "--netdev", "n"], "either --qmp SOCK or --libvirt DOMAIN"),
     (["--qmp", "a"], "needs --netdev"),
     (["--qmp", "a", "--netdev", "n", "--tap", "t"], "--tap and --queues go together"),
     (["--qmp", "a", "--netdev", "n", "--queues", "257"], "must be 1 to 256"),
