@@ -45,7 +45,20 @@ def make_go(directory, request):
     return [directory / "steer-go"]
 
 
-@pytest.fixture(scope="module", params=[make_python, make_c, make_go], ids=["python", "c", "go"])
+def make_rust(directory, request):
+    prefix = request.getfixturevalue("prefix")
+    output_of("rustc", "-D", "warnings", EXAMPLES / "steer.rs", "-o", directory / "steer-rs",
+              "-L", prefix / "lib", "-l", "rssb")  # fmt: skip
+    shutil.copy(prefix / "lib" / "librssb.so.0", directory)
+    return [directory / "steer-rs"]
+
+
+MADE = {"python": make_python, "c": make_c, "go": make_go}
+if shutil.which("rustc"):  # the others' compilers are installed by deps.sh, this one where it is
+    MADE["rust"] = make_rust
+
+
+@pytest.fixture(scope="module", params=MADE.values(), ids=MADE)
 def command(request, directory):
     return request.param(directory, request)
 
