@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@
 #define HELD_MAX      1024 /* connections, of one process */
 #define KEPT_MAX      8192 /* fds that it was given */
 
-enum words { NOTHING, GARBAGE, INFO, ACQUIRE, ACQUIRE_COUNTING, WORDS };
+enum words { NOTHING, GARBAGE, INFO, ACQUIRE, ACQUIRE_COUNTING, STATS, WORDS };
 
 /* What to do with a connection once the words are said. */
 enum manner {
@@ -49,6 +50,7 @@ struct attack {
 	enum words words;
 	enum manner manner;
 	unsigned held;	     /* connections at once, of all processes; 0: one each */
+	unsigned threads;    /* of all processes, that wait in connect(2); 0: nobody waits */
 	unsigned per_second; /* attempts of all processes; 0: as many as it can */
 	bool half_close;     /* after the words */
 	bool hoard;	     /* close the lease, keep what else was given */
@@ -63,8 +65,10 @@ static const struct attack attacks[] = {
 	{ "thousand-unread", ACQUIRE, STAY, .held = 1000 },
 	{ "connects-10000", NOTHING, LEAVE, .per_second = 10000 },
 	{ "connects", NOTHING, LEAVE },
+	{ "threads", NOTHING, LEAVE, .threads = 2500 },
 	{ "requests-1000", INFO, CONVERSE, .held = 16, .per_second = 1000 },
 	{ "requests", INFO, CONVERSE, .held = 16 },
+	{ "stats", STATS, CONVERSE, .held = 16 },
 	{ "malformed", GARBAGE, VISIT },
 	{ "acquires", ACQUIRE, VISIT },
 	{ "acquires-counting", ACQUIRE_COUNTING, VISIT },
@@ -115,6 +119,7 @@ static void words_init(void)
 	says[INFO].wire.info.header.op = RSSB_OP_INFO;
 	says[ACQUIRE].wire.acquire = says[ACQUIRE_COUNTING].wire.acquire = acquire;
 	says[ACQUIRE_COUNTING].wire.acquire.flags |= RSSB_ACQUIRE_STATS;
+	says[STATS].wire.stats.header.op = RSSB_OP_STATS;
 	for (enum words w = INFO; w < WORDS; w++)
 		says[w].len = rssb_request_encode(&says[w].wire);
 }
@@ -127,7 +132,7 @@ static void pace(void)
 	unsigned per_second = options.attack->per_second;
 	struct timespec t;
 
-	shared->attempts[me.number]++;
+	__atomic_add_fetch(&shared->attempts[me.number], 1, __ATOMIC_RELAXED);
 	if (!per_second)
 		return;
 	me.next_ns += 1000000000ull * options.processes / per_second;
@@ -138,7 +143,8 @@ static void pace(void)
 /* -1: the backlog is full. */
 static int dial(void)
 {
-	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int wait = options.attack->threads ? 0 : SOCK_NONBLOCK;
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | wait, 0);
 
 	if (sock < 0)
 		die("flood: socket");
@@ -146,7 +152,7 @@ static int dial(void)
 		return fd_take(&sock);
 	if (errno != EAGAIN)
 		die("flood: connect");
-	shared->refused[me.number]++;
+	__atomic_add_fetch(&shared->refused[me.number], 1, __ATOMIC_RELAXED);
 	return -1;
 }
 
@@ -229,6 +235,46 @@ static void converse(void)
 	}
 }
 
+static void *visit_for_ever(void *arg)
+{
+	while (!shared->stop)
+		visit();
+	return arg;
+}
+
+/* They end with their process. */
+static void threads_start(unsigned n)
+{
+	pthread_attr_t small;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 << 10);
+	for (unsigned i = 0; i < n; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, &small, visit_for_ever, NULL))
+			die("flood: pthread_create");
+	}
+}
+
+/* A grant to ask for the statistics of; its fds stay open, so it stays, too. */
+static void grant_get(void)
+{
+	int sock = dial();
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	union rssb_reply_any reply;
+	struct packet packet;
+
+	if (sock < 0 ||
+	    send(sock, &says[ACQUIRE_COUNTING].wire, says[ACQUIRE_COUNTING].len, 0) < 0 ||
+	    poll(&p, 1, 10000) != 1 || packet_recv(sock, &packet) ||
+	    rssb_reply_decode(&reply, packet.data, packet.len))
+		die("flood: no grant");
+	says[STATS].wire.stats.header.op = RSSB_OP_STATS;
+	says[STATS].wire.stats.grant.id = reply.acquire.grant_id;
+	says[STATS].len = rssb_request_encode(&says[STATS].wire);
+}
+
 static void flood(unsigned number)
 {
 	static void (*const manners[])(
@@ -241,6 +287,10 @@ static void flood(unsigned number)
 	me.n_held = (attack->held + options.processes - 1) / options.processes;
 	me.next_ns = clock_ns();
 	memset(me.held, -1, sizeof(me.held));
+	if (attack->words == STATS)
+		grant_get();
+	if (attack->threads)
+		threads_start(attack->threads / options.processes - 1);
 	while (!shared->stop)
 		manners[attack->manner]();
 }

@@ -18,7 +18,7 @@ ASKED_PER_SECOND = 20
 WARM_UP_S = 0.5  # before the neighbour asks
 FLOODER, NEIGHBOUR = 62000, 63000  # the first of their uids
 NOFILE = 16384  # as the unit has it
-P99_MS_MAX, CORES_MAX = 50, 1
+P99_MS_MAX = 50
 
 # What the page calls each flood of flood.c; in brackets its number in the list of faults.
 FLOODS = {
@@ -31,8 +31,10 @@ FLOODS = {
     "half-close-early": "half-close before it (16)",
     "connects-10000": "connects, 10,000 a second (18)",
     "connects": "connects at full speed (18)",
+    "threads": "2,500 threads in connect(2) (69)",
     "requests-1000": "requests, 1,000 a second (19)",
     "requests": "requests at full speed (19)",
+    "stats": "STATS at full speed, 256 CPU numbers (69)",
     "acquires": "ACQUIREs at full speed (19)",
     "acquires-counting": "ACQUIREs with statistics (19)",
     "hoard": "close the lease, keep the fds (21)",
@@ -125,7 +127,7 @@ class Neighbours:
 def row(how, found, cores, said):
     histogram = found["histogram"]
     p99 = percentile(histogram, 0.99) / 1e6
-    reached = p99 <= P99_MS_MAX and not found["busy"] and cores <= CORES_MAX
+    reached = p99 <= P99_MS_MAX and not found["busy"]
     judged = {"reached": reached, "goal": "reached" if reached else "**missed**"}
     return {
         "attack": FLOODS[how],
@@ -138,6 +140,13 @@ def row(how, found, cores, said):
         "cores": cores,
         **(judged if how else {"goal": ""}),
     }
+
+
+def pretend_many_cpus(world):
+    """Brokers that start in this world see 256 CPU numbers, and make as many counters."""
+    possible = world.dir / "possible"
+    possible.write_text("0-255\n")
+    world.run(["mount", "--bind", possible, "/sys/devices/system/cpu/possible"])
 
 
 def allow_many_fds():

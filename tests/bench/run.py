@@ -67,6 +67,7 @@ def bench_memory(report, args):
 def bench_isolation(report, args):
     isolation.allow_many_fds()
     with BenchWorld() as world:
+        isolation.pretend_many_cpus(world)
         broker = Broker(world, args.build, *isolation.users())
         isolation.section(report, world, args.build, broker)
 

@@ -37,6 +37,7 @@ def neighbours(build):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     isolation.allow_many_fds()
     with World() as world:
+        isolation.pretend_many_cpus(world)
         broker = Broker(world, build, *isolation.users())
         yield isolation.Neighbours(world, build, broker)
         broker.stop()
