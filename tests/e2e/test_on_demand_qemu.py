@@ -217,6 +217,22 @@ def test_chroot_and_user(world, start, taps, version, sandbox):
     assert qemu.said() == [] and WARNING not in qemu.stderr()
 
 
+ESCAPE = """
+import os
+for fd in map(int, os.listdir("/proc/self/fd")):
+    if fd >= 100 and os.path.isdir(f"/proc/self/fd/{fd}"):
+        os.fchdir(fd)
+        print(sorted(os.listdir(".")), sorted(os.listdir("../../..")))
+"""
+
+
+def test_chroot_leads_nowhere(world, on_demand):
+    """What is kept of the socket's directory is no way to what is above it, not even for root."""
+    command = [*on_demand(), "/usr/bin/python3", "-c", ESCAPE]
+    assert world.run(command).stdout == "['sock', 'sock.lock'] ['sock', 'sock.lock']\n"
+    assert world.run(command, unprivileged=True).stdout == ""
+
+
 def test_daemonize(world, start, taps):
     """The QEMU that stays is a child of a child."""
     pidfile = world.directory("daemon") / "pid"

@@ -207,5 +207,15 @@ def test_libvirt(world, broker, build, qemu, ask, vm):
         stack.callback(libvirt.run, "destroy", "vm1")
         log = (libvirt.home / ".cache/libvirt/qemu/log/vm1.log").read_text()
         assert "rssb" not in log.split("msg timestamp")[1] and "Unable to load" not in log
-        (held,) = [line for line in ask("rssb status") if line.startswith("grant ")]
+        (held,) = grants(ask)
         assert f"handoff  uid {NOBODY} " in held
+        world.tap("vm1tap2")
+        second = xml.with_name("nic2.xml")
+        second.write_text(block_with("^<interface").replace("'vm1tap2'", "'vm1tap2' managed='no'"))
+        assert_shown(output_after("sudo virsh attach-device vm1 nic2.xml"),
+                     libvirt.run("attach-device", "vm1", second).stdout.splitlines())  # fmt: skip
+        assert len(grants(ask)) == 2
+
+
+def grants(ask):
+    return [line for line in ask("rssb status") if line.startswith("grant ")]
