@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -54,7 +55,9 @@ static const struct row {
 	{ "mmap", FRONT, SYS_mmap, { 0, 0, PROT_READ } },
 	{ "mmap PROT_EXEC", 0, SYS_mmap, { 0, 0, PROT_READ | PROT_EXEC } },
 	{ "mprotect", 0, SYS_mprotect, { 0 } },
-	{ "clone", CLOSER, SYS_clone, { -1 } },
+	{ "clone of a process", CLOSER, SYS_clone, { SIGCHLD } },
+	{ "clone of a thread", 0, SYS_clone, { CLONE_VM | CLONE_SIGHAND | CLONE_THREAD } },
+	{ "clone CLONE_NEWUSER", 0, SYS_clone, { CLONE_NEWUSER | SIGCHLD } },
 	{ "openat", 0, SYS_openat, { AT_FDCWD } },
 	{ "execve", 0, SYS_execve, { 0 } },
 	{ "socket", 0, SYS_socket, { AF_UNIX, SOCK_STREAM } },
