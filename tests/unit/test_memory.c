@@ -126,7 +126,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(fault_72_the_tightest_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(fault_72_limits_are_read_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(fault_64_no_burst_outruns_the_look, setup, teardown),
+		cmocka_unit_test_setup_teardown(fault_64_no_burst_outruns_the_look, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
