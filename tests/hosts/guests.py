@@ -15,7 +15,7 @@ import guest as guests
 from paths import ROOT
 import proc
 from short_run import (  # noqa: F401 (fixtures)
-    IFACE, QUEUES, boot, boot_with, broker, rssb, world,
+    IFACE, PATIENT, QUEUES, boot, boot_with, broker, rssb, world,
 )  # fmt: skip
 from waiting import wait_for
 from world import Broker
@@ -37,7 +37,7 @@ def send(guest, world, tap, rng, steering):  # noqa: F811
 @VHOST
 def test_the_guests_own_rss(world, build, broker, qemu, rng, vhost, monkeypatch):  # noqa: F811
     tap = world.tap()
-    prefix = rssb(world, build, broker, "run", "--no-probe", "--")
+    prefix = rssb(world, build, broker, "run", "--no-probe", "--wait", "120", "--")
     guest = boot_with(world, qemu, tap, prefix, monkeypatch, vhost)
     steering = flows.Steering.random(rng, QUEUES)
     guest.set_rss(IFACE, steering)
@@ -95,7 +95,7 @@ def run_count(uid):
 @pytest.mark.parametrize("version", QEMUS)
 def test_host_steering(world, build, rng, version, vhost, monkeypatch):  # noqa: F811
     uid = random.SystemRandom().randrange(1 << 20, 1 << 30)
-    own = Broker(world, build, "--user", uid)
+    own = Broker(world, build, "--user", uid, *PATIENT)
     tap = world.tap()
     steering = flows.Steering.random(rng, QUEUES)
     prefix = rssb(world, build, own, "run", "--host-steering", steering.words(), "--")
