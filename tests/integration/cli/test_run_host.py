@@ -233,7 +233,7 @@ def test_the_last_of_two_fails(world, rssb_run, reader, rng):
     with macvtap_queue(world) as fd:
         arguments += net("virtio-net-pci,netdev=n1,mq=on", f"tap,id=n1,queues=4,fds={fd}")
         done = rssb_run(["--host-steering", "table 2"], *arguments, pass_fds=[fd])
-    fails(done, "the kernel lets no program steer this")
+    fails(done, "the kernel lets no program steer it")
     assert set(reader.queues_of(flows.random_flows(rng, FLOWS))) == set(range(QUEUES))
 
 
