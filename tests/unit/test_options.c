@@ -93,8 +93,8 @@ static const struct {
 	  "rss-broker: --pool 18446744073709551617: must be a number from 1 to 64; see rss-broker "
 	  "--help\n" },
 	{ { "--log-level", "loud" },
-	  "rss-broker: --log-level loud: must be err, warning, notice, info or debug; see rss-broker "
-	  "--help\n" },
+	  "rss-broker: --log-level loud: must be err, warning, notice, info or debug; see "
+	  "rss-broker --help\n" },
 	{ { "--allow-user", "no-such-user" },
 	  "rss-broker: --allow-user no-such-user: no such user or group; see rss-broker --help\n" },
 	{ { "--allow-user", "4294967295" },
