@@ -22,16 +22,17 @@
 #define RSSB_REQUEST_MAX 512u  /* bytes; a longer packet is refused */
 #define RSSB_REPLY_MAX	 8192u /* bytes; no reply is longer */
 
-#define RSSB_KEY_LEN	   40u	  /* bytes of a Toeplitz key */
-#define RSSB_TABLE_MAX	   128u	  /* entries of an indirection table */
-#define RSSB_QUEUES_MAX	   256u	  /* receive queues of a tap */
-#define RSSB_HASH_ALL	   0x1ffu /* VIRTIO_NET_RSS_HASH_TYPE_*, all nine */
-#define RSSB_OBJECT_ID_LEN 32u	  /* SHA-256 of the ELF bytes */
-#define RSSB_LABEL_MAX	   16u	  /* A-Z a-z 0-9 . _ - ; no NUL when all 16 are used */
-#define RSSB_NAME_MAX	   32u	  /* an object's name, NUL-terminated */
-#define RSSB_REASON_MAX	   160u	  /* a reply's reason, NUL-terminated */
-#define RSSB_FDS_MAX	   5u	  /* the most fds that one reply carries */
-#define RSSB_MOVES_MAX	   32u	  /* entries of a table that one MOVE changes */
+#define RSSB_KEY_LEN	   40u	      /* bytes of a Toeplitz key */
+#define RSSB_TABLE_MAX	   128u	      /* entries of an indirection table */
+#define RSSB_QUEUES_MAX	   256u	      /* receive queues of a tap */
+#define RSSB_HASH_ALL	   0x1ffu     /* VIRTIO_NET_RSS_HASH_TYPE_*, all nine */
+#define RSSB_TUNNELS_ALL   0x1ff0000u /* VIRTIO_NET_HASH_TUNNEL_TYPE_* << 16, all nine */
+#define RSSB_OBJECT_ID_LEN 32u	      /* SHA-256 of the ELF bytes */
+#define RSSB_LABEL_MAX	   16u	      /* A-Z a-z 0-9 . _ - ; no NUL when all 16 are used */
+#define RSSB_NAME_MAX	   32u	      /* an object's name, NUL-terminated */
+#define RSSB_REASON_MAX	   160u	      /* a reply's reason, NUL-terminated */
+#define RSSB_FDS_MAX	   5u	      /* the most fds that one reply carries */
+#define RSSB_MOVES_MAX	   32u	      /* entries of a table that one MOVE changes */
 
 enum rssb_op {
 	RSSB_OP_INFO = 1,    /* rssb_request_info -> rssb_reply_info */
@@ -117,7 +118,7 @@ struct rssb_object_ref {
 
 /* Steering in full: what the maps will hold. */
 struct rssb_steering_wire {
-	uint32_t hash_types;	/* RSSB_HASH_ALL bits */
+	uint32_t hash_types;	/* RSSB_HASH_ALL bits; not handoff: RSSB_TUNNELS_ALL bits */
 	uint16_t queues;	/* 1..RSSB_QUEUES_MAX */
 	uint16_t default_queue; /* < queues */
 	uint16_t table_len;	/* a power of two, 1..RSSB_TABLE_MAX */

@@ -127,8 +127,9 @@ static int check_steering(const struct rssb_steering_wire *s, struct rssb_refusa
 {
 	if (check_reserved(s->reserved, sizeof(s->reserved), "steering", why))
 		return -EINVAL;
-	if (s->hash_types & ~RSSB_HASH_ALL)
-		REFUSE("hash_types is 0x%x, known bits are 0x%x", s->hash_types, RSSB_HASH_ALL);
+	if (s->hash_types & ~(RSSB_HASH_ALL | RSSB_TUNNELS_ALL))
+		REFUSE("hash_types is 0x%x, known bits are 0x%x", s->hash_types,
+		       RSSB_HASH_ALL | RSSB_TUNNELS_ALL);
 	if (s->queues < 1 || s->queues > RSSB_QUEUES_MAX)
 		REFUSE("queues is %u, allowed is 1 to %u", s->queues, RSSB_QUEUES_MAX);
 	if (s->default_queue >= s->queues)
@@ -186,10 +187,16 @@ int validate_acquire(const union rssb_request *r, struct rssb_refusal *why)
 		       a->kind, RSSB_KIND_HANDOFF, RSSB_KIND_PROGRAM_ONLY, RSSB_KIND_MANAGED);
 	if (check_acquire_flags(a, why))
 		return -EINVAL;
-	if (!(a->flags & RSSB_ACQUIRE_NO_CONFIG))
-		return check_steering(&a->steering, why);
-	if (!all_zero(&a->steering, sizeof(a->steering)))
-		REFUSE("steering must be zero with flag NO_CONFIG");
+	if (a->flags & RSSB_ACQUIRE_NO_CONFIG) {
+		if (!all_zero(&a->steering, sizeof(a->steering)))
+			REFUSE("steering must be zero with flag NO_CONFIG");
+	} else if (check_steering(&a->steering, why)) {
+		return -EINVAL;
+	}
+	if (a->kind == RSSB_KIND_HANDOFF && a->steering.hash_types & RSSB_TUNNELS_ALL)
+		REFUSE("hash_types is 0x%x, with tunnels, which kind %d (handoff) cannot have: "
+		       "its maps are as QEMU knows them",
+		       a->steering.hash_types, RSSB_KIND_HANDOFF);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct object {
 	uint32_t size; /* bytes */
 	uint16_t abi;  /* enum rssb_abi */
 	bool counts;   /* has the counters of rss-stats as its fourth map */
+	bool tunnels;  /* knows the tunnels of hash_types: built in, for no file says so */
 	char license[OBJECT_CHECK_LICENSE_MAX]; /* as its license section says */
 	uint8_t id[RSSB_OBJECT_ID_LEN];
 };
@@ -37,8 +38,12 @@ struct objects {
 /* Leaves only those whose number's bit is set: what the loader could load. */
 void objects_keep(struct objects *o, uint32_t numbers);
 
-/*
- * The index of the object that ref names, or -ENOENT.  counts: by ABI, the one
- * that counts packets.
- */
-int objects_find(const struct objects *o, const struct rssb_object_ref *ref, bool counts);
+/* Which of the broker's own objects of an ABI. */
+struct object_wish {
+	bool counts;  /* the one that counts packets */
+	bool tunnels; /* the one that sees into tunnels */
+};
+
+/* The index of the object that ref names, by an ABI the one that is wished for; or -ENOENT. */
+int objects_find(const struct objects *o, const struct rssb_object_ref *ref,
+		 struct object_wish wish);

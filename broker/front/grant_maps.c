@@ -17,6 +17,7 @@ enum { CONFIG, KEY, TABLE, MAPS };
 
 _Static_assert((int)RSS_FALLBACKS == (int)RSSB_FALLBACKS, "the wire carries every reason");
 _Static_assert(RSS_STATS_TYPES == RSSB_HASH_TYPES && RSS_STATS_QUEUES == RSSB_QUEUES_MAX &&
+		       RSS_HASH_ALL == RSSB_HASH_ALL && RSS_TUNNEL_ALL == RSSB_TUNNELS_ALL &&
 		       RSS_TABLE_MAX == RSSB_TABLE_MAX && RSS_KEY_LEN == RSSB_KEY_LEN,
 	       "the wire carries what the maps hold");
 _Static_assert(sizeof(struct rss_count) == sizeof(struct rssb_count), "same counters");

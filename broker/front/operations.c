@@ -125,6 +125,21 @@ static int no_object(struct outcome *ret)
 	REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
 }
 
+/* Whether an object knows the tunnels that the steering names, if it does. */
+static bool sees_tunnels(const struct service *s, unsigned object,
+			 const struct rssb_steering_wire *steering)
+{
+	return !(steering->hash_types & RSSB_TUNNELS_ALL) || s->objects.list[object].tunnels;
+}
+
+static int no_tunnels(struct outcome *ret, const struct object *object)
+{
+	REFUSE(RSSB_INVALID,
+	       "hash_types names tunnels, which object %s does not see into: a set that does is "
+	       "got with them, by ABI",
+	       object->name);
+}
+
 /* Whether so many bytes more may be handed out to an account; then they are noted. */
 static int check_memory(struct service *s, const struct account *account, uint64_t bytes,
 			struct rssb_refusal *why)
@@ -160,13 +175,17 @@ static int perform_acquire(struct service *s, struct account *account,
 			   const union rssb_request *request, struct outcome *ret)
 {
 	const struct rssb_request_acquire *acquire = &request->acquire;
-	int object =
-		objects_find(&s->objects, &acquire->object, acquire->flags & RSSB_ACQUIRE_STATS);
+	const struct object_wish wish = { .counts = acquire->flags & RSSB_ACQUIRE_STATS,
+					  .tunnels = acquire->steering.hash_types &
+						     RSSB_TUNNELS_ALL };
+	int object = objects_find(&s->objects, &acquire->object, wish);
 	struct rssb_refusal why = { 0 };
 	uint64_t weight;
 
 	if (object < 0)
 		return no_object(ret);
+	if (!sees_tunnels(s, (unsigned)object, &acquire->steering))
+		return no_tunnels(ret, &s->objects.list[object]);
 	weight = s->pool.shelves[object].weight;
 	if (grant_label_taken(&s->grants, acquire->label, account))
 		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
@@ -228,6 +247,8 @@ static int perform_update(struct service *s, struct account *account,
 		return no_grant(ret);
 	if (grant->kind != RSSB_KIND_MANAGED)
 		return not_managed(ret, grant);
+	if (!sees_tunnels(s, grant->object, &request->update.steering))
+		return no_tunnels(ret, &s->objects.list[grant->object]);
 	grant_maps_fill(&grant->hold, &request->update.steering);
 	grant_note_steering(grant, &request->update.steering);
 	return 0;
@@ -342,7 +363,7 @@ static int elf_memfd(const struct object *object, int *ret)
 static int perform_export(struct service *s, struct account *account,
 			  const union rssb_request *request, struct outcome *ret)
 {
-	int object = objects_find(&s->objects, &request->export.object, false);
+	int object = objects_find(&s->objects, &request->export.object, (struct object_wish){ 0 });
 	struct rssb_refusal why = { 0 };
 	uint64_t bytes;
 

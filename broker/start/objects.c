@@ -19,6 +19,21 @@
 /* In builtin.S: the bytes of build/bpf/. */
 extern const unsigned char builtin_rss[], builtin_rss_end[];
 extern const unsigned char builtin_rss_stats[], builtin_rss_stats_end[];
+extern const unsigned char builtin_rss_tunnel[], builtin_rss_tunnel_end[];
+extern const unsigned char builtin_rss_tunnel_stats[], builtin_rss_tunnel_stats_end[];
+
+/* In the order of their numbers. */
+static const struct builtin {
+	const char *name;
+	const unsigned char *begin, *end;
+	bool tunnels;
+} builtins[] = {
+	{ "rss", builtin_rss, builtin_rss_end },
+	{ "rss-stats", builtin_rss_stats, builtin_rss_stats_end },
+	{ "rss-tunnel", builtin_rss_tunnel, builtin_rss_tunnel_end, .tunnels = true },
+	{ "rss-tunnel-stats", builtin_rss_tunnel_stats, builtin_rss_tunnel_stats_end,
+	  .tunnels = true },
+};
 
 static void object_id(uint8_t ret[RSSB_OBJECT_ID_LEN], const void *elf, size_t size)
 {
@@ -48,24 +63,25 @@ static void objects_add(struct objects *o, const char *name, const void *elf, si
 }
 
 /* The built-in ones are judged like any other. */
-static int objects_add_builtin(struct objects *o, const char *name, const unsigned char *begin,
-			       const unsigned char *end)
+static int objects_add_builtin(struct objects *o, const struct builtin *b)
 {
+	size_t size = (size_t)(b->end - b->begin);
 	char why[OBJECT_CHECK_WHY_MAX];
 	struct object_check shape;
-	int err = object_check(&shape, begin, (size_t)(end - begin), why);
+	int err = object_check(&shape, b->begin, size, why);
 
 	if (err) {
-		log_line(LOG_ERR, "built-in object %s: %s", name, why);
+		log_line(LOG_ERR, "built-in object %s: %s", b->name, why);
 		return err;
 	}
-	objects_add(o, name, begin, (size_t)(end - begin), &shape);
+	objects_add(o, b->name, b->begin, size, &shape);
+	o->list[o->n - 1].tunnels = b->tunnels;
 	return 0;
 }
 
 int objects_init(struct objects *ret)
 {
-	int n_cpus, err;
+	int n_cpus, err = 0;
 
 	*ret = (struct objects){ 0 };
 	n_cpus = cpus_end();
@@ -73,10 +89,8 @@ int objects_init(struct objects *ret)
 		return log_error(n_cpus, "cannot count the CPUs");
 	ret->n_cpus = (unsigned)n_cpus;
 	ret->n_blocks = ret->n_cpus < RSS_STATS_BLOCKS ? ret->n_cpus : RSS_STATS_BLOCKS;
-	err = objects_add_builtin(ret, "rss", builtin_rss, builtin_rss_end);
-	if (!err)
-		err = objects_add_builtin(ret, "rss-stats", builtin_rss_stats,
-					  builtin_rss_stats_end);
+	for (size_t i = 0; !err && i < sizeof(builtins) / sizeof(builtins[0]); i++)
+		err = objects_add_builtin(ret, &builtins[i]);
 	return err;
 }
 
@@ -87,7 +101,7 @@ static bool objects_have(const struct objects *o, const void *elf, size_t size)
 	const struct rssb_object_ref ref = { .by = RSSB_BY_ID };
 
 	object_id((uint8_t *)ref.id, elf, size);
-	return objects_find(o, &ref, false) >= 0;
+	return objects_find(o, &ref, (struct object_wish){ 0 }) >= 0;
 }
 
 /* NAME.bpf.o, NAME like a label but as long as an object's name may be. */

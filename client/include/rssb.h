@@ -44,7 +44,9 @@ struct rssb_fds {
 /* How packets are steered.  size is sizeof(struct rssb_steering). */
 struct rssb_steering {
 	size_t size;
-	uint32_t hash_types;	/* VIRTIO_NET_RSS_HASH_TYPE_* bits */
+	/* VIRTIO_NET_RSS_HASH_TYPE_* bits; and, but for handoff, VIRTIO_NET_HASH_TUNNEL_TYPE_*
+	   bits << 16: tunnels whose inner headers are hashed. */
+	uint32_t hash_types;
 	uint16_t queues;	/* receive queues, 1..256 */
 	uint16_t default_queue; /* for packets of no enabled hash type; < queues */
 	uint16_t table_len;	/* a power of two, 1..128 */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "bpf/rss_maps.h"
 #include "client/cli/rss/steering.h"
 #include "proto/codec.h"
 #include "tests/fuzz/lib/fuzz.h"
@@ -19,7 +20,7 @@ static void check_range(const struct steering *s)
 	FUZZ_CHECK(s->table_len <= RSSB_TABLE_MAX && !(s->table_len & (s->table_len - 1)));
 	FUZZ_CHECK(s->queues >= 1 && s->queues <= RSSB_QUEUES_MAX);
 	FUZZ_CHECK(s->default_queue < s->queues);
-	FUZZ_CHECK(!(s->hash_types & ~RSSB_HASH_ALL));
+	FUZZ_CHECK(!(s->hash_types & ~(RSSB_HASH_ALL | RSSB_TUNNELS_ALL)));
 	for (unsigned i = 0; i < s->table_len; i++)
 		FUZZ_CHECK(s->table[i] < s->queues);
 	FUZZ_CHECK(s->keyed || judge_zero(s->key, 0, sizeof(s->key)));
@@ -28,7 +29,7 @@ static void check_range(const struct steering *s)
 /* As the request that librssb makes of it. */
 static void check_wire(const struct steering *s)
 {
-	union rssb_request request = { .acquire = { .kind = RSSB_KIND_HANDOFF } };
+	union rssb_request request = { .acquire = { .kind = RSSB_KIND_MANAGED } };
 	struct rssb_steering_wire *wire = &request.acquire.steering;
 	uint8_t bytes[sizeof(request)];
 	size_t len;
@@ -51,8 +52,15 @@ static char *write_types(char *at, uint32_t types)
 {
 	const char *before = "";
 
-	if (!types)
-		return at + sprintf(at, "none");
+	if (!(types & RSSB_HASH_ALL)) {
+		at += sprintf(at, "none");
+		before = ",";
+	}
+	if (types & RSS_TUNNEL_GRE_2784) /* of three bits, which go together */
+		at += sprintf(at, "%sgre", before);
+	if (types & RSS_TUNNEL_GRE_2784)
+		before = ",";
+	types &= ~(RSS_TUNNEL_GRE_2784 | RSS_TUNNEL_GRE_2890 | RSS_TUNNEL_GRE_7676);
 	for (uint32_t bit = 1; bit <= types; bit <<= 1) {
 		if (!(types & bit))
 			continue;

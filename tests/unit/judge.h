@@ -54,7 +54,7 @@ static inline bool judge_grant(const uint8_t *b, size_t at)
 static inline bool judge_steering(const uint8_t *b, size_t at)
 {
 	uint64_t queues = judge_int(b, at + 4, 2), len = judge_int(b, at + 8, 2);
-	bool in_range = judge_int(b, at, 4) <= 0x1ff && queues >= 1 && queues <= 256 &&
+	bool in_range = !(judge_int(b, at, 4) & ~0x1ff01ffull) && queues >= 1 && queues <= 256 &&
 			judge_int(b, at + 6, 2) < queues && judge_int(b, at + 10, 2) == 40 &&
 			judge_zero(b, at + 12, at + 16) && len <= 128 &&
 			__builtin_popcountll(len) == 1;
@@ -93,6 +93,7 @@ static inline bool judge_acquire(const uint8_t *b)
 	return kind >= 1 && kind <= 3 && flags <= 7 && judge_zero(b, 20, 24) &&
 	       judge_object(b, 24) && judge_label(b, 64) && !judge_digits(b, 64) &&
 	       !(no_config && kind != 1) && !(keep && kind == 1) &&
+	       !(kind == 1 && judge_int(b, 80, 4) >> 16) &&
 	       !(stats && judge_int(b, 24, 2) != 0) &&
 	       (no_config ? judge_zero(b, 80, 392) : judge_steering(b, 80));
 }

@@ -144,6 +144,19 @@ static void hash_types_add_up(void **state)
 	assert_int_equal(parse("hash-types all").hash_types, RSS_HASH_ALL);
 }
 
+/* Tunnels by the words of the virtio specification; without types all types are meant. */
+static void hash_types_take_tunnels(void **state)
+{
+	assert_int_equal(parse("hash-types gre").hash_types, 0x00701ff);
+	assert_int_equal(parse("hash-types ipip,vxlan").hash_types, 0x09001ff);
+	assert_int_equal(parse("hash-types ipv4,geneve").hash_types, 0x0400001);
+	assert_int_equal(parse("hash-types nvgre,none").hash_types, 0x1000000);
+	assert_int_equal(parse("hash-types all,gre-udp,vxlan-gpe").hash_types, 0x02801ff);
+	assert_int_equal(
+		parse("hash-types gre,ipip,vxlan,geneve,nvgre,gre-udp,vxlan-gpe").hash_types,
+		RSS_HASH_ALL | RSS_TUNNEL_ALL);
+}
+
 static void hash_types_have_names(void **state)
 {
 	for (uint32_t bit = 1; bit & RSS_HASH_ALL; bit <<= 1) {
@@ -218,8 +231,10 @@ static const struct {
 	{ "hkey " KEY ":", "hkey: byte 40 of 40 is not followed by the end" },
 	{ "hkey 0:11", "hkey: byte 1 of 40 is not two hex digits" },
 	{ "hkey 00-11", "hkey: byte 1 of 40 is not followed by a colon" },
-	{ "hash-types ipv4,sctp4", "hash-types: \"sctp4\" is none of ipv4 tcp4 udp4 ipv6 tcp6 udp6 "
-				   "ip_ex tcp_ex udp_ex all none" },
+	{ "hash-types ipv4,sctp4",
+	  "hash-types: \"sctp4\" is none of ipv4 tcp4 udp4 ipv6 tcp6 udp6 "
+	  "ip_ex tcp_ex udp_ex all none, nor of the tunnels gre ipip vxlan "
+	  "geneve nvgre gre-udp vxlan-gpe" },
 	{ "equal 4 foo", "\"foo\" is none of equal, weight, table, start, hkey, default-queue, "
 			 "hash-types" },
 };
@@ -271,6 +286,7 @@ int main(void)
 		cmocka_unit_test(longer_keys_are_for_comparison),
 		cmocka_unit_test(symmetric_is_6d5a),
 		cmocka_unit_test(hash_types_add_up),
+		cmocka_unit_test(hash_types_take_tunnels),
 		cmocka_unit_test(hash_types_have_names),
 		cmocka_unit_test(complete_draws_a_key),
 		cmocka_unit_test(view_borrows),

@@ -191,10 +191,19 @@ static const struct {
 	{ "request-acquire-handoff", { { ACQUIRE(steering.hash_types), 0 } }, NULL },
 	{ "request-acquire-handoff",
 	  { { ACQUIRE(steering.hash_types), 0x200 } },
-	  "hash_types is 0x200, known bits are 0x1ff" },
+	  "hash_types is 0x200, known bits are 0x1ff01ff" },
 	{ "request-acquire-handoff",
 	  { { ACQUIRE(steering.hash_types), 0xffffffff } },
-	  "hash_types is 0xffffffff, known bits are 0x1ff" },
+	  "hash_types is 0xffffffff, known bits are 0x1ff01ff" },
+	{ "request-acquire-handoff",
+	  { { ACQUIRE(steering.hash_types), 0x100001 } },
+	  "hash_types is 0x100001, with tunnels, which kind 1 (handoff) cannot have: its maps are "
+	  "as "
+	  "QEMU knows them" },
+	{ "request-acquire-program-only", { { ACQUIRE(steering.hash_types), 0x1ff01ff } }, NULL },
+	{ "request-acquire-program-only",
+	  { { ACQUIRE(steering.hash_types), 0x2000001 } },
+	  "hash_types is 0x2000001, known bits are 0x1ff01ff" },
 	{ "request-acquire-handoff",
 	  { { ACQUIRE(steering.queues), 0 } },
 	  "queues is 0, allowed is 1 to 256" },
@@ -300,7 +309,8 @@ static const struct {
 	  "table_len is 0, allowed is a power of two from 1 to 128" },
 	{ "request-update",
 	  { { UPDATE(steering.hash_types), 0x3ff } },
-	  "hash_types is 0x3ff, known bits are 0x1ff" },
+	  "hash_types is 0x3ff, known bits are 0x1ff01ff" },
+	{ "request-update", { { UPDATE(steering.hash_types), 0x10001 } }, NULL },
 };
 
 static void apply(struct vector *v, const struct change *change)

@@ -188,6 +188,13 @@ static const struct {
 	{ "udp_ex", RSS_HASH_UDP_EX },
 	{ "all", RSS_HASH_ALL },
 	{ "none", 0 },
+	{ "gre", RSS_TUNNEL_GRE_2784 | RSS_TUNNEL_GRE_2890 | RSS_TUNNEL_GRE_7676 },
+	{ "gre-udp", RSS_TUNNEL_GRE_UDP },
+	{ "vxlan", RSS_TUNNEL_VXLAN },
+	{ "vxlan-gpe", RSS_TUNNEL_VXLAN_GPE },
+	{ "geneve", RSS_TUNNEL_GENEVE },
+	{ "ipip", RSS_TUNNEL_IPIP },
+	{ "nvgre", RSS_TUNNEL_NVGRE },
 };
 
 #define N_HASH_TYPES (sizeof(hash_types) / sizeof(hash_types[0]))
@@ -204,6 +211,7 @@ static int clause_hash_types(struct parser *p)
 {
 	char *rest = p->word;
 	int r = next_value(p, "hash-types");
+	bool any_type = false;
 
 	p->out.hash_types = 0;
 	while (!r && rest) {
@@ -216,10 +224,14 @@ static int clause_hash_types(struct parser *p)
 			return fail(
 				p,
 				"hash-types: \"%.40s\" is none of ipv4 tcp4 udp4 ipv6 tcp6 udp6 "
-				"ip_ex tcp_ex udp_ex all none",
+				"ip_ex tcp_ex udp_ex all none, nor of the tunnels gre ipip vxlan "
+				"geneve nvgre gre-udp vxlan-gpe",
 				name);
 		p->out.hash_types |= hash_types[i].bits;
+		any_type |= !(hash_types[i].bits & RSS_TUNNEL_ALL);
 	}
+	if (!r && !any_type)
+		p->out.hash_types |= RSS_HASH_ALL;
 	return r;
 }
 

@@ -10,7 +10,9 @@
  *   hkey aa:bb:...     the Toeplitz key, 40 bytes; or the word symmetric (hkey.h)
  *   default-queue N    for packets of no enabled hash type (0)
  *   hash-types LIST    some of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex
- *                      udp_ex, separated by commas; or all (the default), none
+ *                      udp_ex, separated by commas; or all (the default), none;
+ *                      and of tunnels, whose inner headers are hashed: gre ipip
+ *                      vxlan geneve nvgre gre-udp vxlan-gpe.  Tunnels alone: and all
  *
  * Words are separated by white space; each clause may be there once.
  */
@@ -31,7 +33,9 @@
 	"                    on one queue (default: " key_default ")\n"                            \
 	"  default-queue N   for packets of no enabled hash type (default: 0)\n"                   \
 	"  hash-types LIST   of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex,\n"              \
-	"                    or all (the default) or none\n"
+	"                    or all (the default) or none; and of tunnels, whose inner\n"          \
+	"                    headers are then hashed: gre ipip vxlan geneve nvgre\n"               \
+	"                    gre-udp vxlan-gpe\n"
 
 struct steering {
 	uint32_t hash_types;

@@ -346,6 +346,58 @@ def test_stats_that_were_not_asked_for(client, managed):
     assert refusal.reason == want
 
 
+GRE, IPIP = 0x10000, 0x800000
+
+
+def in_gre(frame):
+    """The packet of an Ethernet frame in a GRE tunnel between two hosts, always the same."""
+    outer = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 24 + len(frame) - 14, 0, 0, 64, 47, 0,
+                        bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]))  # fmt: skip
+    return frame[:12] + b"\x08\x00" + outer + b"\0\0" + frame[12:]
+
+
+@pytest.mark.parametrize("flags, name", [(0, b"rss-tunnel"), (wire.STATS, b"rss-tunnel-stats")])
+def test_tunnels_choose_the_object(client, flags, name):
+    steering = Steering.random(random.Random(7), 4)
+    asked = wanted(steering, 4, types=ALL_TYPES | GRE, default=0)
+    with client.ask(wire.acquire(wire.MANAGED, flags, b"", asked)) as reply:
+        assert (reply.status, reply.reason) == (wire.OK, "")
+        known = {
+            described.body[:32]: described.body[32:64].rstrip(b"\0")
+            for i in range(4)
+            for described in [client.ask(wire.put(vectors.read("request-object"), 16, "I", i))]
+        }
+        assert known[reply.object_id] == name
+        rng = random.Random(8)
+        for _ in range(100):
+            flow = Flow.random(rng, 4, TCP)
+            inside = bpf_fd.test_run(reply.fds[wire.PROG], in_gre(flow.frame(b"", MAC)))
+            assert inside == steering.queue(flow) == steer(reply.fds[wire.PROG], flow)
+        # Other tunnels, or none, by UPDATE: one queue for all.
+        changed = client.ask(update(steering, 4, reply.grant_id, types=ALL_TYPES | IPIP))
+        assert changed.status == wire.OK
+        frames = [in_gre(Flow.random(rng, 4, TCP).frame(b"", MAC)) for _ in range(100)]
+        assert len({bpf_fd.test_run(reply.fds[wire.PROG], frame) for frame in frames}) == 1
+
+
+def test_tunnels_of_a_set_that_knows_none(client, managed):
+    """Nothing changes, and the reason says what to do."""
+    why = "hash_types names tunnels, which object rss does not see into: a set that does is got "
+    refusal = client.ask(update(managed.steering, 4, label=b"web", types=ALL_TYPES | GRE))
+    assert (refusal.status, refusal.reason) == (wire.INVALID, why + "with them, by ABI")
+    assert_steers(managed, managed.steering)
+    asked = wanted(managed.steering, 4, types=ALL_TYPES | GRE)
+    by_id = wire.acquire(wire.MANAGED, 0, b"", asked, object_id=managed.object_id)
+    refusal = client.ask(by_id)
+    assert (refusal.status, refusal.reason) == (wire.INVALID, why + "with them, by ABI")
+
+
+def test_tunnels_of_a_handoff(client):
+    asked = wanted(Steering.random(random.Random(9), 4), 4, types=GRE | 1)
+    refusal = client.ask(wire.acquire(wire.HANDOFF, 0, b"", asked))
+    assert refusal.status == wire.INVALID and "which kind 1 (handoff) cannot have" in refusal.reason
+
+
 def test_stats_choose_the_object(client):
     """Named by its ABI it is another object, with another id, of that ABI."""
     ids = []

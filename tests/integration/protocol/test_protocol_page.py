@@ -154,6 +154,7 @@ def test_limits():
             "RSSB_TABLE_MAX": "128",
             "RSSB_QUEUES_MAX": "256",
             "RSSB_HASH_ALL": "0x1ff",
+            "RSSB_TUNNELS_ALL": "0x1ff0000",
         }.items()
     )
     assert '#define RSSB_SOCKET_DEFAULT "/run/rss-broker/rss-broker.sock"' in HEADER
