@@ -21,7 +21,7 @@ def initrd(build, tmp_path_factory):
     root = tmp_path_factory.mktemp("verify")
     (root / "root" / "objects").mkdir(parents=True)
     subprocess.run(
-        ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-static",
+        ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-static", "-I", ROOT,
          "-o", root / "root" / "init", ROOT / "tests/guest/verify.c"], check=True,
     )  # fmt: skip
     for name in OBJECTS:
