@@ -126,8 +126,8 @@ static __always_inline bool maybe_tunnel(__u32 types, __u8 protocol, __be32 port
 /* The configuration, read once. */
 struct steering {
 	__u32 types;
-	__u32 mask; /* of an index into the table */
-	__u16 default_queue;
+	__u32 mask;	     /* of an index into the table */
+	__u64 default_queue; /* like every number that clang may spill: see struct parse_walk */
 };
 
 /* False: all packets go to the default queue. */
@@ -137,6 +137,7 @@ static __always_inline bool steering_read(struct steering *ret, const __u64 *con
 	__u32 len, off;
 
 	ret->default_queue = *(const volatile __u16 *)(config + 1);
+	forget(ret->default_queue); /* or clang makes 32 bits of it */
 	ret->types = RSS_CONFIG_HASH_TYPES(word) & STEERING_TYPES;
 	len = RSS_CONFIG_TABLE_LEN(word);
 	ret->mask = len - 1;
@@ -275,7 +276,7 @@ static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
 	       127;
 }
 
-static __always_inline __u32 steer(struct __sk_buff *skb, const __u64 *config, struct verdict *v)
+static __always_inline __u64 steer(struct __sk_buff *skb, const __u64 *config, struct verdict *v)
 {
 	const struct rss_key *key;
 	const volatile __u16 *queue;
@@ -341,7 +342,7 @@ static __always_inline void count_in(struct rss_stats *stats, __u32 bytes, __u32
  * Nobody else writes into a block of this CPU's own: a tap runs its program with softirqs
  * off.  What is added to a shared block is added atomically, which takes longer.
  */
-static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)
+static __always_inline void count(struct __sk_buff *skb, __u64 queue, const struct verdict *v)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), block = cpu;
 	struct rss_stats *stats;
@@ -357,7 +358,7 @@ static __always_inline void count(struct __sk_buff *skb, __u32 queue, const stru
 		count_in(stats, skb->len, queue, v, false);
 }
 #else
-static __always_inline void count(struct __sk_buff *skb, __u32 queue, const struct verdict *v)
+static __always_inline void count(struct __sk_buff *skb, __u64 queue, const struct verdict *v)
 {
 }
 #endif
@@ -365,9 +366,10 @@ static __always_inline void count(struct __sk_buff *skb, __u32 queue, const stru
 SEC("socket")
 int tun_rss_steering_prog(struct __sk_buff *skb)
 {
-	__u32 queue, zero = 0;
+	__u32 zero = 0;
 	const __u64 *config = bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
 	struct verdict v;
+	__u64 queue;
 
 	if (!config)
 		return 0; /* never: an array has all its elements */
