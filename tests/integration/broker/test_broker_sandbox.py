@@ -181,7 +181,7 @@ def mapped(broker):
 def test_only_managed_maps_stay_with_the_front(build, kind, kept):
     """After a handoff the maps are the client's alone; nobody can change program-only ones."""
     with Broker(build) as broker:
-        wait_for(lambda: broker.front.kinds().get("anon_inode:bpf-prog") == 9, "a full pool")
+        wait_for(lambda: broker.front.kinds().get("anon_inode:bpf-prog") == 11, "a full pool")
         before = mapped(broker)
         steering = (0x3F, 4, 0, bytes(40), [0, 1, 2, 3])
         with wire.ask(broker.socket, wire.acquire(kind, steering=steering)) as reply:
@@ -227,7 +227,7 @@ def test_fault_12_a_close_that_blocks_blocks_nobody(build, interposed, when):
     with Broker(build, "--tokens=1000000000", env=interposed(OLD_KERNEL)) as broker:
         names = [Path(f"/proc/{p.pid}/comm").read_text().strip() for p in broker.front.children()]
         assert sorted(names) == ["rss-closer", "rss-loader"]
-        wait_for(lambda: broker.front.kinds().get("anon_inode:bpf-prog") == 9, "a full pool")
+        wait_for(lambda: broker.front.kinds().get("anon_inode:bpf-prog") == 11, "a full pool")
         before, receivers = broker.front.fds(), []
         for _ in range(3):
             sender, receiver = lingering()
