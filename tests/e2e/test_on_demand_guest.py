@@ -56,7 +56,8 @@ def by_config(world, tap):
 def guest(request, world, broker, build):
     version, form = request.param
     taps = [world.tap(f"tap{version[0]}{number}") for number in range(2)]
-    words = [world.inside(build) / "rssb", "--socket", broker.socket, "run", "--on-demand", "--"]
+    words = [world.inside(build) / "rssb", "--socket", broker.socket, "run", "--on-demand",
+             "--wait", "60", "--"]  # fmt: skip
     guest = guests.Guest(world, ROOT / "build/qemu" / version / "qemu-system-x86_64",
                          form(world, taps[0]), prefix=words, name=f"guest{version}")  # fmt: skip
     guest.taps = taps
