@@ -52,6 +52,13 @@ static const struct row rows[] = {
 	{ "802.1ad, 802.1ad", "ad ad ip4 udp" },
 	{ "three tags", "ad q q ip4 tcp" },
 
+	{ "GRE", "ip4 gre ip6 tcp" },
+	{ "GRE, inner TCP header cut", "ip4 gre ip6 tcp cut:1" },
+	{ "802.1Q, VXLAN", "q ip4 vxlan eth ip6 udp" },
+	{ "802.1Q, Geneve, 802.1Q", "q ip6 geneve:3 eth q ip4 tcp" },
+	{ "tag in metadata, IPIP", "ip6 dst ip4 udp", VLAN },
+	{ "paged VXLAN", "ip4 vxlan eth ip6 tcp zeros:4500", PAGED, "paged" },
+
 	{ "tag in metadata", "ip4 tcp", VLAN },
 	{ "tag in metadata, IPv6", "ip6 udp", VLAN },
 	{ "tag in metadata, one in the data", "q ip4 tcp", VLAN },
@@ -70,6 +77,7 @@ static const struct row rows[] = {
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 static struct object object;
+static uint32_t tunnels; /* that the object knows */
 static struct tap tap;
 
 /* Seven queues for hashed packets, the last for the others. */
@@ -77,13 +85,14 @@ static struct steering steering(void)
 {
 	struct steering s = check_steering();
 
+	s.hash_types |= tunnels;
 	s.default_queue = TAP_QUEUES - 1;
 	for (uint16_t i = 0; i < RSS_TABLE_MAX; i++)
 		s.table[i] = i % (TAP_QUEUES - 1);
 	return s;
 }
 
-/* Changes the packet's flow: the last byte of its source, if it has one. */
+/* Changes the packet's flow: the last byte of each source, if it has one. */
 static void next_flow(struct packet *p)
 {
 	uint8_t *v4 = memmem(p->bytes, p->len, packet_src4, 3);
@@ -157,8 +166,11 @@ int main(void)
 
 	if (!geteuid())
 		tap_open(&tap);
-	for (const char *const *name = check_names; *name; name++)
+	for (const char *const *name = check_names; *name; name++) {
+		tunnels = strstr(*name, "tunnel") ? RSS_TUNNEL_ALL : 0;
 		failed += run_rows(*name, check_open(&object, *name) ? test_row : test_skipped);
+	}
+	tunnels = 0;
 	failed += run_rows("QEMU", check_open_qemu(&object) ? test_row_of_qemu : test_skipped);
 	tap_close(&tap);
 	return failed;
