@@ -124,7 +124,7 @@ def test_the_walk_meets_each_grant_once(world, command, broker):
             made.append(r.grant_id)
     wire.ask(broker.socket, wire.release(made.pop(7)))
     told = json.loads(as_root(world, command, "--json"))["grants"]
-    assert [grant["id"] for grant in told] == made == sorted(made)
+    assert [grant["id"] for grant in told] == sorted(made)
 
 
 def test_usage(rssb):
