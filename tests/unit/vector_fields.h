@@ -160,8 +160,8 @@ static const struct reply_row {
 	{ "refusal-invalid", REFUSED(RSSB_OP_ACQUIRE, 13, RSSB_INVALID,
 				     "table[2] is 4, allowed is 0 to 3 (queues is 4)") },
 	{ "refusal-denied", REFUSED(RSSB_OP_INFO, 1, RSSB_DENIED,
-				    "uid 1000 is not allowed here: join the group rss-broker, or "
-				    "start the broker with --allow-user or --allow-group") },
+				    "uid 1000 is not allowed here: rss-broker serves only whom "
+				    "its --allow-user and --allow-group name") },
 	{ "refusal-no-object",
 	  REFUSED(RSSB_OP_EXPORT, 9, RSSB_NO_OBJECT,
 		  "no object of that id or ABI here; `rssb info` lists them") },
