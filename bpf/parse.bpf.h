@@ -130,7 +130,7 @@ static __always_inline __u32 parse_ports_len(__u32 types)
 	return (types & 2) * 10 + (types & 4) * 2;
 }
 
-#include "walk.bpf.h"
+#include "bpf/walk.bpf.h"
 
 /* What follows the network headers; of 64 bits, which clang may spill, as in struct parse_walk. */
 struct parse_upper {
@@ -304,7 +304,7 @@ PARSE_TWICE int parse_network(struct __sk_buff *skb, struct parse_place *p, stru
 }
 
 #ifdef RSS_TUNNEL
-#include "tunnel.bpf.h"
+#include "bpf/tunnel.bpf.h"
 #endif
 
 /*

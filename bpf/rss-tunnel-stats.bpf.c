@@ -3,4 +3,4 @@
 #define RSS_TUNNEL
 #define RSS_STATS
 
-#include "rss.bpf.c"
+#include "bpf/rss.bpf.c"

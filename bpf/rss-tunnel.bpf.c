@@ -5,4 +5,4 @@
  */
 #define RSS_TUNNEL
 
-#include "rss.bpf.c"
+#include "bpf/rss.bpf.c"

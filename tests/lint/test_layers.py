@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "client/cli/commands": ["bpf", "bpf/object_check", "proto", "client/include",
                             "client/cli/util", "client/cli/net", "client/cli/rss",
                             "client/cli/qemu", "client/cli/qmp_server"],
-    "client/cli": ["client/cli/util", "client/cli/commands"],
+    "client/cli": ["proto", "client/cli/util", "client/cli/commands"],
 }  # fmt: skip
 
 SOURCES = sorted(
