@@ -104,7 +104,7 @@ LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/lib/*.c))
 PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/lib/*.c proto/*.c))
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c client/cli/*/*/*.c))
 # What an object must look like: checked by the broker, and without privilege by rssb.
-OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard bpf/object_check/*.c))
+OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,bpf/object_check.c)
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 TEST_BPF_OBJS := $(patsubst %.bpf.c,$(B)/%.bpf.o,$(wildcard tests/bpf/objects/*.bpf.c))
@@ -153,8 +153,8 @@ $(B)/%.o: %.S $(BPF_OBJS) $(B)/flags
 	$(call run,AS,$<)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(B)/libproto.a: $(PROTO_OBJS)
-# The program's own: neither tests nor fuzzers start by it, nor allocate by it.
-BROKER_MAIN := $(B)/broker/main.o $(B)/broker/allocate.o
+# The program's own: neither tests nor fuzzers start by it.
+BROKER_MAIN := $(B)/broker/main.o
 $(B)/libbroker.a: $(filter-out $(BROKER_MAIN),$(BROKER_OBJS)) $(OBJECT_CHECK_OBJS)
 $(B)/libcli.a: $(filter-out $(B)/client/cli/main.o,$(CLI_OBJS)) $(OBJECT_CHECK_OBJS)
 $(B)/libclient.a: $(LIB_OBJS) $(PROTO_OBJS)

@@ -84,21 +84,20 @@ static int listener_get(struct service_manager *a, struct options *o, int *ret_s
 	return service_manager_take(a, ret_sock);
 }
 
-static int objects_get(struct objects *ret, const struct options *o)
+/* Each is opened and loaded once, in a child that ends; the loader gets what that leaves. */
+static int loader_get(struct objects *ret, const struct options *o, const struct identity *id,
+		      enum privileges_caps caps, struct loader_link *ret_loader)
 {
-	int err = objects_init(ret);
+	static struct templates templates;
+	struct objects_trials trials = { ret, &templates, { .id = id, .caps = caps } };
+	int err = objects_init(&trials);
 
-	return err || !o->objects ? err : objects_read(ret, o->objects);
-}
-
-/* Those that the kernel did not load are left out. */
-static int objects_confirm(struct objects *objects, struct loader_link *loader)
-{
-	uint32_t numbers;
-	int err = loader_link_wait_ready(loader, &numbers);
-
+	if (!err && o->objects)
+		err = objects_read(&trials, o->objects);
 	if (!err)
-		objects_keep(objects, numbers);
+		err = loader_start(&templates, id, caps, &ret_loader->sock, &ret_loader->pid);
+	for (size_t i = 0; i < templates.n; i++)
+		template_done(&templates.list[i]);
 	return err;
 }
 
@@ -128,18 +127,17 @@ static int serve(struct options *o, struct service_manager *a)
 	enum privileges_caps caps = o->perfmon ? PRIVILEGES_CAPS_BPF_PERFMON : PRIVILEGES_CAPS_BPF;
 	struct loader_link loader = LOADER_LINK_INIT;
 	struct identity id;
-	struct objects objects;
+	struct objects objects = { 0 };
 	bool early = false; /* the listener took connections that could bring fds */
 	int err;
 
-	if ((err = objects_get(&objects, o)) || (err = privileges_has(caps)) ||
-	    (err = identity_choose(o->user, &id)) ||
-	    (err = loader_start(&objects, &id, caps, &loader.sock, &loader.pid)) ||
+	if ((err = privileges_has(caps)) || (err = identity_choose(o->user, &id)) ||
+	    (err = loader_get(&objects, o, &id, caps, &loader)) ||
 	    (err = listener_get(a, o, &listener, &lock,
 				&early)) || /* last use of the file system */
 	    (err = closer_get(&front.closer, listener, early, &id)) ||
 	    (err = privileges_drop(&id, PRIVILEGES_CAPS_NONE)) || /* no capability from here on */
-	    (err = objects_confirm(&objects, &loader)) ||	  /* each was loaded once */
+	    (err = loader_link_wait_ready(&loader)) ||
 	    (err = loop_init(&front, &listener, &loader, &o->front, &objects)) ||
 	    (err = front_serve(&front, a)))
 		log_debug("ending: %s", strerrordesc_np(-err));

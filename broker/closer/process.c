@@ -97,10 +97,10 @@ static int closer_begin(int sock, const struct identity *id)
 {
 	int err;
 
+	prctl(PR_SET_NAME, "rss-closer", 0, 0, 0);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
-	prctl(PR_SET_NAME, "rss-closer", 0, 0, 0);
-	err = privileges_keep_fd(sock) ?: privileges_drop(id, PRIVILEGES_CAPS_NONE);
+	err = privileges_keep_fds(&sock, 1) ?: privileges_drop(id, PRIVILEGES_CAPS_NONE);
 	return err ? err : seccomp_closer();
 }
 

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define OBJECT_NONE UINT32_MAX /* in the first answer, whose err says what can be loaded */
+#define OBJECT_NONE UINT32_MAX /* in the first answer: ready */
 
 /* Make one set of this object. */
 struct loader_request {

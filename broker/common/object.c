@@ -5,19 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-void objects_keep(struct objects *o, uint32_t numbers)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < o->n; i++) {
-		if (numbers & 1u << o->list[i].number)
-			o->list[n++] = o->list[i];
-	}
-	o->n = n;
-}
-
-/* --- finding one ---------------------------------------------------------------- */
-
 static bool object_is(const struct object *object, const struct rssb_object_ref *ref,
 		      struct object_wish wish)
 {

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bpf/object_check/object_check.h"
 #include "proto/rssb_proto.h"
 
 #define OBJECTS_MAX 16
@@ -23,7 +22,6 @@ struct object {
 	uint16_t abi;  /* enum rssb_abi */
 	bool counts;   /* has the counters of rss-stats as its fourth map */
 	bool tunnels;  /* knows the tunnels of hash_types: built in, for no file says so */
-	char license[OBJECT_CHECK_LICENSE_MAX]; /* as its license section says */
 	uint8_t id[RSSB_OBJECT_ID_LEN];
 };
 
@@ -34,9 +32,6 @@ struct objects {
 	size_t n;
 	struct object list[OBJECTS_MAX];
 };
-
-/* Leaves only those whose number's bit is set: what the loader could load. */
-void objects_keep(struct objects *o, uint32_t numbers);
 
 /* Which of the broker's own objects of an ABI. */
 struct object_wish {

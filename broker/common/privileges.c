@@ -77,13 +77,33 @@ int privileges_begin(int n_keep)
 	return 0;
 }
 
-int privileges_keep_fd(int fd)
+static int fd_compare(const void *left, const void *right)
 {
-	const unsigned first = STDERR_FILENO + 1, keep = (unsigned)fd;
+	return *(const int *)left - *(const int *)right;
+}
 
-	if ((keep > first && close_range(first, keep - 1, 0)) || close_range(keep + 1, ~0U, 0))
+int privileges_keep_fds(int fds[], size_t n)
+{
+	unsigned first = STDERR_FILENO + 1;
+	int err = 0;
+
+	qsort(fds, n, sizeof(fds[0]), fd_compare);
+	for (size_t i = 0; i < n && !err; i++) {
+		if ((unsigned)fds[i] > first)
+			err = close_range(first, (unsigned)fds[i] - 1, 0);
+		first = (unsigned)fds[i] + 1;
+	}
+	if (err || close_range(first, ~0U, 0))
 		return log_error(-errno, "cannot close inherited fds");
 	return 0;
+}
+
+int privileges_end_with_parent(pid_t parent)
+{
+	/* A change of ids or capabilities has undone it: so it comes behind that. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		return log_error(-errno, "cannot be made to end with the front");
+	return getppid() == parent ? 0 : -ECHILD;
 }
 
 static int missing(int cap)

@@ -30,8 +30,12 @@ enum privileges_caps {
  */
 int privileges_begin(int n_keep);
 
-/* First in a child.  Should: have fd, besides stdin, stdout, stderr.  Mustn't: share any other. */
-int privileges_keep_fd(int fd);
+/* First in a child.  Should: have these fds, besides stdin, stdout, stderr; sorts them.
+ * Mustn't: share any other. */
+int privileges_keep_fds(int fds[], size_t n);
+
+/* In a child, behind the drop.  Should: be killed when the front ends.  Mustn't: outlive it. */
+int privileges_end_with_parent(pid_t parent);
 
 /* Whether this process holds caps; else -EPERM, and a log line names the first missing one. */
 int privileges_has(enum privileges_caps caps);
@@ -54,3 +58,4 @@ int privileges_drop(const struct identity *id, enum privileges_caps caps);
 int seccomp_front(void);
 int seccomp_loader(void);
 int seccomp_closer(void);
+int seccomp_trial(void);

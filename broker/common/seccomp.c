@@ -66,6 +66,17 @@ static const struct seal_rule front_rules[] = {
 	{ 0 },
 };
 
+/* What libbpf asks for, to check and load an object: also of another version than was tried. */
+static const struct seal_rule trial_rules[] = {
+	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_MAP_CREATE) },
+	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_PROG_LOAD) },
+	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_BTF_LOAD) },
+	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_OBJ_GET_INFO_BY_FD) },
+	{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC) },
+	{ 0 },
+};
+
 /* A child process that shares nothing: no thread, no other namespace. */
 #define CLONE_FLAGS_OF_FORK ((uint64_t)CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
 
@@ -101,11 +112,11 @@ static int seal_add(scmp_filter_ctx ctx, const char *const *names, const struct 
 	return err;
 }
 
-static int seal(const char *const *names, const struct seal_rule *rules)
+static int seal(const char *const *names, const struct seal_rule *rules, uint32_t otherwise)
 {
 	static const char *const sanitizer[] = { SYSCALLS_SANITIZER NULL };
 	static const struct seal_rule none = { 0 };
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx ctx = seccomp_init(otherwise);
 	int err;
 
 	if (!ctx)
@@ -123,19 +134,30 @@ int seccomp_front(void)
 {
 	static const char *const names[] = { SYSCALLS_FRONT NULL };
 
-	return seal(names, front_rules);
+	return seal(names, front_rules, SCMP_ACT_KILL_PROCESS);
 }
 
 int seccomp_loader(void)
 {
 	static const char *const names[] = { SYSCALLS_LOADER NULL };
 
-	return seal(names, loader_rules);
+	return seal(names, loader_rules, SCMP_ACT_KILL_PROCESS);
 }
 
 int seccomp_closer(void)
 {
 	static const char *const names[] = { SYSCALLS_CLOSER NULL };
 
-	return seal(names, closer_rules);
+	return seal(names, closer_rules, SCMP_ACT_KILL_PROCESS);
+}
+
+/*
+ * libbpf looks for much that it does without: a file of the kernel's types, a larger limit.
+ * So what is not allowed fails; a trial ends anyway.
+ */
+int seccomp_trial(void)
+{
+	static const char *const names[] = { SYSCALLS_TRIAL NULL };
+
+	return seal(names, trial_rules, SCMP_ACT_ERRNO(EPERM));
 }

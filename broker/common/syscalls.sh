@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Collects the "#syscalls[:process] NAME..." comments of the given sources into a
-# header with one list a process: :front, :loader, :closer, :sanitizer, or all when none is named.
+# Collects the "#syscalls[:process] NAME..." comments of the given sources into a header with one
+# list a process: :front, :loader, :closer, :trial, :sanitizer, or all when none is named.
 set -eu
 
 
@@ -16,6 +16,7 @@ echo "/* Made by broker/common/syscalls.sh from the #syscalls comments. */"
 echo "#define SYSCALLS_FRONT $(names '\|:front' "$@")"
 echo "#define SYSCALLS_LOADER $(names '\|:loader' "$@")"
 echo "#define SYSCALLS_CLOSER $(names '\|:closer' "$@")"
+echo "#define SYSCALLS_TRIAL $(names '\|:trial' "$@")"
 echo "#ifdef RSSB_SANITIZED"
 echo "#define SYSCALLS_SANITIZER $(names ':sanitizer' "$@")"
 echo "#else"

@@ -26,7 +26,7 @@ static int loader_link_ended(const struct loader_link *l)
 	return -ECHILD;
 }
 
-int loader_link_wait_ready(struct loader_link *l, uint32_t *ret_numbers)
+int loader_link_wait_ready(struct loader_link *l)
 {
 	struct loader_reply ready;
 	struct packet p;
@@ -40,7 +40,6 @@ int loader_link_wait_ready(struct loader_link *l, uint32_t *ret_numbers)
 	memcpy(&ready, p.data, sizeof(ready));
 	if (p.len != sizeof(ready) || ready.object != OBJECT_NONE)
 		return log_error(-EBADMSG, "unexpected message from the loader");
-	*ret_numbers = (uint32_t)ready.err;
 	if (fcntl(l->sock, F_SETFL, O_NONBLOCK))
 		return log_error(-errno, "cannot set up a socket pair");
 	return 0;

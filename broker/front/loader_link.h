@@ -26,11 +26,8 @@ struct loader_answer {
 	struct set_fds fds; /* the receiver's, also on an error */
 };
 
-/*
- * Waits until the loader has tried every object; *ret_numbers has a bit for each
- * that can be loaded.  -ECHILD: the loader ended, or was ended; that was logged.
- */
-int loader_link_wait_ready(struct loader_link *l, uint32_t *ret_numbers);
+/* Waits until the loader is ready.  -ECHILD: the loader ended, or was ended; that was logged. */
+int loader_link_wait_ready(struct loader_link *l);
 
 /* Asks for one set of the object of that number.  -EAGAIN: later. */
 int loader_link_ask(const struct loader_link *l, unsigned object);

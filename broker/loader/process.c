@@ -19,31 +19,6 @@
 #include "proto/fd.h"
 #include "proto/packet.h"
 
-/* By number; loaded has a bit for each that is there. */
-struct templates {
-	uint32_t loaded;
-	struct template list[OBJECTS_MAX];
-};
-
-_Static_assert(OBJECTS_MAX <= 32, "a bit each");
-
-/* One that the kernel refuses is left out, but the first: nothing can be served then. */
-static int templates_load(struct templates *ret, const struct objects *objects)
-{
-	for (size_t i = 0; i < objects->n; i++) {
-		int err = template_load(&ret->list[i], &objects->list[i], objects->n_blocks);
-
-		if (!err)
-			ret->loaded |= 1u << i;
-		else
-			log_error(err, "object %s cannot be loaded and is left out",
-				  objects->list[i].name);
-		if (err && i == 0)
-			return err;
-	}
-	return 0;
-}
-
 /* Too many fds of our uid may lie unread somewhere: a set that cannot be sent is weather. */
 static int send_set(int sock, struct loader_reply *reply, const struct set_fds *set)
 {
@@ -63,9 +38,7 @@ static int answer(int sock, const struct templates *templates, uint32_t object)
 	struct set_fds set = SET_FDS_INIT;
 	int err;
 
-	reply.err = object < OBJECTS_MAX && (templates->loaded & 1u << object)
-			    ? template_make(&templates->list[object], &set)
-			    : -ENOENT;
+	reply.err = object < templates->n ? template_make(&templates->list[object], &set) : -ENOENT;
 	err = send_set(sock, &reply, &set);
 	set_fds_done(&set);
 	return err;
@@ -74,8 +47,7 @@ static int answer(int sock, const struct templates *templates, uint32_t object)
 /* Returns when the front is gone. */
 static int serve(int sock, const struct templates *templates)
 {
-	const struct loader_reply ready = { .object = OBJECT_NONE,
-					    .err = (int32_t)templates->loaded };
+	const struct loader_reply ready = { .object = OBJECT_NONE };
 	struct loader_request request;
 	int err = packet_send(sock, &ready, sizeof(ready), NULL, 0);
 
@@ -104,24 +76,36 @@ static void ignore_signals(void)
 	signal(SIGHUP, SIG_IGN);
 }
 
-static int loader_main(int sock, const struct objects *objects, const struct identity *id,
-		       enum privileges_caps caps)
+/* The line to the front, and the BTF of each object. */
+static int fds_keep(int sock, const struct templates *templates)
 {
-	static struct templates templates;
-	int err;
+	int keep[1 + OBJECTS_MAX] = { sock };
+	size_t n = 1;
 
-	ignore_signals();
-	prctl(PR_SET_NAME, "rss-loader", 0, 0, 0);
-	if ((err = privileges_keep_fd(sock)) || (err = privileges_drop(id, caps)) ||
-	    (err = templates_load(&templates, objects)) || (err = seccomp_loader()))
-		return err;
-	return serve(sock, &templates);
+	for (size_t i = 0; i < templates->n; i++)
+		if (templates->list[i].btf_fd >= 0)
+			keep[n++] = templates->list[i].btf_fd;
+	return privileges_keep_fds(keep, n);
 }
 
-int loader_start(const struct objects *objects, const struct identity *id,
+static int loader_main(int sock, const struct templates *templates, const struct identity *id,
+		       enum privileges_caps caps, pid_t parent)
+{
+	int err;
+
+	prctl(PR_SET_NAME, "rss-loader", 0, 0, 0);
+	ignore_signals();
+	if ((err = fds_keep(sock, templates)) || (err = privileges_drop(id, caps)) ||
+	    (err = privileges_end_with_parent(parent)) || (err = seccomp_loader()))
+		return err;
+	return serve(sock, templates);
+}
+
+int loader_start(const struct templates *templates, const struct identity *id,
 		 enum privileges_caps caps, int *ret_sock, pid_t *ret_pid)
 {
 	_cleanup_fd_ int front = -1, loader = -1;
+	const pid_t parent = getpid();
 	int pair[2];
 	pid_t pid;
 
@@ -134,8 +118,9 @@ int loader_start(const struct objects *objects, const struct identity *id,
 		return log_error(-errno, "cannot start the loader");
 	if (!pid) {
 		/* _exit: nothing of the parent's may be flushed or undone here. */
-		_exit(loader_main(loader, objects, id, caps) == -ECONNRESET ? EXIT_SUCCESS
-									    : EXIT_FAILURE);
+		_exit(loader_main(loader, templates, id, caps, parent) == -ECONNRESET
+			      ? EXIT_SUCCESS
+			      : EXIT_FAILURE);
 	}
 	*ret_sock = fd_take(&front);
 	*ret_pid = pid;

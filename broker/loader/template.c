@@ -1,54 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loaded object as a template.  Runs in the loader only, on bytes that the
- * broker vouches for; nothing here may depend on a client.
+ * A loaded object as a template.  It is loaded in a trial's child (trial.h), and sets
+ * are made of it in the loader; nothing here may depend on a client.
  */
 #include "broker/loader/template.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "bpf/rss_maps.h"
-#include "broker/common/log.h"
 #include "proto/fd.h"
-
-/* libbpf explains a failure in several lines; they are worth a log line each. */
-static int __attribute__((format(printf, 2, 0)))
-libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char text[512];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(text, sizeof(text), format, args);
-	for (char *save, *line = strtok_r(text, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save))
-		log_info("%s", line);
-	return 0;
-}
-
-/* Clients get the maps' fds by place, and a wrong place shows nowhere but in lost packets. */
-static bool map_is_in_place(const struct bpf_map *map, size_t place)
-{
-	static const char *const names[TEMPLATE_MAPS_MAX] = { RSS_MAP_CONFIG_NAME, RSS_MAP_KEY_NAME,
-							      RSS_MAP_TABLE_NAME,
-							      RSS_MAP_STATS_NAME };
-
-	if (place < TEMPLATE_MAPS_MAX && !strcmp(bpf_map__name(map), names[place]))
-		return true;
-	log_line(LOG_ERR, "map %zu is %s, expected %s", place, bpf_map__name(map),
-		 place < TEMPLATE_MAPS_MAX ? names[place] : "none");
-	return false;
-}
 
 static int template_read_map(struct template *t, const struct bpf_map *map)
 {
 	struct template_map *m = &t->maps[t->n_maps];
 
-	if (!map_is_in_place(map, t->n_maps))
-		return -EINVAL;
+	if (t->n_maps == TEMPLATE_MAPS_MAX)
+		return -E2BIG;
 	*m = (struct template_map){
 		.type = bpf_map__type(map),
 		.key_size = bpf_map__key_size(map),
@@ -94,14 +64,12 @@ static int map_index(const struct bpf_object *obj, int fd)
 }
 
 static int template_read_insns(struct template *t, const struct bpf_object *obj,
-			       const struct bpf_program *prog)
+			       const struct bpf_program *prog, size_t room)
 {
 	size_t n = bpf_program__insn_cnt(prog);
 
-	t->insns = calloc(2 * n, sizeof(*t->insns));
-	if (!t->insns)
-		return -ENOMEM;
-	t->scratch = t->insns + n;
+	if (n > room)
+		return -E2BIG;
 	t->n_insns = n;
 	memcpy(t->insns, bpf_program__insns(prog), n * sizeof(*t->insns));
 	for (size_t i = 0; i < n; i += insn_is_wide(&t->insns[i]) ? 2 : 1) {
@@ -112,6 +80,27 @@ static int template_read_insns(struct template *t, const struct bpf_object *obj,
 			return -EINVAL;
 	}
 	return 0;
+}
+
+/* Of the kernel's own numbers none but maps, and nothing that it has to resolve. */
+static bool insn_is_sound(const struct bpf_insn *in, size_t n_maps)
+{
+	if (insn_has_map(in))
+		return in->imm >= 0 && (size_t)in->imm < n_maps;
+	if (insn_is_wide(in))
+		return in->src_reg == 0 || in->src_reg == BPF_PSEUDO_FUNC;
+	if (in->code == (BPF_JMP | BPF_CALL))
+		return in->src_reg == 0 || in->src_reg == BPF_PSEUDO_CALL;
+	return true;
+}
+
+bool template_insns_are_sound(const struct bpf_insn *insns, size_t n, size_t n_maps)
+{
+	for (size_t i = 0; i < n; i += insn_is_wide(&insns[i]) ? 2 : 1) {
+		if (!insn_is_sound(&insns[i], n_maps) || (insn_is_wide(&insns[i]) && i + 1 == n))
+			return false;
+	}
+	return true;
 }
 
 /* Whether an instruction calls a function of the program, or has its address. */
@@ -162,7 +151,7 @@ static int template_read_funcs(struct template *t, int prog)
 	return 0;
 }
 
-static int template_read(struct template *t, const struct bpf_object *obj)
+static int template_read(struct template *t, const struct bpf_object *obj, size_t room)
 {
 	const struct bpf_program *prog = bpf_object__next_program(obj, NULL);
 	const struct bpf_map *map;
@@ -183,61 +172,74 @@ static int template_read(struct template *t, const struct bpf_object *obj)
 		if (err)
 			return err;
 	}
-	err = template_read_insns(t, obj, prog);
+	err = template_read_insns(t, obj, prog, room);
 	return err ? err : template_read_funcs(t, bpf_program__fd(prog));
 }
 
 /* The counters are the last map; their number is this machine's. */
-static int stats_resize(const struct bpf_object *obj, const struct object *object,
+static int stats_resize(const struct bpf_object *obj, const struct object_check *check,
 			unsigned n_blocks)
 {
-	if (!object->counts)
+	if (!check->counts)
 		return 0;
 	return bpf_map__set_max_entries(bpf_object__prev_map(obj, NULL), n_blocks);
 }
 
 /* The verifier says last why it refuses a program; behind that it counts. */
-static void log_verifier(char *verifier_log)
+static void explain(char why[OBJECT_CHECK_WHY_MAX], int err, char *verifier_log)
 {
-	char *end = strstr(verifier_log, "\nprocessed "), *last;
+	const char *error = strerrordesc_np(-err) ?: "unknown error", *last;
+	char *end = strstr(verifier_log, "\nprocessed ");
+	char said[OBJECT_CHECK_WHY_MAX];
 
-	if (!end)
+	if (end) {
+		*end = '\0';
+		last = strrchr(verifier_log, '\n');
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "the verifier refuses it (%s): %.100s", error,
+			 last ? last + 1 : verifier_log);
 		return;
-	*end = '\0';
-	last = strrchr(verifier_log, '\n');
-	log_info("the verifier: %s", last ? last + 1 : verifier_log);
+	}
+	memcpy(said, why, sizeof(said));
+	snprintf(why, OBJECT_CHECK_WHY_MAX, "it cannot be loaded (%s)%s%.100s", error,
+		 said[0] ? ": " : "", said);
 }
 
-int template_load(struct template *ret, const struct object *object, unsigned n_blocks)
+static int object_load(struct bpf_object *obj, const struct object_check *check, unsigned n_blocks,
+		       char *verifier_log, char why[OBJECT_CHECK_WHY_MAX])
+{
+	int err = stats_resize(obj, check, n_blocks);
+
+	object_check_listen(why);
+	if (!err)
+		err = bpf_object__load(obj);
+	object_check_listen(NULL);
+	if (err == -ENOSPC) /* of the buffer, for what the verifier says while it refuses */
+		err = -EACCES;
+	if (err)
+		explain(why, err, verifier_log);
+	return err;
+}
+
+int template_load(struct template *ret, struct object_check *ret_check, const char *name,
+		  const void *elf, size_t size, unsigned n_blocks, size_t room,
+		  char why[OBJECT_CHECK_WHY_MAX])
 {
 	/* Without a buffer of ours libbpf tries again and again, each time with a larger one. */
 	static char verifier_log[64 << 10];
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = object->name,
-		    .kernel_log_buf = verifier_log, .kernel_log_size = sizeof(verifier_log));
-	struct template t = TEMPLATE_INIT;
-	struct bpf_object *obj;
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .kernel_log_buf = verifier_log,
+		    .kernel_log_size = sizeof(verifier_log));
+	struct bpf_object *obj = object_check_open(ret_check, elf, size, &opts, why);
 	int err;
 
-	verifier_log[0] = '\0';
-	libbpf_set_print(libbpf_log);
-	obj = bpf_object__open_mem(object->elf, object->size, &opts);
 	if (!obj)
-		return -errno;
-	t.license = object->license;
-	err = stats_resize(obj, object, n_blocks);
-	if (!err)
-		err = bpf_object__load(obj);
-	if (err)
-		log_verifier(verifier_log);
-	if (err == -ENOSPC) /* of the buffer, for what it says while it refuses */
-		err = -EACCES;
-	if (!err)
-		err = template_read(&t, obj);
+		return -EINVAL;
+	memcpy(ret->license, ret_check->license, sizeof(ret->license));
+	err = object_load(obj, ret_check, n_blocks, verifier_log, why);
+	if (!err) {
+		err = template_read(ret, obj, room);
+		why[0] = '\0';
+	}
 	bpf_object__close(obj);
-	if (err)
-		template_done(&t);
-	else
-		*ret = t;
 	return err;
 }
 
@@ -288,7 +290,8 @@ int template_make(const struct template *t, struct set_fds *ret)
 
 void template_done(struct template *t)
 {
-	free(t->insns);
+	if (t->memory)
+		munmap(t->memory, t->memory_size);
 	fd_closep(&t->btf_fd);
 	*t = (struct template)TEMPLATE_INIT;
 }

@@ -14,6 +14,7 @@
 #include "broker/start/cpus.h"
 #include "broker/start/object_file.h"
 #include "proto/codec.h"
+#include "broker/loader/trial.h"
 #include "proto/fd.h"
 
 /* In builtin.S: the bytes of build/bpf/. */
@@ -44,58 +45,7 @@ static void object_id(uint8_t ret[RSSB_OBJECT_ID_LEN], const void *elf, size_t s
 	SHA256Final(ret, &sha);
 }
 
-/* Adds an object of known shape; its bytes must stay.  The list has room. */
-static void objects_add(struct objects *o, const char *name, const void *elf, size_t size,
-			const struct object_check *shape)
-{
-	struct object *new = &o->list[o->n];
-
-	*new = (struct object){
-		.number = (unsigned)o->n++,
-		.elf = elf,
-		.size = (uint32_t)size,
-		.counts = shape->counts,
-		.abi = RSSB_ABI_QEMU_RSS_1,
-	};
-	strncpy(new->name, name, sizeof(new->name) - 1);
-	memcpy(new->license, shape->license, sizeof(new->license));
-	object_id(new->id, elf, size);
-}
-
-/* The built-in ones are judged like any other. */
-static int objects_add_builtin(struct objects *o, const struct builtin *b)
-{
-	size_t size = (size_t)(b->end - b->begin);
-	char why[OBJECT_CHECK_WHY_MAX];
-	struct object_check shape;
-	int err = object_check(&shape, b->begin, size, why);
-
-	if (err) {
-		log_line(LOG_ERR, "built-in object %s: %s", b->name, why);
-		return err;
-	}
-	objects_add(o, b->name, b->begin, size, &shape);
-	o->list[o->n - 1].tunnels = b->tunnels;
-	return 0;
-}
-
-int objects_init(struct objects *ret)
-{
-	int n_cpus, err = 0;
-
-	*ret = (struct objects){ 0 };
-	n_cpus = cpus_end();
-	if (n_cpus < 0)
-		return log_error(n_cpus, "cannot count the CPUs");
-	ret->n_cpus = (unsigned)n_cpus;
-	ret->n_blocks = ret->n_cpus < RSS_STATS_BLOCKS ? ret->n_cpus : RSS_STATS_BLOCKS;
-	for (size_t i = 0; !err && i < sizeof(builtins) / sizeof(builtins[0]); i++)
-		err = objects_add_builtin(ret, &builtins[i]);
-	return err;
-}
-
-/* --- the administrator's ------------------------------------------------------ */
-
+/* Whether these bytes are an object's already. */
 static bool objects_have(const struct objects *o, const void *elf, size_t size)
 {
 	const struct rssb_object_ref ref = { .by = RSSB_BY_ID };
@@ -103,6 +53,72 @@ static bool objects_have(const struct objects *o, const void *elf, size_t size)
 	object_id((uint8_t *)ref.id, elf, size);
 	return objects_find(o, &ref, (struct object_wish){ 0 }) >= 0;
 }
+
+/* Tries an object and adds it; its bytes must stay.  -errno, with why. */
+static int objects_add(struct objects_trials *to, const char *name, const void *elf, size_t size,
+		       char why[OBJECT_CHECK_WHY_MAX])
+{
+	struct objects *o = to->objects;
+	struct object_check check;
+	struct object *new = &o->list[o->n];
+	int err;
+
+	if (objects_have(o, elf, size)) {
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "another one has the same bytes");
+		return -EEXIST;
+	}
+	if (o->n == OBJECTS_MAX) {
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "there are %d objects already", OBJECTS_MAX);
+		return -E2BIG;
+	}
+	err = trial_run(&to->templates->list[o->n], &check, name, elf, size, &to->trial, why);
+	if (err)
+		return err;
+	*new = (struct object){
+		.number = (unsigned)o->n++,
+		.elf = elf,
+		.size = (uint32_t)size,
+		.counts = check.counts,
+		.abi = RSSB_ABI_QEMU_RSS_1,
+	};
+	to->templates->n = o->n;
+	strncpy(new->name, name, sizeof(new->name) - 1);
+	object_id(new->id, elf, size);
+	return 0;
+}
+
+/* Without the first nothing can be served. */
+static int objects_add_builtin(struct objects_trials *to, const struct builtin *b)
+{
+	char why[OBJECT_CHECK_WHY_MAX];
+	int err = objects_add(to, b->name, b->begin, (size_t)(b->end - b->begin), why);
+
+	if (err && to->objects->n) {
+		log_warning("object %s is left out: %s", b->name, why);
+		return 0;
+	}
+	if (err)
+		log_line(LOG_ERR, "object %s: %s", b->name, why);
+	else
+		to->objects->list[to->objects->n - 1].tunnels = b->tunnels;
+	return err;
+}
+
+int objects_init(struct objects_trials *to)
+{
+	int n_cpus = cpus_end(), err = 0;
+
+	if (n_cpus < 0)
+		return log_error(n_cpus, "cannot count the CPUs");
+	to->objects->n_cpus = (unsigned)n_cpus;
+	to->objects->n_blocks = n_cpus < RSS_STATS_BLOCKS ? (unsigned)n_cpus : RSS_STATS_BLOCKS;
+	to->trial.n_blocks = to->objects->n_blocks;
+	for (size_t i = 0; !err && i < sizeof(builtins) / sizeof(builtins[0]); i++)
+		err = objects_add_builtin(to, &builtins[i]);
+	return err;
+}
+
+/* --- the administrator's ------------------------------------------------------ */
 
 /* NAME.bpf.o, NAME like a label but as long as an object's name may be. */
 static bool name_from_file(char ret[RSSB_NAME_MAX], const char *file)
@@ -120,11 +136,10 @@ static bool name_from_file(char ret[RSSB_NAME_MAX], const char *file)
 	return true;
 }
 
-/* Reads, judges and adds one file.  -errno, with why. */
-static int objects_read_file(struct objects *o, int dir, const char *file, const char *name,
+/* Reads, tries and adds one file.  -errno, with why. */
+static int objects_read_file(struct objects_trials *to, int dir, const char *file, const char *name,
 			     char why[OBJECT_CHECK_WHY_MAX])
 {
-	struct object_check shape;
 	const char *rule;
 	void *elf;
 	size_t size;
@@ -134,35 +149,25 @@ static int objects_read_file(struct objects *o, int dir, const char *file, const
 		snprintf(why, OBJECT_CHECK_WHY_MAX, "%s", rule);
 		return err;
 	}
-	err = object_check(&shape, elf, size, why);
-	if (!err && objects_have(o, elf, size)) {
-		snprintf(why, OBJECT_CHECK_WHY_MAX, "another one has the same bytes");
-		err = -EEXIST;
-	}
-	if (!err && o->n == OBJECTS_MAX) {
-		snprintf(why, OBJECT_CHECK_WHY_MAX, "there are %d objects already", OBJECTS_MAX);
-		err = -E2BIG;
-	}
+	err = objects_add(to, name, elf, size, why);
 	if (err)
 		free(elf);
-	else
-		objects_add(o, name, elf, size, &shape);
 	return err;
 }
 
 /* False if its name is not an object's. */
-static bool objects_try_file(struct objects *o, int dir, const char *file)
+static bool objects_try_file(struct objects_trials *to, int dir, const char *file)
 {
 	char name[RSSB_NAME_MAX], why[OBJECT_CHECK_WHY_MAX];
 
 	if (!name_from_file(name, file))
 		return false;
-	if (objects_read_file(o, dir, file, name, why))
+	if (objects_read_file(to, dir, file, name, why))
 		log_warning("object %s" OBJECT_FILE_SUFFIX " is left out: %s", name, why);
 	return true;
 }
 
-int objects_read(struct objects *o, const char *directory)
+int objects_read(struct objects_trials *to, const char *directory)
 {
 	_cleanup_fd_ int dir = -1;
 	struct dirent **entries;
@@ -176,7 +181,7 @@ int objects_read(struct objects *o, const char *directory)
 	if (n < 0)
 		return log_error(-errno, "cannot read object directory %s", directory);
 	for (int i = 0; i < n; i++) {
-		n_others += !objects_try_file(o, dir, entries[i]->d_name) &&
+		n_others += !objects_try_file(to, dir, entries[i]->d_name) &&
 			    entries[i]->d_name[0] != '.';
 		free(entries[i]);
 	}

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the objects: from this very binary, and from the administrator's directory. */
+/* Reads and tries the objects: of this very binary, and of the administrator's directory. */
 #pragma once
 
 #include "broker/common/object.h"
+#include "broker/loader/process.h"
+#include "broker/loader/trial.h"
 
-/* Takes the built-in objects and computes their ids.  -errno: the CPUs cannot be counted. */
-int objects_init(struct objects *ret);
+/* Where objects are added, and with them what their trials leave for the loader. */
+struct objects_trials {
+	struct objects *objects;
+	struct templates *templates;
+	struct trial_options trial;
+};
+
+/* Adds the built-in objects.  -errno: the first one, or the CPUs' number, cannot be had; logged. */
+int objects_init(struct objects_trials *to);
 
 /*
- * Adds each *.bpf.o of a directory (object_file.h) that has the right shape; one
- * that has not is left out, with a log line.  -errno: the directory is refused.
+ * Adds each *.bpf.o of a directory (object_file.h) that passes its trial; one that does
+ * not is left out, with a log line.  -errno: the directory is refused.
  */
-int objects_read(struct objects *o, const char *directory);
+int objects_read(struct objects_trials *to, const char *directory);

@@ -25,6 +25,15 @@ def in_cgroup(group):
     return ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
 
 
+def running(program):
+    """The processes that run a program."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/exe"):
+        with contextlib.suppress(OSError):
+            found += [link] if os.readlink(link).startswith(str(program)) else []
+    return found
+
+
 class Process:
     """What /proc tells of a process."""
 

@@ -16,6 +16,7 @@ from seccomp import name_of, number_of
 from waiting import wait_for
 
 FRONT, LOADER, CLOSER, HAND = range(4)  # a hand is a child of the closer's
+TRIAL = HAND  # at start: those of the objects, one after the other
 KILL = 0  # in the place of an error
 
 DEADLINE_S = 60  # for what takes a second, or ten of CPU time, on a machine with much else to do

@@ -7,8 +7,9 @@
  *
  * usage: inject CONTROL PROGRAM ARG...
  *	CONTROL is a file of one page with a struct control in it, which the test
- *	maps, too (tests/lib/injected.py).  Processes are numbered as they come to
- *	be, from the fourth on anew when one has ended.  Calls are counted from the first ioctl(2)
+ *	maps, too (tests/lib/injected.py).  The front is 0, loader and closer are
+ *	1 and 2, which tell their names by prctl(2); others are numbered from 3 on, anew
+ *	when one has ended.  Calls are counted from the first ioctl(2)
  *of the program on, by which it looks at its stderr: what ld.so does is not its own.
  *
  * Ends as the program does.  Must never let a process outlive it.
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -68,7 +70,7 @@ static struct process *process_find(pid_t pid)
 		if (processes[i].pid == pid)
 			return &processes[i];
 	}
-	for (int i = 0; i < PROCESSES_MAX; i++) {
+	for (int i = processes[0].pid ? STAY : 0; i < PROCESSES_MAX; i++) {
 		if (processes[i].pid)
 			continue;
 		processes[i] = (struct process){ .pid = pid };
@@ -97,8 +99,9 @@ static bool never_returns(uint64_t nr)
 /* Calls that the kernel never lets fail the way they are made: C libraries abort when they do. */
 static bool never_fails(uint64_t nr)
 {
-	static const int numbers[] = { SYS_brk,	   SYS_futex,	SYS_rt_sigprocmask, SYS_getpid,
-				       SYS_gettid, SYS_geteuid, SYS_getuid,	    SYS_umask };
+	static const int numbers[] = { SYS_brk,	    SYS_futex,	SYS_rt_sigprocmask,
+				       SYS_getpid,  SYS_gettid, SYS_getppid,
+				       SYS_geteuid, SYS_getuid, SYS_umask };
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		if ((uint64_t)numbers[i] == nr)
@@ -166,13 +169,22 @@ static void on_exit_of_call(struct process *p)
 	ptrace(PTRACE_SETREGS, p->pid, NULL, &regs);
 }
 
-/* Those that stay have their numbers by the order in which they were forked. */
-static void on_fork(const struct process *parent)
+/* Those that stay say who they are first of all; until then they are one of the others. */
+static void on_name(struct process *p, uint64_t at)
 {
-	unsigned long child;
+	static const uint64_t stays[] = { 0x616f6c2d737372 /* "rss-loa" */,
+					  0x6f6c632d737372 /* "rss-clo" */ };
+	uint64_t name = (uint64_t)ptrace(PTRACE_PEEKDATA, p->pid, (void *)at, NULL);
 
-	if (!processes[STAY - 1].pid && !ptrace(PTRACE_GETEVENTMSG, parent->pid, NULL, &child))
-		process_find((pid_t)child);
+	for (size_t i = 0; i < sizeof(stays) / sizeof(stays[0]); i++) {
+		if ((name & 0xffffffffffffff) != stays[i] || p == &processes[1 + i])
+			continue;
+		processes[1 + i] = *p;
+		control->pids[1 + i] = (uint32_t)p->pid;
+		control->pids[p - processes] = 0;
+		*p = (struct process){ 0 };
+		return;
+	}
 }
 
 /* Returns the signal that the process shall get, or 0. */
@@ -184,17 +196,17 @@ static int on_stop(struct process *p, int status)
 	if (sig == (SIGTRAP | 0x80)) {
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, p->pid, sizeof(info), &info) <= 0)
 			return 0;
-		if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_prctl &&
+		    info.entry.args[0] == PR_SET_NAME)
+			on_name(p, info.entry.args[1]); /* not a call that fails */
+		else if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
 			on_entry(p, info.entry.nr);
 		else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
 			on_exit_of_call(p);
 		return 0;
 	}
-	if (status >> 16) { /* an event: a child, an execve */
-		if (status >> 16 != PTRACE_EVENT_EXEC)
-			on_fork(p);
+	if (status >> 16) /* an event: a child, an execve */
 		return 0;
-	}
 	if (!p->started && sig == SIGSTOP) {
 		p->started = true;
 		return 0;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "bpf/object_check/object_check.h"
+#include "bpf/object_check.h"
 
 static void *read_file(const char *path, size_t *ret_size)
 {

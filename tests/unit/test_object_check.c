@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * object_check() on real objects and on what damage makes of them.  What it lets
- * pass is opened with libbpf, whose crash would be ours: it must take every one.
+ * object_check() on real objects and on what damage makes of them.  libbpf may crash on
+ * them, in object_check()'s child: here nothing must come of it but a reason.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <bpf/libbpf.h>
 #include <cmocka.h>
 #include <elf.h>
 #include <errno.h>
@@ -16,9 +15,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bpf/object_check/object_check.h"
+#include "bpf/object_check.h"
 
-#define DAMAGED_EACH 10000
+/* Of each object; make soak: 600,000 in all. */
+#define DAMAGED_EACH (getenv("RSSB_SOAK") ? 200000 : getenv("RSSB_VALGRIND") ? 20 : 1000)
 
 struct bytes {
 	unsigned char *data;
@@ -53,7 +53,6 @@ static int load(void **state)
 	snprintf(path, sizeof(path), "%s/bpf/rss-stats.bpf.o", build);
 	objects[1] = bytes_read(path);
 	objects[2] = bytes_read(qemu);
-	libbpf_set_print(NULL);
 	return 0;
 }
 
@@ -81,12 +80,11 @@ static bool one_line(const char *why)
 	return *why && strlen(why) < OBJECT_CHECK_WHY_MAX;
 }
 
-/* Judges, checks that the verdict is well formed, and lets libbpf see what passed. */
+/* Judges, and checks that the verdict is well formed. */
 static int judge(const struct bytes *b, struct object_check *ret)
 {
 	char why[OBJECT_CHECK_WHY_MAX] = "";
 	struct object_check before = { .n_maps = 77 };
-	struct bpf_object *object;
 	int err;
 
 	*ret = before;
@@ -97,8 +95,6 @@ static int judge(const struct bytes *b, struct object_check *ret)
 		assert_memory_equal(ret, &before, sizeof(before));
 		return err;
 	}
-	object = bpf_object__open_mem(b->data, b->size, NULL);
-	bpf_object__close(object);
 	return 0;
 }
 
@@ -153,7 +149,7 @@ static void input_is_left_alone(void **state)
 static void truncated_objects_fail(void **state)
 {
 	for (size_t i = 0; i < 3; i++) {
-		for (size_t size = 0; size < objects[i].size; size += size < 4096 ? 1 : 61) {
+		for (size_t size = 0; size < objects[i].size; size += size < 64 ? 1 : 61) {
 			struct bytes b = bytes_copy(&objects[i], size);
 			struct object_check shape;
 
@@ -215,7 +211,9 @@ static void fault_32_damaged_objects_harm_nobody(void **state)
 {
 	unsigned passed = 0, failed = 0;
 
-	for (unsigned i = 0; i < 3 * DAMAGED_EACH; i++) {
+	const unsigned n = 3 * DAMAGED_EACH;
+
+	for (unsigned i = 0; i < n; i++) {
 		const struct bytes *good = &objects[i % 3];
 		struct bytes b = bytes_copy(good, good->size);
 		struct object_check shape;
@@ -228,7 +226,7 @@ static void fault_32_damaged_objects_harm_nobody(void **state)
 		free(b.data);
 	}
 	print_message("damaged objects: %u pass, %u fail\n", passed, failed);
-	assert_true(passed > 100 && failed > 100);
+	assert_true(passed > n / 100 && failed > n / 100);
 }
 
 int main(void)

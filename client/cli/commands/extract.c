@@ -11,7 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "bpf/object_check/object_check.h"
+#include "bpf/object_check.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/qemu/probe.h"
 #include "client/cli/util/mem.h"

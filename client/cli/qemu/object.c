@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Asking for an object.  What comes is bytes, and judged by others
- * (bpf/object_check/object_check.h). */
+ * (bpf/object_check.h). */
 #include "client/cli/qemu/object.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bpf/object_check/object_check.h"
+#include "bpf/object_check.h"
 #include "client/cli/qemu/object.h"
 #include "client/cli/util/mem.h"
 #include "proto/codec.h"

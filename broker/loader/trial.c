@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The trial of an object.  The parent must never use what the child left without
+ * having judged it: the child read a file that may be damaged on purpose.
+ */
+#include "broker/loader/trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/common/log.h"
+#include "proto/fd.h"
+#include "proto/packet.h"
+
+#define LINE	     (STDERR_FILENO + 1) /* the child's end of the line to the parent */
+#define CPU_MAX_S    5			 /* of QEMU's own object it is a tenth of a second */
+#define MEMORY_MAX_B (256ul << 20)
+
+/*
+ * What libbpf and libelf need: #syscalls:trial bpf mmap munmap mremap brk fcntl uname getpid
+ */
+
+/* --- the child --------------------------------------------------------------- */
+
+static void limits_set(void)
+{
+	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S };
+
+	setrlimit(RLIMIT_CPU, &cpu);
+#ifndef RSSB_SANITIZED /* whose shadow memory is larger */
+	const struct rlimit memory = { MEMORY_MAX_B, MEMORY_MAX_B };
+
+	setrlimit(RLIMIT_AS, &memory);
+#endif
+}
+
+/* What is said here is nobody's to read, be it by the C library when it aborts: why is. */
+static int stderr_close(void)
+{
+	_cleanup_fd_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return null < 0 || dup2(null, STDERR_FILENO) < 0 ? -errno : 0;
+}
+
+static int child_confine(int sock, pid_t parent, const struct trial_options *o)
+{
+	int err;
+
+	if ((err = stderr_close()) || (err = privileges_drop(o->id, o->caps)) ||
+	    (err = privileges_end_with_parent(parent)))
+		return err;
+	limits_set();
+	if (dup2(sock, LINE) < 0 || close_range(LINE + 1, ~0U, 0))
+		return -errno;
+	return seccomp_trial();
+}
+
+static void child_run(struct trial *t, int sock, pid_t parent, const char *name, const void *elf,
+		      size_t size, const struct trial_options *o)
+{
+	static const char answered = 1;
+	struct template made = TEMPLATE_INIT;
+
+	prctl(PR_SET_NAME, "rss-trial", 0, 0, 0);
+	t->err = child_confine(sock, parent, o);
+	if (t->err) {
+		snprintf(t->why, sizeof(t->why), "it cannot be tried: %s",
+			 strerrordesc_np(-t->err));
+	} else {
+		sock = LINE;
+		made.insns = t->insns;
+		made.scratch = t->scratch;
+		t->err = template_load(&made, &t->check, name, elf, size, o->n_blocks,
+				       TRIAL_INSNS_MAX, t->why);
+		t->template = made;
+	}
+	_exit(packet_send(sock, &answered, sizeof(answered), &made.btf_fd, made.btf_fd >= 0)
+		      ? EXIT_FAILURE
+		      : EXIT_SUCCESS);
+}
+
+/* --- the parent ---------------------------------------------------------------- */
+
+static bool map_is_sound(const struct template_map *m, size_t i, unsigned n_blocks)
+{
+	const struct object_check_map *want = &object_check_maps[i];
+	const unsigned n = i == OBJECT_CHECK_MAPS_MAX - 1 ? n_blocks : want->max_entries;
+
+	return m->type == want->type && m->key_size == want->key_size &&
+	       m->value_size == want->value_size && m->max_entries == n &&
+	       m->opts.map_flags == want->flags && memchr(m->name, '\0', sizeof(m->name));
+}
+
+bool trial_is_sound(const struct trial *trial, unsigned n_blocks)
+{
+	const struct template *t = &trial->template;
+
+	if (t->type != BPF_PROG_TYPE_SOCKET_FILTER || t->n_maps != trial->check.n_maps ||
+	    trial->check.counts != (t->n_maps == TEMPLATE_MAPS_MAX) ||
+	    (t->n_maps != TEMPLATE_MAPS_MAX && t->n_maps != TEMPLATE_MAPS_MAX - 1) ||
+	    t->n_insns < 1 || t->n_insns > TRIAL_INSNS_MAX || t->n_funcs > TEMPLATE_FUNCS_MAX ||
+	    !memchr(t->name, '\0', sizeof(t->name)) ||
+	    !memchr(t->license, '\0', sizeof(t->license)))
+		return false;
+	for (size_t i = 0; i < t->n_maps; i++)
+		if (!map_is_sound(&t->maps[i], i, n_blocks))
+			return false;
+	return template_insns_are_sound(trial->insns, t->n_insns, t->n_maps);
+}
+
+/* What the kernel is told of a map besides its shape is its flags and its types in the BTF. */
+static void template_adopt(struct template *ret, struct trial *trial, int *btf_fd)
+{
+	*ret = trial->template;
+	ret->insns = trial->insns;
+	ret->scratch = trial->scratch;
+	ret->memory = trial;
+	ret->memory_size = sizeof(*trial);
+	ret->btf_fd = fd_take(btf_fd);
+	for (size_t i = 0; i < ret->n_maps; i++) {
+		const struct bpf_map_create_opts *its = &trial->template.maps[i].opts;
+
+		ret->maps[i].opts = (struct bpf_map_create_opts){
+			.sz = sizeof(ret->maps[i].opts),
+			.map_flags = its->map_flags,
+			.btf_fd = ret->btf_fd < 0 ? 0 : (__u32)ret->btf_fd,
+			.btf_key_type_id = its->btf_key_type_id,
+			.btf_value_type_id = its->btf_value_type_id,
+		};
+	}
+}
+
+/* Waits for the child's answer and its end.  Whether it answered; *ret_btf: its one fd, or -1. */
+static bool answer_wait(int sock, pid_t pid, int *ret_btf, int *ret_status)
+{
+	struct packet p;
+	bool answered = !packet_recv(sock, &p) && p.len == 1 && p.n_fds <= 1;
+
+	*ret_btf = answered && p.n_fds ? fd_take(&p.fds[0]) : -1;
+	packet_done(&p);
+	while (waitpid(pid, ret_status, 0) < 0)
+		if (errno != EINTR)
+			return false;
+	return answered;
+}
+
+/* *sock: the parent's end of the line to it. */
+static int child_start(struct trial *t, const char *name, const void *elf, size_t size,
+		       const struct trial_options *o, int *ret_sock, pid_t *ret_pid)
+{
+	_cleanup_fd_ int ours = -1, its = -1;
+	const pid_t parent = getpid();
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	ours = pair[0];
+	its = pair[1];
+	*ret_pid = fork();
+	if (*ret_pid < 0)
+		return -errno;
+	if (!*ret_pid)
+		child_run(t, its, parent, name, elf, size, o);
+	*ret_sock = fd_take(&ours);
+	return 0;
+}
+
+static int trial_judge(struct trial *t, bool answered, int status, unsigned n_blocks, char *why)
+{
+	if (!answered || !WIFEXITED(status) || WEXITSTATUS(status)) {
+		object_check_explain_end(why, status);
+		return -EINVAL;
+	}
+	if (t->err < 0) {
+		t->why[sizeof(t->why) - 1] = '\0';
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "%s", t->why);
+		if (!why[0])
+			snprintf(why, OBJECT_CHECK_WHY_MAX, "%s",
+				 strerrordesc_np(-t->err) ?: "unknown error");
+		return t->err;
+	}
+	if (t->err || !trial_is_sound(t, n_blocks)) {
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "what its trial left is no template");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int trial_run(struct template *ret_template, struct object_check *ret, const char *name,
+	      const void *elf, size_t size, const struct trial_options *o,
+	      char why[OBJECT_CHECK_WHY_MAX])
+{
+	struct trial *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	_cleanup_fd_ int sock = -1, btf_fd = -1;
+	int err = t == MAP_FAILED ? -errno : 0, status = 0;
+	pid_t pid = -1;
+
+	if (!err)
+		err = child_start(t, name, elf, size, o, &sock, &pid);
+	if (err) {
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "it cannot be tried: %s",
+			 strerrordesc_np(-err));
+	} else {
+		bool answered = answer_wait(sock, pid, &btf_fd, &status);
+
+		err = trial_judge(t, answered, status, o->n_blocks, why);
+	}
+	if (!err) {
+		*ret = t->check;
+		template_adopt(ret_template, t, &btf_fd);
+	} else if (t != MAP_FAILED) {
+		munmap(t, sizeof(*t));
+	}
+	return err;
+}
