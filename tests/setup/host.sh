@@ -17,7 +17,7 @@ cd "$(dirname "$0")/../.."
 
 # In no order: each comes after the modules that it depends on.
 modules='virtio_pci virtio_console 9pnet_virtio 9p overlay virtio_net tun tap vhost_net
-bridge veth 8021q dummy macvlan macvtap kvm_amd'
+bridge veth 8021q dummy macvlan macvtap sch_ingress cls_bpf kvm_amd'
 
 # Sets suite and private_apt_arch.
 host_choose() {
