@@ -93,8 +93,7 @@ static inline bool judge_acquire(const uint8_t *b)
 	return kind >= 1 && kind <= 3 && flags <= 7 && judge_zero(b, 20, 24) &&
 	       judge_object(b, 24) && judge_label(b, 64) && !judge_digits(b, 64) &&
 	       !(no_config && kind != 1) && !(keep && kind == 1) &&
-	       !(kind == 1 && judge_int(b, 80, 4) >> 16) &&
-	       !(stats && judge_int(b, 24, 2) != 0) &&
+	       !(kind == 1 && judge_int(b, 80, 4) >> 16) && !(stats && judge_int(b, 24, 2) != 0) &&
 	       (no_config ? judge_zero(b, 80, 392) : judge_steering(b, 80));
 }
 
