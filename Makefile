@@ -14,6 +14,7 @@
 #   make fuzz           libFuzzer on all that reads others' bytes (FUZZ=name, FUZZ_SECONDS=300 each)
 #   make coverage       what the unit tests and fuzz corpora run; all of the request parser, or 1
 #   make lint           what finds fault without running the program
+#   make mutants        breaks each rule of tests/mutants, and names the breaks that no test notices
 #   make valgrind       the unit suite under memcheck
 #   make format         clang-format on every C file
 #   make test-programs  the programs of the tests

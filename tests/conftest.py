@@ -59,7 +59,7 @@ def pytest_collect_file(file_path, parent):
 
 def pytest_collection_modifyitems(items):
     """The quick and near ones first: what they find explains the rest."""
-    folders = ["lint", "unit", "fuzz", "bpf", "abi", "integration", "bench", "faults", "packages", "e2e",
+    folders = ["lint", "unit", "mutants", "fuzz", "bpf", "abi", "integration", "bench", "faults", "packages", "e2e",
                "hosts"]
 
     def rank(item):

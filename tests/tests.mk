@@ -2,7 +2,7 @@
 # variables it uses; the help is there.
 
 .PHONY: test-programs fuzz-programs coverage-programs deps check check-unit check-hosts check-abi demo soak \
-	bench fuzz coverage lint valgrind deb-check
+	bench fuzz coverage lint mutants valgrind deb-check
 
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
@@ -99,6 +99,12 @@ coverage-programs: $(UNIT_TESTS) $(FUZZERS) $(BPF_OBJS)
 
 lint: deps
 	$(Q)tests/lint/lint.sh
+
+# Breaks each rule in tests/mutants/*.txt; MUTANTS: words, to try the rows that match one of them.
+mutants: deps
+	+$(Q)$(MAKE) all test-programs
+	$(Q)tests/setup/qemu.sh 10.0
+	$(Q)tests/mutants/run.py $(MUTANTS)
 
 valgrind: deps
 	+$(Q)$(MAKE) all test-programs

@@ -11,7 +11,7 @@ HEADER = ROOT / "client" / "include" / "rssb.h"
 
 
 def output_of(*command, **kwargs):
-    kwargs.update(capture_output=True, text=True, timeout=60, check=False)
+    kwargs.update(capture_output=True, text=True, timeout=120, check=False)
     done = subprocess.run(command, **kwargs)
     assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -64,7 +64,7 @@ def test_every_function_is_documented():
 def abi_check(header, library, record):
     done = subprocess.run(
         [TESTS / "abi" / "check_abi.py", header, library, record],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.stderr == ""
     return done.returncode, done.stdout

@@ -58,7 +58,9 @@ class Copy:
 @pytest.fixture(scope="module")
 def guest(world, qemu):
     copy = Copy(world, qemu.parent.name)
-    guest = guests.Guest(world, copy.start, [])
+    # With a thread for each vCPU one of them hangs after some dozen plugs (QEMU 10.0, TCG): a timer
+    # interrupt stays in service.
+    guest = guests.Guest(world, copy.start, [], accel="tcg,thread=single")
     started = os.readlink(f"/proc/{guest.pid}/exe")
     copy.install("sid")
     copy.program.unlink()
@@ -140,16 +142,18 @@ def test_unplug_waits_for_the_guest(guest, tap, broker, rssb, qmp):
     assert done.stderr == "rssb: unplug: net1: there is no device of that id\n"
 
 
+@pytest.mark.limit(900)
 def test_a_hundred_plugs(guest, tap, broker, rssb, qmp):
     """Each with a grant of its own, which ends with the next."""
     live, fds = broker.grants(), open_fds(guest)
     programs = set()
     for _ in range(PLUGS):
-        plug(rssb, guest, tap)
-        wait_for(lambda: broker.grants() == live + 1, "the last plug's grant to end")
-        programs.add(bpf_stats.program(guest.pid, program_of(guest))["prog_id"])
-        wait_for_nic(guest)
-        unplug(qmp, guest)
+        with guest.outlives():
+            plug(rssb, guest, tap)
+            wait_for(lambda: broker.grants() == live + 1, "the last plug's grant to end")
+            programs.add(bpf_stats.program(guest.pid, program_of(guest))["prog_id"])
+            wait_for_nic(guest)
+            unplug(qmp, guest)
     assert len(programs) == PLUGS
     qmp("closefd", fdname="rssb-lease-net1")
     wait_for(lambda: broker.grants() == live, "the last grant to end")

@@ -215,6 +215,6 @@ def test_a_netdev_that_is_there(world, vm, hotplug, qemu):
 ])  # fmt: skip
 def test_usage(build, args, said):
     done = subprocess.run([build / "rssb", "hotplug", *args], capture_output=True, text=True,
-                          timeout=10, check=False)  # fmt: skip
+                          timeout=120, check=False)  # fmt: skip
     assert done.returncode == 2
     assert said in done.stderr and "rssb hotplug --help" in done.stderr

@@ -38,7 +38,7 @@ def migrate(source, destination, path):
     wait_for(lambda: proc.listens(destination.pid, path), "the destination to listen", 60)
     with machine.Qmp(source.dir / "qmp") as qmp:
         qmp.execute("migrate", uri=f"unix:{path}")
-        wait_for(lambda: migrated(qmp), "the migration", 30)
+        wait_for(lambda: migrated(qmp), "the migration", 120)
         qmp.execute("quit")
     with machine.Qmp(destination.dir / "qmp") as qmp:
         wait_for(lambda: qmp.execute("query-status")["status"] == "running", "the destination")

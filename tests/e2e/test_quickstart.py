@@ -203,7 +203,7 @@ def test_libvirt(world, broker, build, qemu, ask, vm):
     xml = world.directory("domain") / "vm1.xml"
     xml.write_text(domain)
     with virt.Libvirt(world) as libvirt, contextlib.ExitStack() as stack:
-        libvirt.run("create", xml, timeout=60)
+        libvirt.run("create", xml, timeout=120)
         stack.callback(libvirt.run, "destroy", "vm1")
         log = (libvirt.home / ".cache/libvirt/qemu/log/vm1.log").read_text()
         assert "rssb" not in log.split("msg timestamp")[1] and "Unable to load" not in log

@@ -23,7 +23,7 @@ from waiting import wait_for
 
 INFO = vectors.read("request-info")
 OTHER = 61001
-LINGER_S = 20
+LINGER_S = 80  # far beyond what a busy machine takes for anything here
 
 
 @pytest.fixture
@@ -45,10 +45,11 @@ def slow():
 
 
 def serves(broker):
+    """Before the close that waits would be over."""
     start = time.monotonic()
     with wire.as_user(OTHER):
         assert wire.ask(broker.socket, INFO).status == wire.OK
-    return time.monotonic() - start < 2
+    return time.monotonic() - start < LINGER_S / 2
 
 
 def last_words(connection):
@@ -130,7 +131,7 @@ def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slo
         with wire.as_user(0):
             start = time.monotonic()
             assert wire.ask(broker.socket, INFO).status == wire.OK
-            assert time.monotonic() - start < 2
+            assert time.monotonic() - start < LINGER_S / 2
 
 
 def test_fault_38_the_closer_is_killed(build, interposed):
@@ -138,7 +139,7 @@ def test_fault_38_the_closer_is_killed(build, interposed):
     with Broker(build, env=interposed(OLD_KERNEL)) as broker:
         (closer,) = [p for p in broker.front.children() if p.status()["Name"] == "rss-closer"]
         os.kill(closer.pid, signal.SIGKILL)
-        assert broker.process.wait(5) == 1
+        assert broker.process.wait(60) == 1
         assert "the closer is gone" in broker.log()
 
 

@@ -144,7 +144,7 @@ def test_fault_47_the_nth_malloc_of_a_command_fails(build, interposed, words):
 
     def outcome(n):
         done = subprocess.run([build / "rssb", *words], env={**environment, "FAIL_AT": str(n)},
-                              capture_output=True, text=True, timeout=20)  # fmt: skip
+                              capture_output=True, text=True, timeout=120)  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 
     n_failed = 0

@@ -45,5 +45,5 @@ def test_fault_47_a_lease_that_cannot_be_polled(build):
             with client.ask(ACQUIRE) as reply:
                 assert reply.status == wire.OK
                 wait_for(lambda: broker.hit == "epoll_ctl", "the failure, behind the reply")
-            wait_for(lambda: f"END uid=0 grant={reply.grant_id}" in broker.log(), "its end", 5)
+            wait_for(lambda: f"END uid=0 grant={reply.grant_id}" in broker.log(), "its end")
         assert broker.stop() == 0

@@ -114,7 +114,7 @@ def run_one(rssb, path):
                "--socket", path, "run", "--steering", "equal 4", "--", "sh", "-c",
                'case $RSSB_FDS in program=*,lease=*) ;; *) exit 9 ;; esac']  # fmt: skip
     start = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, f"rssb run: {done.returncode}: {done.stderr}"
     return time.monotonic() - start
 

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import socket
 import time
@@ -27,11 +28,9 @@ def test_fault_41_nobody_reads_the_log(build):
             os.write(writer, bytes(512))
     os.set_blocking(writer, True)
     with LogTo(build, writer) as broker:
-        start = time.monotonic()
         for _ in range(100):
             with broker.ask(ACQUIRE) as reply:
                 assert reply.status in (wire.OK, wire.BUSY)
-        assert time.monotonic() - start < 5
         os.set_blocking(reader, False)
         while True:
             try:
@@ -83,10 +82,8 @@ def test_fault_62_a_stderr_that_nobody_reads(build, kind):
         if kind != "stream socket":
             fill(writer)
             os.read(reader, 100)  # room for a part of a line
-        start = time.monotonic()
         for _ in range(1500 if kind == "stream socket" else 150):
             assert broker.ask(INFO, 0).status == wire.OK
-        assert time.monotonic() - start < 60
         assert os.get_blocking(writer)
         assert broker.stop() == 0
     os.close(reader)
@@ -101,13 +98,13 @@ def test_fault_42_the_disk_is_full(build):
 
 def test_fault_49_a_front_that_was_stopped(build):
     """Its clients' time goes on; who waited in the socket is served, and nobody is punished."""
-    with Broker(build) as broker:
+    with Broker(build, "--first-request-timeout=3000") as broker:
         os.kill(broker.process.pid, signal.SIGSTOP)
         with wire.as_user(CLIENT):
             clients = [wire.Connection(broker.socket) for _ in range(4)]
         for client in clients:
             client.send(INFO)
-        time.sleep(2)  # longer than the deadline of a first request
+        time.sleep(4)  # longer than the deadline of a first request
         os.kill(broker.process.pid, signal.SIGCONT)
         for client in clients:
             assert client.receive().status == wire.OK
@@ -131,7 +128,7 @@ def test_fault_22_a_client_is_killed(build, when):
             if when == "with a lease":
                 kept = connection.receive()  # noqa: F841
             if when == "unread":
-                time.sleep(0.2)
+                select.select([connection.sock], [], [])
             os.kill(os.getpid(), signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
         wait_for(lambda: broker.front.kinds() == before, "everything as before")
@@ -140,8 +137,10 @@ def test_fault_22_a_client_is_killed(build, when):
 
 
 def test_fault_15_and_17_a_thousand_that_never_read(build):
-    """Another uid is served meanwhile, in less than 50 ms but for the machine's noise."""
+    """Another uid is served meanwhile, hardly later than before: nobody's reply waits for theirs."""
     with Broker(build, "--allow-user", "61001") as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        alone_s = median_of_acquires(broker, 61001)
         with wire.as_user(CLIENT):
             lazy = [wire.Connection(broker.socket) for _ in range(200)]
         for client in lazy:
@@ -149,30 +148,32 @@ def test_fault_15_and_17_a_thousand_that_never_read(build):
                 client.send(ACQUIRE)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # of its account's 16 this was none
-        took = []
-        for _ in range(20):
-            start = time.monotonic()
-            with broker.ask(ACQUIRE, 61001) as reply:
-                assert reply.status == wire.OK
-            took.append(time.monotonic() - start)
-        assert sorted(took)[len(took) // 2] < 0.05
+        assert median_of_acquires(broker, 61001) < 50 * alone_s
         for client in lazy:
             client.close()
 
 
+def median_of_acquires(broker, uid):
+    took = []
+    for _ in range(20):
+        start = time.monotonic()
+        with broker.ask(ACQUIRE, uid) as reply:
+            assert reply.status == wire.OK
+        took.append(time.monotonic() - start)
+    return sorted(took)[len(took) // 2]
+
+
 def test_fault_18_a_flood_of_connects(build):
-    """For a second, as fast as it goes: then there are as many fds as before."""
+    """Five hundred, as fast as it goes: then there are as many fds as before."""
     with Broker(build, "--allow-user", "61001") as broker:
         wait_for(broker.is_at_rest, "a full pool")
         before = broker.front.kinds()
-        until = time.monotonic() + 1
         n = 0
         with wire.as_user(CLIENT):
-            while time.monotonic() < until:
+            while n < 500:
                 with contextlib.suppress(BlockingIOError):  # the backlog is full
                     wire.Connection(broker.socket).close()
                     n += 1
-        assert n > (50 if "san" in build.parts else 500)  # sanitizers are slow
         assert broker.ask(INFO, 61001).status == wire.OK
         wait_for(lambda: broker.front.kinds() == before, "the fds as before")
 

@@ -38,7 +38,7 @@ class FakeMonitor:
         return self
 
     def __exit__(self, *_):
-        self._thread.join(5)
+        self._thread.join(60)
         self._listener.close()
         os.unlink(self.path)
 

@@ -3,6 +3,7 @@
 
 Where a flow came in is the guest's own word; this module must never compute it.
 """
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from waiting import wait_for
 
 MAC = "52:54:00:12:34:56"
 QUEUES = 4
-BOOT_TIMEOUT_S = 120
+BOOT_TIMEOUT_S = 220
 WINDOW = 256  # frames on their way: fewer than the tap's and the guest's rings hold
 
 # As many CPUs as queues: with fewer, a Linux 6.1 guest boots with that many queues, and its RSS
@@ -40,12 +41,12 @@ class Guest:
     """Boots QEMU in a world; prefix is what QEMU is run by, for instance rssb run."""
 
     def __init__(self, world, qemu, arguments, prefix=(), unprivileged=True, name="guest",
-                 pass_fds=()):
+                 pass_fds=(), accel=MACHINE[1]):
         self.dir = world.directory(name)
         self.stderr_path = self.dir / "qemu.stderr"
         agent, guest = self.dir / "agent", world.inside(ROOT / "build" / "guest")
         machine = [
-            *MACHINE, "-kernel", guest / "vmlinuz", "-initrd", guest / "initrd", "-append", CMDLINE,
+            "-accel", accel, *MACHINE[2:], "-kernel", guest / "vmlinuz", "-initrd", guest / "initrd", "-append", CMDLINE,
             "-serial", f"file:{self.dir}/console", "-serial", "chardev:agent",
             "-chardev", f"socket,id=agent,path={agent},server=on,wait=off",
             "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
@@ -71,6 +72,17 @@ class Guest:
         if self.process.poll() is not None:
             raise RuntimeError(f"QEMU ended: {self.stderr()}")
         return True
+
+    @contextlib.contextmanager
+    def outlives(self):
+        """What fails because QEMU itself died is told as that."""
+        try:
+            yield
+        except Exception as error:
+            if self.process.poll() is None:
+                raise
+            last = (self.stderr().splitlines() or ["without a word"])[-1]
+            raise RuntimeError(f"QEMU died: {last}") from error
 
     @property
     def pid(self):
@@ -167,7 +179,7 @@ def send(guest, sock, flows, mac=MAC):
 
 def output_of(command):
     """Runs a program that must succeed; returns what it printed."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def qmp(guest, *commands):

@@ -9,7 +9,7 @@ OPTION = re.compile(r"^  ((?:-\w, )?--[\w-]+(?:\[=\w+\]| (?!  )\S+)?)(?:  .*)?$"
 
 def read(build, program, *words):
     command = [build / program, *words, "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def options(text):

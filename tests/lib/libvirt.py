@@ -68,7 +68,7 @@ class Libvirt:
     def __enter__(self):
         with open(self.world.dir / "libvirtd.log", "w") as log:
             self.world.start(["libvirtd"], unprivileged=True, env=self.environment, stderr=log)
-        wait_for(lambda: self.run("uri", check=False).returncode == 0, "libvirtd", 20)
+        wait_for(lambda: self.run("uri", check=False).returncode == 0, "libvirtd")
         return self
 
     def __exit__(self, *_):
@@ -96,7 +96,7 @@ class Guest(guests.Guest):
             name=name, queues=guests.QUEUES, images=libvirt.world.inside(ROOT / "build" / "guest"),
             cmdline=guests.CMDLINE, emulator=emulator, devices=devices, directory=self.dir,
         ))  # fmt: skip
-        libvirt.run("create", xml, timeout=60)
+        libvirt.run("create", xml, timeout=120)
         self._find()
         libvirt.guests.append(self)
         if boot:

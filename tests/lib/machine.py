@@ -23,7 +23,7 @@ MADE_UP = re.compile(r"(?<=#block)\d+|(?<=#net)\d+|(?<=/var/tmp/vl\.)\w+")
 class Qmp:
     def __init__(self, path):
         self._sock = socket.socket(socket.AF_UNIX)
-        self._sock.settimeout(20)
+        self._sock.settimeout(60)
         self._sock.connect(str(path))
         self._lines = self._sock.makefile("rb")
         # An event of the client before this one's may come first.
@@ -100,7 +100,7 @@ def look(command):
             return described, [line for line in errors if str(monitor) not in line]
 
 
-def connect(path, qemu, timeout_s=20):
+def connect(path, qemu, timeout_s=60):
     """QEMU waits for this connection before it makes its machine, and answers after that."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -55,7 +55,7 @@ class Supervisor:
         """Ends it by a signal, unless it ended before, and starts it again; its status, or -signal."""
         before = self.broker.process.poll()
         self.broker.process.send_signal(how)
-        status = self.broker.process.wait(10)
+        status = self.broker.process.wait(60)
         self._start()
         return status if before is None else before
 

@@ -60,7 +60,7 @@ class Reply:
 class Connection:
     """One connection.  Every fd that comes is close-on-exec."""
 
-    def __init__(self, path, timeout_s=10):
+    def __init__(self, path, timeout_s=60):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # A blocking connect() waits for room in the backlog, a timeout of Python's does not.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", timeout_s, 0))

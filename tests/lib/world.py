@@ -109,7 +109,7 @@ class World:
         self.processes.append(process)
         return process
 
-    def run(self, args, unprivileged=False, check=True, timeout=30, **kwargs):
+    def run(self, args, unprivileged=False, check=True, timeout=120, **kwargs):
         """Runs to the end; returns the CompletedProcess with its text output."""
         done = subprocess.run(
             self.command(args, unprivileged), stdin=subprocess.DEVNULL, capture_output=True,
@@ -193,7 +193,7 @@ class Broker:
     def stop(self):
         """SIGTERM ends it well, and no sanitizer has anything to say."""
         self.process.terminate()
-        status, log = self.process.wait(10), self.log.read_text()
+        status, log = self.process.wait(60), self.log.read_text()
         assert status == 0, f"the broker ended with status {status}:\n{log}"
         assert not SANITIZER_REPORT.search(log), log
 

@@ -116,6 +116,8 @@ scan_build() {
 step "clang-format" format
 step "shellcheck" shell
 step "house rules" tests/lint/house_rules.py
+step "tests that cannot fail" tests/lint/vain_tests.py
+step "mutants" tests/mutants/run.py --check
 step "cppcheck" static_analysis
 step "gcc" compile gcc
 step "clang" compile clang

@@ -27,12 +27,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ROOT / "tests/mutants"
+OBJECTS = " ".join(f"build/{path.relative_to(ROOT).with_suffix('.o')}" for path in (ROOT / "bpf").glob("*.bpf.c"))
 LIMIT_S = 300  # a break may make its test hang
 ISOLATED = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 ENTER = """mount -t overlay mutant -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$1" || exit 120
 cd "$1" || exit 120
 shift 2
-make -s -o build/flags "$1" || exit 121
+make -s -o build/flags $1 || exit 121
 shift
 "$@"
 """
@@ -66,12 +67,15 @@ class Row:
 
     @property
     def target(self):
-        return "build/" + self.test[:-2] if self.is_program else "all"
+        program = "build/" + self.test[:-2]
+        if not self.is_program:
+            return "all"
+        return f"{program} {OBJECTS}" if self.file.startswith("bpf/") else program
 
     @property
     def command(self):
         if self.is_program:
-            return [str(ROOT / self.target)]
+            return [str(ROOT / "build" / self.test[:-2])]
         return ["/usr/bin/pytest-3", "-q", "-x", "-p", "no:cacheprovider", self.test]
 
 

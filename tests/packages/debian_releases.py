@@ -133,7 +133,7 @@ def fd_of(pid, number):
 def held(machine):
     """(steering, fd of the program) of a client that asked the broker and holds what it got."""
     broker = machine.start(["rss-broker"])
-    machine.sh(f"until [ -S {SOCKET} ]; do sleep 0.1; done", timeout=20)
+    machine.sh(f"until [ -S {SOCKET} ]; do sleep 0.1; done", timeout=120)
     steering = flows.Steering.random(random.Random(8), 4)
     client = machine.start(
         ["rssb", "run", "--steering", steering.words(), "--", "sh", "-c",

@@ -137,7 +137,7 @@ def test_the_builder_has_its_say(built):
 def running_broker(chroot):
     broker = chroot.start(["rss-broker"])
     try:
-        chroot.sh(f"until [ -S {SOCKET} ]; do sleep 0.1; done", timeout=20)
+        chroot.sh(f"until [ -S {SOCKET} ]; do sleep 0.1; done", timeout=120)
         yield
     finally:
         broker.kill()

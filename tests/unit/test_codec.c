@@ -93,6 +93,8 @@ static void header_fields(void **state)
 		const char *reason;
 	} rows[] = {
 		{ "magic 0", 0, 4, 0, RSSB_MALFORMED, "magic is 0x00000000, must be 0x42535352" },
+		{ "the magic's last byte", 3, 1, 0x43, RSSB_MALFORMED,
+		  "magic is 0x43535352, must be 0x42535352" },
 		{ "version 0", 4, 2, 0, RSSB_VERSION,
 		  "protocol version is 0, this broker speaks 1" },
 		{ "version 255", 4, 2, 255, RSSB_VERSION,
@@ -125,6 +127,33 @@ static void header_fields(void **state)
 		assert_int_equal(why.status, rows[i].status);
 		assert_string_equal(why.reason, rows[i].reason);
 	}
+}
+
+static int decode_reply(const struct vector *v)
+{
+	union rssb_reply_any got;
+
+	return rssb_reply_decode(&got, v->bytes, v->len);
+}
+
+/* A reply must have no more fds than roles, the length of its operation, and a reason that ends. */
+static void refused_replies(void **state)
+{
+	struct vector v;
+
+	vector_read(&v, "reply-info");
+	v.bytes[offsetof(struct rssb_reply, n_fds)] = RSSB_FDS_MAX;
+	assert_int_equal(decode_reply(&v), 0);
+	v.bytes[offsetof(struct rssb_reply, n_fds)] = RSSB_FDS_MAX + 1;
+	assert_int_equal(decode_reply(&v), -EBADMSG);
+	vector_read(&v, "reply-info");
+	v.bytes[offsetof(struct rssb_reply, reason) + RSSB_REASON_MAX - 1] = 'x';
+	assert_int_equal(decode_reply(&v), -EBADMSG);
+	vector_read(&v, "reply-info");
+	v.len += 4;
+	v.bytes[offsetof(struct rssb_header, length)] = (uint8_t)v.len;
+	v.bytes[offsetof(struct rssb_header, length) + 1] = (uint8_t)(v.len >> 8);
+	assert_int_equal(decode_reply(&v), -EBADMSG);
 }
 
 static void refuse_length(size_t len, const char *reason)
@@ -214,6 +243,7 @@ int main(void)
 		cmocka_unit_test(replies_both_ways),
 		cmocka_unit_test(refused_requests),
 		cmocka_unit_test(header_fields),
+		cmocka_unit_test(refused_replies),
 		cmocka_unit_test(fault_6_packet_lengths),
 		cmocka_unit_test(unknown_op_is_not_encoded),
 		cmocka_unit_test(refusal_is_cut_to_fit),

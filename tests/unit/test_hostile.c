@@ -70,6 +70,7 @@ static void texts(void **state)
 	ask_all("del\x7f", -EPROTO, -EPROTO);
 	ask_all("back\\slash", -EPROTO, -EPROTO);
 	ask_all("\"} 1\\", -EPROTO, -EPROTO);
+	ask_all("\"", -EPROTO, -EPROTO);
 	ask_all("\xc2\x9b"
 		"2J",
 		-EPROTO, -EPROTO); /* a terminal's CSI, in UTF-8 */

@@ -219,6 +219,7 @@ static const struct {
 	{ "weight 0 0", "weight: the sum is 0, it must be 1 to 128" },
 	{ "weight 100 29", "weight: the sum is 129, it must be 1 to 128" },
 	{ "weight 129", "weight: \"129\" is not a number from 0 to 128" },
+	{ "table 0,1,2,3,4,5", "table: has 6 entries, it must be 1, 2, 4, 8, 16, 32, 64 or 128" },
 	{ "table 0,1,2", "table: has 3 entries, it must be 1, 2, 4, 8, 16, 32, 64 or 128" },
 	{ "table 0,", "table: \"\" is not a number from 0 to 255" },
 	{ "table 0,256", "table: \"256\" is not a number from 0 to 255" },
@@ -256,12 +257,18 @@ static void refusals_say_what_is_wrong(void **state)
 static void long_texts_are_refused(void **state)
 {
 	struct steering s;
-	char text[4096], reason[64];
+	char text[4096], reason[64], long_reason[256];
 	size_t n = 0;
 
 	memset(text, 'a', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	assert_int_equal(steering_parse(&s, text, reason, sizeof(reason)), -22);
+	text[1024] = '\0'; /* one more than there is room for */
+	assert_int_equal(steering_parse(&s, text, long_reason, sizeof(long_reason)), -22);
+	assert_non_null(strstr(long_reason, "no word here has more than 1023 characters"));
+	text[1023] = '\0';
+	assert_int_equal(steering_parse(&s, text, long_reason, sizeof(long_reason)), -22);
+	assert_non_null(strstr(long_reason, "is none of equal, weight,"));
 
 	for (n = (size_t)sprintf(text, "table 0"); n < 1000; n += 2)
 		strcpy(text + n, ",0");

@@ -28,9 +28,9 @@ static struct rates sample(void)
 	after.time_ns = 7000000000;
 	after.queues = 4;
 	after.table_len = 128;
-	after.queue[0] = (struct rssb_counter){ 1999, 200100 };
+	after.queue[0] = (struct rssb_counter){ 1999, 100100 };
 	after.queue[1] = (struct rssb_counter){ 1000, 100000 };
-	after.queue[3] = (struct rssb_counter){ 1000, 100000 };
+	after.queue[3] = (struct rssb_counter){ 1000, 200000 };
 	after.entry[2].packets = 1000;
 	after.entry[0].packets = 800;
 	after.entry[5].packets = 200;
@@ -61,7 +61,7 @@ static void differences(void **state)
 	assert_true(r.seconds == 2.0);
 	assert_int_equal(r.queues, 4);
 	assert_int_equal(r.queue_packets[0], 2000);
-	assert_int_equal(r.queue_bytes[0], 200000);
+	assert_int_equal(r.queue_bytes[0], 100000);
 	assert_int_equal(r.packets, 4000);
 	assert_int_equal(r.bytes, 400000);
 	assert_int_equal(r.hashed[1], 3600);
@@ -124,11 +124,11 @@ static void a_screen_of_80_columns(void **state)
 		"grant web: 2.00k packets/s, 200k bytes/s\n"
 		"\n"
 		"queue   packets/s   table   share   bytes/s\n"
-		"    0       1.00k   50.0%   50.0%      100k  "
+		"    0       1.00k   50.0%   50.0%     50.0k  "
 		"###################################\n"
 		"    1         500   25.0%   25.0%     50.0k  ##################\n"
 		"    2           0    0.0%    0.0%         0  \n"
-		"    3         500   25.0%   25.0%     50.0k  ##################\n"
+		"    3         500   25.0%   25.0%      100k  ##################\n"
 		"\n"
 		"hashed         tcp4 1.80k/s\n"
 		"default queue  not-ip 200/s\n"
@@ -227,7 +227,7 @@ static void json(void **state)
 	queues = json_object_object_get(root, "queues");
 	assert_int_equal(json_object_array_length(queues), 4);
 	counts = json_object_array_get_idx(queues, 3);
-	assert_int_equal(json_object_get_int(json_object_object_get(counts, "bytes")), 100000);
+	assert_int_equal(json_object_get_int(json_object_object_get(counts, "bytes")), 200000);
 	counts = json_object_object_get(root, "hashed");
 	assert_int_equal(json_object_get_int(json_object_object_get(counts, "tcp4")), 3600);
 	counts = json_object_object_get(root, "default-queue");

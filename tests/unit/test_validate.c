@@ -30,6 +30,8 @@
 #define UPDATE(field)                                                                              \
 	offsetof(struct rssb_request_update, field),                                               \
 		sizeof(((struct rssb_request_update *)0)->field)
+#define MOVE(field)                                                                                \
+	offsetof(struct rssb_request_move, field), sizeof(((struct rssb_request_move *)0)->field)
 #define STATS(field)                                                                               \
 	offsetof(struct rssb_request_stats, field), sizeof(((struct rssb_request_stats *)0)->field)
 
@@ -298,6 +300,18 @@ static const struct {
 	  { { UPDATE(steering.key_len), 0 } },
 	  "key must be zero when key_len is 0" },
 	{ "request-update", { { UPDATE(steering.key_len), 39 } }, "key_len is 39, must be 40" },
+	{ "request-update-keep-key",
+	  { { UPDATE(steering.key[39]), 1 } },
+	  "key must be zero when key_len is 0" },
+	{ "request-update-keep-key",
+	  { { UPDATE(steering.hash_types), 0x200 } },
+	  "hash_types is 0x200, known bits are 0x1ff01ff" },
+	{ "request-update-keep-key",
+	  { { UPDATE(steering.queues), 0 } },
+	  "queues is 0, allowed is 1 to 256" },
+	{ "request-update-keep-key",
+	  { { UPDATE(steering.reserved[0]), 1 } },
+	  "reserved bytes of steering must be zero" },
 	{ "request-update",
 	  { { UPDATE(steering.queues), 2 } },
 	  "default_queue is 2, allowed is 0 to 1 (queues is 2)" },
@@ -311,6 +325,26 @@ static const struct {
 	  { { UPDATE(steering.hash_types), 0x3ff } },
 	  "hash_types is 0x3ff, known bits are 0x1ff01ff" },
 	{ "request-update", { { UPDATE(steering.hash_types), 0x10001 } }, NULL },
+
+	/* MOVE */
+	{ "request-move",
+	  { { MOVE(move[1].entry), 128 } },
+	  "move[1].entry is 128, allowed is 0 to 127" },
+	{ "request-move", { { MOVE(move[1].entry), 127 } }, NULL },
+	{ "request-move",
+	  { { MOVE(move[1].entry), 0 } },
+	  "move[1].entry is 0, as move[0].entry is: each entry moves once" },
+	{ "request-move", { { MOVE(n), 33 } }, "n is 33, allowed is 0 to 32" },
+	{ "request-move", { { MOVE(n), 65535 } }, "n is 65535, allowed is 0 to 32" },
+	{ "request-move", { { MOVE(n), 1 } }, "moves from n (1) on must be zero" },
+	{ "request-move", { { MOVE(move[31].to), 1 } }, "moves from n (2) on must be zero" },
+	{ "request-move",
+	  { { MOVE(move[1].reserved[1]), 1 } },
+	  "reserved bytes of move must be zero" },
+	{ "request-move", { { MOVE(reserved[5]), 1 } }, "reserved bytes of MOVE must be zero" },
+	{ "request-move",
+	  { { MOVE(grant.id), 1 } },
+	  "grant has both an id and a label: name it by one of them" },
 };
 
 static void apply(struct vector *v, const struct change *change)

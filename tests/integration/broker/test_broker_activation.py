@@ -148,7 +148,7 @@ def test_notify(build, directory, abstract):
         manager.bind("\0" + name if abstract else name)
         if not abstract:
             os.chmod(name, 0o700)  # root's alone
-        manager.settimeout(10)
+        manager.settimeout(60)
         broker = Broker(build, env={**os.environ, "NOTIFY_SOCKET": "@" * abstract + name})
         with broker:
             assert manager.recv(100) == b"READY=1"

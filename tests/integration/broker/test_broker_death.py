@@ -41,7 +41,7 @@ def test_fault_38_front_ends_with_the_loader(broker):
     with wire.Connection(broker.socket) as client:
         assert client.ask(vectors.read("request-info")).status == wire.OK
         os.kill(broker.loader.pid, signal.SIGKILL)
-        assert broker.process.wait(5) == 1
+        assert broker.process.wait(60) == 1
         assert "<3>rss-broker: the loader is gone" in broker.log()
         assert client.is_closed()
 
@@ -75,7 +75,7 @@ def test_clean_end(broker, sig):
     with wire.Connection(broker.socket) as client:
         with client.ask(vectors.read("request-acquire-no-config")) as reply:
             os.kill(front.pid, sig)
-            assert broker.process.wait(5) == 0
+            assert broker.process.wait(60) == 0
             wait_for(lambda: not loader.is_alive(), "the loader's end")
             assert client.is_closed()
             assert hangs_up(reply.fds[wire.LEASE])
@@ -122,7 +122,7 @@ def test_fault_60_fds_work_when_the_broker_is_gone(broker, how):
         broker.stop()
     else:
         os.kill(processes[how.endswith("loader")].pid, signal.SIGKILL)
-        broker.process.wait(5)
+        broker.process.wait(60)
     wait_for(lambda: not any(p.is_alive() for p in processes), "the end of both")
 
     with reply, elf:

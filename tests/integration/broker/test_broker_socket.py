@@ -124,7 +124,7 @@ def test_its_own_stale_socket_is_replaced(broker):
         broker.start().wait_ready()
         assert serves(broker)
         broker.process.send_signal(sig)
-        broker.process.wait(10)
+        broker.process.wait(60)
         assert broker.socket.is_socket() and not broker.is_up()
 
 

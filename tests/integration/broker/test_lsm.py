@@ -38,7 +38,7 @@ def apparmor(destdir, profile, *more):
     include = ["--base", BASE, "--Include", destdir / "etc/apparmor.d"]
     command = ["apparmor_parser", "--skip-kernel-load", "--skip-cache", *include, *more, profile]
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False, timeout=60
+        list(map(str, command)), capture_output=True, text=True, check=False, timeout=120
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -104,7 +104,7 @@ def selinux_compile(directory, module):
     policy = [f"HEADERDIR={INTERFACES}", "NAME=default", "TYPE=mcs", "AWK=awk"]
     done = subprocess.run(
         ["make", "-f", INTERFACES / "Makefile", *policy, f"{module}.pp"], cwd=directory, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     )  # fmt: skip
     return done.returncode, done.stdout

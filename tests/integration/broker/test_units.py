@@ -151,7 +151,7 @@ def test_system_call_filter_allows_a_start(root, service, tmp_path):
         with wire.ask(broker.socket, vectors.read("request-acquire-handoff")) as reply:
             assert reply.status == wire.OK
         os.kill(broker.front.children()[0].pid, signal.SIGTERM)  # the front is strace's child
-        broker.process.wait(10)
+        broker.process.wait(60)
     trace = (tmp_path / "trace").read_text()
     started = trace.index(f'execve("{broker.program}"')
     called = set(re.findall(r"^\d+ +(\w+)\(", trace[started:], re.MULTILINE))

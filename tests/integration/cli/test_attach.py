@@ -192,7 +192,7 @@ def test_it_waits_for_the_broker(build):
         time.sleep(0.3)
         assert early.poll() is None
         Broker(world, build)
-        assert early.communicate(timeout=10) == (None, "")
+        assert early.communicate(timeout=60) == (None, "")
         assert early.returncode == 0
 
 

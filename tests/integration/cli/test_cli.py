@@ -22,7 +22,7 @@ def local(build, *args, **kwargs):
     """A command that needs no broker."""
     return subprocess.run(
         [build / "rssb", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=10, check=False, **kwargs,
+        timeout=120, check=False, **kwargs,
     )  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def test_export_spares_the_terminal(world, broker, build):
     command = broker.rssb("export")
     process = world.start(command, stdout=ours, stderr=subprocess.PIPE, text=True)
     os.close(ours)
-    assert "refusing to write an ELF file to a terminal" in process.communicate(timeout=10)[1]
+    assert "refusing to write an ELF file to a terminal" in process.communicate(timeout=60)[1]
     assert process.returncode == 2
     os.close(terminal)
 

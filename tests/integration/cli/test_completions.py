@@ -22,7 +22,7 @@ source %s
 
 
 def run(shell, *args):
-    done = subprocess.run([shell, *args], capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run([shell, *args], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0 and not done.stderr, done.stderr
     return done.stdout.splitlines()
 

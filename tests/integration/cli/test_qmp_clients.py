@@ -53,7 +53,7 @@ def socket_path(world, rssb):
 def python(*args, **kwargs):
     env = {**os.environ, "PYTHONPATH": str(CLIENT), "PYTHONDONTWRITEBYTECODE": "1"}
     env["HOME"] = "/nonexistent"  # the shell keeps a history
-    return subprocess.run([sys.executable, *map(str, args)], env=env, text=True, timeout=30,
+    return subprocess.run([sys.executable, *map(str, args)], env=env, text=True, timeout=120,
                           stdout=subprocess.PIPE, check=True, **kwargs).stdout  # fmt: skip
 
 

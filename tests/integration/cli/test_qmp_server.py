@@ -93,7 +93,7 @@ def talks(server):
 def raw(server):
     """A connected socket that nothing was read from."""
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.connect(str(server.path))
         yield sock
 
@@ -177,7 +177,7 @@ def test_as_many_clients_as_a_user_may_have(talks, server):
     for client in clients:
         assert len(client.answer()["return"]["object"]) > 1000
     with socket.socket(socket.AF_UNIX) as one_more:
-        one_more.settimeout(10)
+        one_more.settimeout(60)
         one_more.connect(str(server.path))
         lines = one_more.makefile("rb").read().splitlines()
     assert json.loads(lines[0])["error"]["desc"] == "Too many connections of this user"
@@ -198,7 +198,7 @@ with qmp_talk.talk_to_socket(sys.argv[1]) as talk:
 """
     done = subprocess.run(
         ["setpriv", "--reuid=61235", "--clear-groups", "/usr/bin/python3", "-c", other,
-         str(server.path)], cwd=directory, timeout=20, check=False,
+         str(server.path)], cwd=directory, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0
     serves(clients[0])
@@ -410,7 +410,7 @@ def test_quit_ends_the_conversation_and_not_the_server(server, talks):
 def test_signal_ends_it_and_takes_the_socket_along(server, talks, how):
     serves(talks())
     server.send_signal(how)
-    assert server.wait(5) == 0
+    assert server.wait(60) == 0
     assert not server.path.exists()
 
 
@@ -419,7 +419,7 @@ def test_signal_ends_it_and_takes_the_socket_along(server, talks, how):
 
 def fails(args, text, **popen):
     done = subprocess.run(
-        args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False,
+        args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
         **popen,
     )  # fmt: skip
     assert done.returncode == 1
@@ -495,7 +495,7 @@ def test_accept_no(rssb, broker, listener):
                 talk.exchange(qmp_talk.NEGOTIATE)
                 serves(talk)
             process.terminate()
-            assert process.wait(5) == 0
+            assert process.wait(60) == 0
         assert os.path.exists(path)  # it is the service manager's
 
 
@@ -517,7 +517,7 @@ def test_accept_yes(rssb, broker):
         talk.exchange(qmp_talk.NEGOTIATE)
         serves(talk)
         ours.shutdown(socket.SHUT_WR)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
 
 
 def test_accept_yes_with_the_socket_as_standard_input(rssb, broker):
@@ -529,7 +529,7 @@ def test_accept_yes_with_the_socket_as_standard_input(rssb, broker):
         talk.exchange(qmp_talk.NEGOTIATE)
         serves(talk)
         assert talk.execute("quit") == {"return": {}}
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
 
 
 def test_activation_gone_wrong(rssb, broker, listener):
@@ -539,16 +539,16 @@ def test_activation_gone_wrong(rssb, broker, listener):
             command(rssb, broker), sock, n, stderr=subprocess.PIPE, text=True
         ) as process:
             assert text in process.stderr.read()
-            assert process.wait(5) == 1
+            assert process.wait(60) == 1
     # Meant for another process: not ours to take.
     with activated(command(rssb, broker), listener, pid="1", stdout=subprocess.PIPE) as process:
         assert process.stdout.readline().startswith(b'{"QMP"')
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
 
 
 def test_regular_files_as_standard_input_and_output(rssb, broker, directory):
     (directory / "in").write_bytes(qmp_talk.NEGOTIATE + REQUEST)
     with open(directory / "in", "rb") as stdin, open(directory / "out", "wb") as stdout:
-        subprocess.run(command(rssb, broker), stdin=stdin, stdout=stdout, timeout=10, check=True)
+        subprocess.run(command(rssb, broker), stdin=stdin, stdout=stdout, timeout=120, check=True)
     lines = (directory / "out").read_bytes().splitlines()
     assert [list(json.loads(line))[0] for line in lines] == ["QMP", "return", "return"]

@@ -95,7 +95,7 @@ def test_a_script_may_use_low_fds(run, broker, tmp_path):
     report, _ = run.reports(arguments=NET, prefix=[script])
     assert min(fds_of(report)) >= 100 and len(report["fds"]) == 6
     done = subprocess.run(["prlimit", "--nofile=64", run.rssb, "run", "--", run.qemu, *NET],
-                          env=run.env, capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
+                          env=run.env, capture_output=True, text=True, timeout=120, check=True)  # fmt: skip
     assert len(fds_of(json.loads(done.stdout))) == 4
 
 
@@ -239,7 +239,7 @@ def test_every_alias_is_known(run, broker, qemu):
     asked = (b'{"execute":"qmp_capabilities"}{"execute":"human-monitor-command","arguments":'
              b'{"command-line":"info qdm"}}{"execute":"quit"}')  # fmt: skip
     args = [qemu, "-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio"]
-    said = subprocess.run(args, input=asked, capture_output=True, timeout=60, check=True).stdout
+    said = subprocess.run(args, input=asked, capture_output=True, timeout=120, check=True).stdout
     text = next(answer["return"] for answer in map(json.loads, said.splitlines())
                 if isinstance(answer.get("return"), str))  # fmt: skip
     aliases = [part.split('"')[0] for part in text.split(', alias "')[1:]]

@@ -99,7 +99,7 @@ def test_metrics(world, command, reader, attach):
 def judged(metrics):
     """What promtool has to say of them."""
     done = subprocess.run(
-        [PROMTOOL, "check", "metrics"], input=metrics, capture_output=True, text=True, timeout=30,
+        [PROMTOOL, "check", "metrics"], input=metrics, capture_output=True, text=True, timeout=120,
         check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr

@@ -100,7 +100,7 @@ def run_in(running, *command):
     """A command in the container's mounts."""
     enter = ["nsenter", "-t", str(running[0].pid), "-m"]
     return subprocess.run(
-        [*enter, *map(str, command)], capture_output=True, text=True, check=False, timeout=20
+        [*enter, *map(str, command)], capture_output=True, text=True, check=False, timeout=120
     )
 
 

@@ -173,7 +173,7 @@ class Record:
 
 
 class Client:
-    def __init__(self, path=None, timeout=5.0):
+    def __init__(self, path=None, timeout=60.0):
         path = path or os.environ.get("RSSB_SOCKET") or DEFAULT_SOCKET
         self.tag = 0
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

