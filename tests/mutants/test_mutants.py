@@ -10,13 +10,17 @@ N = 10
 
 def is_near(row):
     """Seen by a test program, soon and on every machine; and not where its file has moved on."""
-    quick = row.test.startswith("tests/unit/") and row.file.startswith(("proto/", "client/"))
+    quick = row.test.startswith("tests/unit/") and row.file.startswith(("proto/", "client/lib/"))
     return quick and not row.why and row.mutated() is not None
 
 
-def test_breaks_are_noticed(build, rng):
+@pytest.fixture
+def made_here(build):
     if build.name != "build" or "RSSB_TIME_FACTOR" in os.environ:
         pytest.skip("the ordinary build is tested, where it was made")
+
+
+def test_breaks_are_noticed(made_here, rng):
     near = [row for row in mutants.rows() if is_near(row)]
     chosen = rng.sample(near, N)
     became = {str(row): what for row, (what, _) in mutants.judged(chosen, os.cpu_count())}
@@ -42,7 +46,7 @@ def test_a_row_is_read():
     assert (row.new, row.test, row.why) == (["three"], "tests/unit/test_x.c", "nobody can see")
 
 
-def test_a_break_that_changes_nothing_survives():
+def test_a_break_that_changes_nothing_survives(made_here):
     row = mutants.Row("proto/text.c", "nothing", ["/* What the wire's numbers are called."],
                       ["/* What the numbers of the wire are called."],
                       "tests/unit/test_codec.c")  # fmt: skip
