@@ -204,10 +204,13 @@ static int check_share(const struct accounts *a, const struct account *account, 
 		       uint64_t of_uid, uint64_t own, uint64_t more, uint64_t left,
 		       struct rssb_refusal *why)
 {
-	uint64_t share = left / a->limits.share, rest = share > of_uid ? share - of_uid : 0;
+	uint64_t share = left / a->limits.share, rest;
 
 	if (is_exempt(account))
 		return 0;
+	if (!of_uid && share < more && more <= left)
+		share = more; /* who holds nothing gets one of the last, too */
+	rest = share > of_uid ? share - of_uid : 0;
 	if (more > rest)
 		return refuse_count(why, what,
 				    account->label[0] ? "of your uid" : "of your account", of_uid,

@@ -67,7 +67,8 @@ def guest(request, world, broker, build):
 
 
 def flows_arrive(guest, world, build, rng, iface, number, program):
-    guest.run(f"ip link set {iface} up")
+    # The kernel shows a new interface in sysfs a moment before it can be named.
+    wait_for(lambda: guest.request(f"exec ip link set {iface} up 2>&1")[0] == 0, "it to be up", MINUTE)
     guest.run(f"ethtool -L {iface} combined {guests.QUEUES}")
     steering = flows.Steering.random(rng, guests.QUEUES)
     guest.set_rss(iface, steering)
