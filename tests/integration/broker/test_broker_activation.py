@@ -142,7 +142,7 @@ def test_fault_30_wrong_kind(build, directory, make):
 
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
-def test_notify(build, directory, abstract):
+def test_fault_68_the_managers_socket_is_closed_once_ready(build, directory, abstract):
     name = f"rssb-test-{os.getpid()}" if abstract else str(directory / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name if abstract else name)
