@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,6 +277,9 @@ static void child_run(int fd, const void *elf, size_t size)
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "object");
 	struct answer answer = { 0 };
 
+	for (int signum = 1; signum < NSIG; signum++)
+		signal(signum,
+		       SIG_DFL); /* a handler of the parent's is not for this child's crash */
 	child_confine();
 	answer.err = object_check_open(&answer.check, elf, size, &opts, answer.why) ? 0 : -EINVAL;
 	_exit(write(fd, &answer, sizeof(answer)) == sizeof(answer) ? EXIT_SUCCESS : EXIT_FAILURE);

@@ -168,7 +168,7 @@ def test_an_object_that_the_broker_would_not_take(extract, place, build):
     value = {"object": base64.b64encode(elf).decode()}
     fails(extract(answering(place, {"return": value})), "the broker would refuse its object")
     value = {"object": base64.b64encode(b"#!/bin/sh\n").decode()}
-    fails(extract(answering(place, {"return": value})), "it is no ELF file")
+    fails(extract(answering(place, {"return": value})), "the broker would refuse its object: libbpf: ")
     assert not (place / "out.bpf.o").exists()
 
 
