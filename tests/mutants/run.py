@@ -33,7 +33,7 @@ ISOLATED = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-pr
 ENTER = """mount -t overlay mutant -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$1" || exit 120
 cd "$1" || exit 120
 shift 2
-make -s -o build/flags $1 || exit 121
+make -s WERROR= -o build/flags $1 || exit 121
 shift
 "$@"
 """
