@@ -27,10 +27,10 @@ static bool again(int fd, short events)
 static bool line_send(int out, char *line)
 {
 	_cleanup_free_ char *owned = line;
-	size_t len = strlen(line), sent = 0;
+	size_t len = strlen(owned), sent = 0;
 
 	while (sent < len) {
-		ssize_t n = write(out, line + sent, len - sent);
+		ssize_t n = write(out, owned + sent, len - sent);
 
 		if (n > 0)
 			sent += (size_t)n;
