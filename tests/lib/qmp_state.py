@@ -3,30 +3,15 @@
 
 It asks nothing but qom-list and query-status.
 """
-import json
 import socket
 import struct
 from pathlib import Path
 
+import machine
 
-class Monitor:
-    """A QMP client: what it is told first, and events, are passed over."""
 
-    def __init__(self, path):
-        self._sock = socket.socket(socket.AF_UNIX)
-        self._sock.settimeout(60)
-        self._sock.connect(str(path))
-        self._lines = self._sock.makefile("rb")
-        while "QMP" not in json.loads(self._lines.readline()):
-            pass
-        self.execute("qmp_capabilities")
-
-    def execute(self, command, **arguments):
-        request = {"execute": command, "arguments": arguments}
-        self._sock.sendall(json.dumps(request).encode() + b"\n")
-        while "event" in (reply := json.loads(self._lines.readline())):
-            pass
-        return reply["return"]
+class Monitor(machine.Qmp):
+    """With what compares a QEMU with itself."""
 
     def pid(self):
         return struct.unpack("iII", self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
@@ -41,8 +26,7 @@ class Monitor:
         return tree
 
     def close(self):
-        self._lines.close()
-        self._sock.close()
+        self.__exit__()
 
 
 def of(path):

@@ -43,7 +43,7 @@ def test_a_slot_that_is_taken(rssb, vm):
 
 def test_a_bus_that_is_full(rssb, vm):
     monitor = Monitor(vm)
-    with pytest.raises(KeyError):  # no "return" but an error
+    with pytest.raises(RuntimeError, match="no slot/function available"):
         for number in range(40):
             monitor.execute("device_add", driver="edu", id=f"edu{number}")
     monitor.close()
