@@ -68,7 +68,7 @@ def bench_isolation(report, args):
     isolation.allow_many_fds()
     with BenchWorld() as world:
         isolation.pretend_many_cpus(world)
-        broker = Broker(world, args.build, *isolation.users())
+        broker = Broker(world, args.build, *isolation.users(), deadlines=())
         isolation.section(report, world, args.build, broker)
 
 

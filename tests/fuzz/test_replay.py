@@ -18,7 +18,7 @@ from paths import TESTS
 HERE = TESTS / "fuzz"
 HARNESSES = sorted(seeds.MAKERS)
 CORPORA_MAX = 2 << 20  # bytes, of all
-TIMEOUT_S = 200
+TIMEOUT_S = 500
 
 CANARY = """
 #include "lib/fuzz.h"

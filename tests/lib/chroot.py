@@ -90,7 +90,7 @@ class Chroot:
         kwargs.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(self.command(args, user), **kwargs)
 
-    def run(self, args, user=None, network=True, check=True, timeout=200):
+    def run(self, args, user=None, network=True, check=True, timeout=500):
         """Runs to the end; returns the CompletedProcess with its text output."""
         done = subprocess.run(
             self.command(args, user, network), stdin=subprocess.DEVNULL, capture_output=True,

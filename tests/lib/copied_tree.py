@@ -11,7 +11,7 @@ from paths import ROOT
 
 
 def output_of(*command, **kwargs):
-    kwargs.update(capture_output=True, text=True, timeout=200, check=False)
+    kwargs.update(capture_output=True, text=True, timeout=500, check=False)
     done = subprocess.run(command, **kwargs)
     assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from paths import TESTS
 
-TIMEOUT_S = 200
+TIMEOUT_S = 500
 
 CMOCKA_TEST = re.compile(r"\bcmocka_unit_test(?:_\w+)?\(\s*(\w+)")
 PLAN = re.compile(r"^1\.\.(\d+)\s*$")

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 NEGOTIATE = b'{"execute": "qmp_capabilities"}'
 

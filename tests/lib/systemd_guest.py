@@ -26,7 +26,7 @@ bob:x:1001:1001::/:/bin/sh
 GROUP = "root:x:0:\nalice:x:1000:\nbob:x:1001:\ntty:x:5:\n"
 CMDLINE = "console=ttyS0 panic=-1 apparmor=1 security=apparmor systemd.unit=check.service " \
     "systemd.show_status=no systemd.log_target=kmsg printk.devkmsg=on log_buf_len=1M"  # fmt: skip
-BOOT_TIMEOUT_S = 200
+BOOT_TIMEOUT_S = 500
 
 
 def libraries(program):

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import proc
+from broker import PATIENT
 from paths import ROOT
 from waiting import wait_for
 
@@ -163,13 +164,13 @@ class Broker:
 
     UID = 61234
 
-    def __init__(self, world, build, *args, directory=None, allow=NOBODY):
+    def __init__(self, world, build, *args, directory=None, allow=NOBODY, deadlines=PATIENT):
         directory = directory or world.directory("broker", owner=0)
         self.socket, self.log = directory / "sock", world.dir / f"{directory.name}.log"
         with open(self.log, "a") as log:
             self.process = world.start(
                 [world.inside(build) / "rss-broker", "--socket", self.socket, "--user", self.UID,
-                 "--allow-user", allow, *args],
+                 "--allow-user", allow, *deadlines, *args],
                 stderr=log,
             )  # fmt: skip
         self._rssb = world.inside(build) / "rssb"

@@ -20,6 +20,7 @@ def made_here(build):
         pytest.skip("the ordinary build is tested, where it was made")
 
 
+@pytest.mark.limit(1800)  # each is built; one that hangs ends after LIMIT_S
 def test_breaks_are_noticed(made_here, rng):
     near = [row for row in mutants.rows() if is_near(row)]
     chosen = rng.sample(near, N)

@@ -58,7 +58,7 @@ def chroot():
 
 def test_lintian(built):
     judged = subprocess.run([*debian.LINTIAN, built.changes()], capture_output=True, text=True,
-                            timeout=200, check=False)  # fmt: skip
+                            timeout=500, check=False)  # fmt: skip
     assert (judged.returncode, judged.stdout) == (0, ""), judged.stdout + judged.stderr
 
 

@@ -67,16 +67,16 @@ def served(broker):
 
 def test_fault_13_no_request(build):
     """Told why, and then to wait: connecting and saying nothing is not free."""
-    limits = "--first-request-timeout=100", "--tokens=100"
+    limits = "--first-request-timeout=100", "--tokens=100", "--token-rate=50"
     with broker_with(build, *limits) as broker:
         start = time.monotonic()
         with broker.connect() as silent:
             assert silent.receive().data == vectors.read("refusal-timeout")
-            assert 0.09 < time.monotonic() - start < 2
+            assert time.monotonic() - start > 0.09
             assert silent.is_closed()
         reply = refused_at_once(broker)
-        assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 2000
-        assert reply.reason.startswith("tokens of your account: it gets 1000 a second; come back ")
+        assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 40000
+        assert reply.reason.startswith("tokens of your account: it gets 50 a second; come back ")
         assert_served(broker, OTHER, 0)
         assert f"account uid={CLIENT} label=- pays 2000 tokens for a timeout" in broker.log()
 
@@ -84,14 +84,14 @@ def test_fault_13_no_request(build):
 @pytest.mark.parametrize("said", [True, False], ids=["asked", "silent"])
 def test_fault_63_late_is_not_guilty(build, said):
     """The front stands still while more connect than it looks at in a turn: who asked is served."""
-    limits = "--first-request-timeout=300", "--max-unread=512"
+    limits = "--first-request-timeout=3000", "--max-unread=512"
     with broker_with(build, *limits) as broker:
         clients = [broker.connect() for _ in range(100)]
         wait_for(lambda: broker.front.kinds()["socket"] >= 100, "the connections")
         os.kill(broker.process.pid, signal.SIGSTOP)
         for client in clients if said else []:
             client.send(INFO)
-        time.sleep(0.5)  # longer than the deadline
+        time.sleep(3.5)  # longer than the deadline
         os.kill(broker.process.pid, signal.SIGCONT)
         want = wire.OK if said else wire.TIMEOUT
         assert {client.receive().status for client in clients} == {want}
@@ -103,18 +103,19 @@ def test_fault_63_late_is_not_guilty(build, said):
 
 
 def test_silence_between_requests_is_no_fault(build):
-    with broker_with(build, "--first-request-timeout=50", "--read-reply-timeout=50") as broker:
+    with broker_with(build, "--first-request-timeout=2000", "--read-reply-timeout=2000") as broker:
         with broker.connect() as client:
-            for _ in range(3):
-                assert client.ask(INFO).status == wire.OK
-                time.sleep(0.15)
+            assert client.ask(INFO).status == wire.OK
+            time.sleep(2.5)  # longer than either deadline
+            assert client.ask(INFO).status == wire.OK
 
 
 # --- replies that nobody reads ------------------------------------------------------
 
 
 def test_fault_15_reply_that_is_not_read(build):
-    with broker_with(build, "--read-reply-timeout=100", "--tokens=100") as broker:
+    limits = "--read-reply-timeout=100", "--tokens=100", "--token-rate=50"
+    with broker_with(build, *limits) as broker:
         with broker.connect() as lazy:
             lazy.send(ACQUIRE)
             wait_for(lambda: "pays 2000 tokens for a timeout" in broker.log(), "the charge")
@@ -126,7 +127,7 @@ def test_fault_15_reply_that_is_not_read(build):
 
 def test_fault_17_many_replies_that_are_not_read(build):
     """The connections that hold the broker's fds in flight are few."""
-    with broker_with(build, "--max-unread=2", "--read-reply-timeout=5000") as broker:
+    with broker_with(build, "--max-unread=2") as broker:
         lazy = [broker.connect() for _ in range(3)]
         for client in lazy[:2]:
             client.send(ACQUIRE)
@@ -209,14 +210,14 @@ def test_fault_75_five_hundred_interfaces_of_one_uid(build):
 
 def test_fault_19_rate(build):
     """After the burst it goes on at the rate; retry_ms is right."""
-    with broker_with(build, "--tokens=81", "--token-rate=200") as broker:
+    with broker_with(build, "--tokens=81", "--token-rate=4") as broker:
         with broker.connect() as client:
             for _ in range(4):
                 with client.ask(ACQUIRE) as reply:
                     assert reply.status == wire.OK
             reply = client.ask(ACQUIRE)
-            assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 100
-            want = "tokens of your account: it gets 200 a second; come back in "
+            assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 5000
+            want = "tokens of your account: it gets 4 a second; come back in "
             assert reply.reason == f"{want}{reply.retry_ms} ms"
             assert acquires(broker, OTHER) and acquires(broker, 0)
             time.sleep(reply.retry_ms / 1000)
@@ -294,10 +295,10 @@ def test_memory_in_all(build):
 
 @pytest.mark.parametrize("message", ["bad-magic", None], ids=["bad magic", "empty"])
 def test_the_price_of_a_malformed_request(build, message):
-    with broker_with(build, "--tokens=100", "--token-rate=2000") as broker:
+    with broker_with(build, "--tokens=100", "--token-rate=200") as broker:
         assert broker.ask(vectors.read(message) if message else b"").status == wire.MALFORMED
         reply = refused_at_once(broker)
-        assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 500
+        assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 5000
         assert_served(broker, OTHER, 0)
         time.sleep(reply.retry_ms / 1000 + 0.01)
         assert_served(broker, CLIENT)

@@ -207,11 +207,11 @@ def test_optional_hardly_waits_for_who_is_not_there(run):
 @pytest.mark.parametrize("options", [["--optional"], ["--optional", "--wait", "60"]])
 def test_optional_waits_for_who_is_busy_or_was_asked_for(run, options):
     """Longer than that second; of the two the one that is there, then the one that comes."""
-    script = [BUSY] * 100
+    script = [BUSY] * 30
     command = [run.rssb, "run", *options, "--no-probe", "--", run.qemu, *NET_JSON]
     with contextlib.ExitStack() as stack:
         if "--wait" not in options:
-            stack.enter_context(FakeBroker(run.socket, script, retry_ms=20))
+            stack.enter_context(FakeBroker(run.socket, script, retry_ms=50))
         with subprocess.Popen(command, env=run.env, stdout=subprocess.PIPE, text=True) as process:
             if "--wait" in options:
                 time.sleep(1.7)  # there is nothing to be seen of who waits

@@ -275,7 +275,7 @@ def test_a_label_that_cannot_be(client, label):
 
 def test_malformed_ends_the_connection(build):
     """And the account has to wait."""
-    with Broker(build, "--tokens=100") as broker:
+    with Broker(build, "--tokens=100", "--token-rate=20") as broker:
         with wire.as_user(CLIENT), page.Client(str(broker.socket)) as client:
             refused("MALFORMED", client.call, page.INFO, b"more")
             with pytest.raises(page.Gone):
@@ -291,7 +291,8 @@ def test_denied(broker):
 
 def test_too_late(build):
     """The broker has refused before it was asked: that is what the first request gets."""
-    with Broker(build, "--first-request-timeout", "100", "--tokens", "100") as broker:
+    limits = "--first-request-timeout=100", "--tokens=100", "--token-rate=50"
+    with Broker(build, *limits) as broker:
         with wire.as_user(CLIENT), page.Client(str(broker.socket)) as client:
             wait_for(lambda: "no request came in time" in broker.log(), "the broker's refusal")
             assert refused("TIMEOUT", client.info).reason == "no request came in time"

@@ -232,8 +232,8 @@ def test_fault_16_half_close_after_the_request(client, name):
 
 
 def test_half_close_is_no_fault(build):
-    """The broker waits until the reply was read, not longer than for any, and then hangs up."""
-    with Broker(build, "--read-reply-timeout=4000") as broker:
+    """The broker waits until the reply was read, and then hangs up."""
+    with Broker(build) as broker:
         with wire.as_user(CLIENT):
             clients = [wire.Connection(broker.socket) for _ in range(3)]
             for client in clients:
@@ -299,7 +299,7 @@ def test_requests_sent_ahead(client):
             client.send(wire.put(vectors.read("request-info"), 12, "I", tag))
     hung_up = select.poll()
     hung_up.register(client.sock, 0)
-    assert hung_up.poll(5000)  # whoever reads before that may ask on
+    assert hung_up.poll(60000)  # whoever reads before that may ask on
     assert receive_after_reset(client).tag == 1
     refusal = receive_after_reset(client)
     assert (refusal.op, refusal.tag, refusal.status) == (wire.REPLY, 0, wire.MALFORMED)

@@ -434,8 +434,9 @@ def test_keep(broker, client, kind):
 
 def test_the_broker_keeps_no_more_than_it_says(broker, client):
     """Of a handoff the lease's end; of a managed grant no fd of a map either: they are mapped."""
+    before = settled_kinds(broker)
     for kind in (wire.HANDOFF, wire.PROGRAM_ONLY, wire.MANAGED):
-        before = settled_kinds(broker)
+        wait_for(lambda: settled_kinds(broker) == before, "the end of the grant before")
         with client.ask(wire.acquire(kind)) as reply:
             with_lease = {**before, "pipe": before["pipe"] + 1}
             wait_for(lambda: settled_kinds(broker) == with_lease, "a lease and no other fd")
