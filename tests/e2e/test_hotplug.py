@@ -58,9 +58,7 @@ class Copy:
 @pytest.fixture(scope="module")
 def guest(world, qemu):
     copy = Copy(world, qemu.parent.name)
-    # With a thread for each vCPU one of them hangs after some dozen plugs (QEMU 10.0, TCG): a timer
-    # interrupt stays in service.
-    guest = guests.Guest(world, copy.start, [], accel="tcg,thread=single")
+    guest = guests.Guest(world, copy.start, [])
     started = os.readlink(f"/proc/{guest.pid}/exe")
     copy.install("sid")
     copy.program.unlink()

@@ -113,7 +113,7 @@ def answers_of(qemu, directory, initrd, cmdline, memory_mb=768, timeout_s=BOOT_T
     """What the check of this initramfs answers, see boot()."""
     answers, console = directory / "answers", directory / "console"
     subprocess.run(
-        [qemu, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", str(memory_mb), "-nodefaults",
+        [qemu, "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(memory_mb), "-nodefaults",
          "-display", "none", "-no-reboot", "-kernel", GUEST / "vmlinuz", "-initrd", initrd,
          "-append", cmdline, "-serial", f"file:{console}", "-serial", f"file:{answers}"],
         stdin=subprocess.DEVNULL, check=True, timeout=timeout_s,
