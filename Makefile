@@ -71,6 +71,7 @@ PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
 # A command is one line of what it makes; V=1: as it is; make -s: nothing.
 SILENT := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 Q := $(if $(V),,@)
+MAKEFLAGS += $(if $(V),,--no-print-directory)
 run = $(if $(V),,@$(if $(SILENT),,echo '$(1) $(2)'; ))
 
 CFLAGS ?= -O2 -g
