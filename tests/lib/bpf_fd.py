@@ -35,6 +35,15 @@ def prog_id(fd):
     return struct.unpack_from("<I", info(fd), 4)[0]
 
 
+def is_gpl(prog):
+    return bool(info(prog)[84] & 1)
+
+
+def map_types(fd):
+    """Its BTF, and in that the types of its keys and values; 0: none."""
+    return struct.unpack_from("<III", info(fd, 80), 64)
+
+
 def map_id(fd):
     return struct.unpack_from("<I", info(fd, 88), 4)[0]
 

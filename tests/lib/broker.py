@@ -23,6 +23,19 @@ CLIENT = 65534
 PATIENT = ["--first-request-timeout=20000", "--read-reply-timeout=20000"]
 
 
+SO_PASSRIGHTS = 83
+
+
+def kernel_refuses_fds():
+    """Whether this kernel has SO_PASSRIGHTS (6.16)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
+        except OSError:
+            return False
+    return True
+
+
 def in_cgroup(group):
     """A prefix that starts a command in a cgroup."""
     return ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]

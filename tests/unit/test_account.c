@@ -64,6 +64,9 @@ static void identity(void **state)
 	assert_ptr_equal(account_get(&accounts, 1000, "svirt:c1", 0), labelled);
 	assert_ptr_not_equal(account_get(&accounts, 1000, "svirt:c2", 0), labelled);
 	assert_ptr_not_equal(account_get(&accounts, 1001, "svirt:c1", 0), labelled);
+	assert_string_equal(labelled->shown, "svirt:c1");
+	assert_string_equal(alice->shown, "-");
+	assert_string_equal(connected(1000, "a\nb \"\x7f\xc3")->shown, "a?b????");
 }
 
 #define MIB (1ull << 20)
@@ -119,6 +122,20 @@ static void a_debt_keeps_an_account(void **state)
 		assert_ptr_not_equal(account_get(&accounts, uid, "", 4999), other);
 	assert_ptr_equal(account_get(&accounts, 7, "", 4999), other);
 	assert_int_equal(account_recent(&accounts, other, 4999), 1);
+}
+
+/* Who has nothing now is not forgotten while there is another place: it would begin anew. */
+static void what_was_spent_outlives_a_connection(void **state)
+{
+	struct account *spent = account_get(&accounts, 7, "", 0), *kept;
+
+	ALLOWED(account_pay(&accounts, spent, PRICE_SET, 0, &why));
+	assert_ptr_not_equal(account_get(&accounts, 8, "", 0), spent);
+	kept = account_get(&accounts, 9, "", 0);
+	account_add_ended(&accounts, kept, MIB, 0);
+	assert_ptr_not_equal(account_get(&accounts, 10, "", 0), kept);
+	assert_int_equal(account_recent(&accounts, account_get(&accounts, 7, "", 0), 0), PRICE_SET);
+	assert_int_equal(accounts_bytes(&accounts, 0), MIB);
 }
 
 /* --- tokens --------------------------------------------------------------------- */
@@ -422,6 +439,7 @@ int main(void)
 		cmocka_unit_test_setup(accounts_make_room, setup),
 		cmocka_unit_test_setup(who_kept_most_is_remembered_longest, setup),
 		cmocka_unit_test_setup(a_debt_keeps_an_account, setup),
+		cmocka_unit_test_setup(what_was_spent_outlives_a_connection, setup),
 		cmocka_unit_test_setup(tokens, setup),
 		cmocka_unit_test_setup(few_tokens, setup),
 		cmocka_unit_test_setup(prices, setup),

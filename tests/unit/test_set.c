@@ -7,10 +7,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
 
 #include "tests/unit/fake_set.h"
 #include "tests/unit/open_fds.h"
+#include "tests/unit/valgrind.h"
 
 static const struct rssb_steering_wire steering = {
 	.hash_types = 0x1a5,
@@ -107,6 +112,59 @@ static void key_stays(void **state)
 	set_fds_done(&fds);
 }
 
+#ifdef __x86_64__
+/* Set before a fill, looked at when it touches the configuration, and one instruction later. */
+static struct {
+	struct grant_maps hold;
+	long page;
+	uint16_t entry0, key0; /* at the first touch */
+	uint64_t head;	       /* after one instruction */
+} touched;
+
+static void on_touch(int sig, siginfo_t *info, void *context)
+{
+	const char *at = touched.hold.steering;
+
+	assert_ptr_equal(info->si_addr, at);
+	memcpy(&touched.key0, at + touched.page + 4, sizeof(touched.key0));
+	memcpy(&touched.entry0, at + 2 * touched.page, sizeof(touched.entry0));
+	mprotect(touched.hold.steering, (size_t)touched.page, PROT_READ | PROT_WRITE);
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] |= 0x100; /* one step */
+}
+
+static void on_step(int sig, siginfo_t *info, void *context)
+{
+	memcpy(&touched.head, touched.hold.steering, sizeof(touched.head));
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~0x100;
+}
+
+/* A packet that sees the new length and types finds the table and the key that they are of. */
+static void configuration_comes_last_and_at_once(void **state)
+{
+	static const uint8_t want[] = { 1, 0, 0xa5, 0x01, 0, 0, 4, 0 };
+	struct sigaction touch = { .sa_sigaction = on_touch, .sa_flags = SA_SIGINFO };
+	struct sigaction step = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO };
+	struct set_fds fds = fake_set_fds(false);
+
+	if (is_single_stepped())
+		skip();
+	touched.page = sysconf(_SC_PAGESIZE);
+	touched.hold = (struct grant_maps)GRANT_MAPS_INIT;
+	assert_int_equal(grant_maps_map_steering(&touched.hold, fds.config, fds.key, fds.table), 0);
+	sigaction(SIGSEGV, &touch, NULL);
+	sigaction(SIGTRAP, &step, NULL);
+	mprotect(touched.hold.steering, (size_t)touched.page, PROT_NONE);
+	grant_maps_fill(&touched.hold, &steering);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGTRAP, SIG_DFL);
+	assert_int_equal(touched.entry0, 1);
+	assert_int_equal(touched.key0, 0x0605);
+	assert_memory_equal(&touched.head, want, sizeof(want));
+	grant_maps_done(&touched.hold);
+	set_fds_done(&fds);
+}
+#endif
+
 static void whole_table(void **state)
 {
 	struct rssb_steering_wire full = steering;
@@ -172,13 +230,14 @@ static void array_order(void **state)
 	struct set_fds back;
 
 	assert_int_equal(set_fds_to_array(&four, fds), 4);
-	assert_int_equal(fds[0], 10);
-	assert_int_equal(fds[3], 13);
+	for (int i = 0; i < 4; i++) /* program, config, key, table: as the loader sends them */
+		assert_int_equal(fds[i], 10 + i);
 	set_fds_from_array(&back, fds, 4);
 	assert_memory_equal(&back, &four, sizeof(back));
 	assert_int_equal(fds[0], -1); /* taken */
 	assert_int_equal(fds[3], -1);
 	assert_int_equal(set_fds_to_array(&five, fds), 5);
+	assert_int_equal(fds[4], 14);
 	set_fds_from_array(&back, fds, 5);
 	assert_memory_equal(&back, &five, sizeof(back));
 	set_fds_from_array(&back, fds, 0);
@@ -270,6 +329,9 @@ int main(void)
 		cmocka_unit_test(whole_table),
 		cmocka_unit_test(counters_are_added_up),
 		cmocka_unit_test(array_order),
+#ifdef __x86_64__
+		cmocka_unit_test(configuration_comes_last_and_at_once),
+#endif
 		cmocka_unit_test(sets_are_made),
 		cmocka_unit_test(parts_are_given_up),
 		cmocka_unit_test(wrong_fds),

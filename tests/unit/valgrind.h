@@ -10,3 +10,9 @@ static inline bool fd_limit_is_pretended(void)
 {
 	return getenv("RSSB_VALGRIND");
 }
+
+/* It runs a copy of each instruction, and knows no step of one. */
+static inline bool is_single_stepped(void)
+{
+	return getenv("RSSB_VALGRIND");
+}

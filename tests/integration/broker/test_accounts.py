@@ -101,6 +101,39 @@ def test_fault_9_the_price_of_an_fd(build, interposed):
 # --- who pays -------------------------------------------------------------------------------------
 
 
+def told_of(reply):
+    """The id of the first grant that an account is told of; 0: of none."""
+    assert reply.status == wire.OK
+    return reply.grant_id
+
+
+# An LSM that is there, and whose answer is an error.
+NO_LABEL = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	if (level != SOL_SOCKET || option != SO_PEERSEC)
+		return syscall(SYS_getsockopt, fd, level, option, value, len);
+	errno = EACCES;
+	return -1;
+}
+"""
+
+
+def test_who_has_a_label_that_cannot_be_read_is_refused(build, interposed):
+    """It would share the account of those that have none."""
+    with Broker(build, env=interposed(NO_LABEL)) as broker:
+        with broker.connect(0) as client:
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                client.send(INFO)
+            assert client.is_closed()
+        assert "a connection was refused: " in broker.log()
+
+
 def test_fault_20_a_label_is_an_account_of_its_own(build, interposed):
     """Fault 20: VMs share a uid; one that is full does not fill the other."""
     with limited(build, "--max-grants", 6, "--share", 1, env=interposed(LABELS)) as broker:
@@ -114,7 +147,9 @@ def test_fault_20_a_label_is_an_account_of_its_own(build, interposed):
         assert as_vm(7, ACQUIRE).status == wire.LIMIT
         with as_vm(8, ACQUIRE) as other:
             assert other.status == wire.OK
-        # Nor does one end what the other has.
+        # Nor does one hear of, or end, what the other has.
+        assert told_of(as_vm(8, vectors.read("request-grant"))) == 0
+        assert told_of(as_vm(7, vectors.read("request-grant"))) in [r.grant_id for r in mine]
         assert as_vm(8, wire.release(mine[0].grant_id)).status == wire.NO_GRANT
         assert as_vm(7, wire.release(mine[0].grant_id)).status == wire.OK
         assert re.search(r"uid=65534 label=vm:c7 ", broker.log())

@@ -7,6 +7,7 @@ import pytest
 import vectors
 import wire
 from broker import UID, Broker
+from interposed import OLD_KERNEL
 from seccomp import Filter, number_of
 
 CAP_BPF, CAP_PERFMON = 1 << 39, 1 << 38
@@ -146,6 +147,17 @@ def test_syscalls_of_the_loader(broker, build):
     if not is_sanitized(build):
         assert len(names) <= LOADER_SYSCALLS_MAX, sorted(names)
         assert not names & (set(NEVER) | {"accept4", "epoll_wait"})
+
+
+def test_the_closer_makes_no_thread(build, interposed):
+    """A child of its own it may make: of the flags of clone(2) no other is allowed."""
+    with Broker(build, env=interposed(OLD_KERNEL)) as broker:
+        (closer,) = [p for p in broker.front.children() if p.status()["Name"] == "rss-closer"]
+        asked, clone = Filter(closer.pid), number_of("clone")
+        child_tid, sigchld = 0x01200000, 17  # CLONE_CHILD_SETTID and _CLEARTID, as fork(3) has it
+        assert asked.allows(clone, child_tid | sigchld)
+        for flag in (0x100, 0x200, 0x400, 0x10000, 0x20000, 0x10000000, 0x20000000, 0x40000000):
+            assert not asked.allows(clone, flag | child_tid | sigchld), hex(flag)
 
 
 def test_what_is_not_allowed_kills(processes):

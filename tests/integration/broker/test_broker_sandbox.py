@@ -15,6 +15,38 @@ from broker import CLIENT, Broker, in_cgroup
 from interposed import OLD_KERNEL
 from waiting import wait_for
 
+KEY = bytes(range(91, 131))  # of whom nothing else in a broker's memory reminds
+
+
+def holds(process, what):
+    """Whether a process's own writable memory has these bytes in it."""
+    found = False
+    with open(f"/proc/{process.pid}/maps") as maps, open(f"/proc/{process.pid}/mem", "rb") as mem:
+        for line in maps:
+            span, mode, *_ = line.split()
+            if mode.startswith("rw-p"):
+                start, end = (int(word, 16) for word in span.split("-"))
+                mem.seek(start)
+                found |= what in mem.read(end - start)
+    return found
+
+
+@pytest.mark.parametrize("kind", [wire.HANDOFF, wire.MANAGED])
+def test_no_key_stays_in_the_front(build, kind):
+    """Of a request neither its packet, nor what was read from that."""
+    message = wire.acquire(kind, steering=(0x3F, 4, 0, KEY, [0, 1, 2, 3]))
+    assert KEY in message
+    with Broker(build) as broker:
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        with wire.Connection(broker.socket) as client:
+            client.send(message)
+            os.kill(broker.process.pid, signal.SIGCONT)
+            with client.receive() as reply:
+                assert reply.status == wire.OK
+            assert client.ask(vectors.read("request-info")).status == wire.OK
+            assert not holds(broker.front, KEY[8:32])
+
+
 # Not on every machine, or not in every run: where else each is used.
 NOT_ALWAYS = {
     "clock_gettime": "the vDSO answers",

@@ -85,6 +85,8 @@ def test_unprivileged_with_ambient_capabilities(build):
         for process in broker.front, broker.loader:
             assert process.status()["Uid"].split() == [str(UID)] * 4
             assert process.status()["NoNewPrivs"] == "1"
+            # No change of uid has made it so.  The files of who is not dumpable are root's.
+            assert os.stat(f"/proc/{process.pid}/fd").st_uid == 0
             assert capabilities(process, "Amb", "Inh") == [0, 0]
         assert capabilities(broker.front, "Prm", "Eff") == [0, 0]
         assert capabilities(broker.loader, "Prm", "Eff") == [CAP_BPF | CAP_PERFMON] * 2
@@ -112,6 +114,29 @@ def test_fault_44_hostile_environment(build):
            "TZ": "/dev/zero", "LISTEN_FDS": "1", "LISTEN_PID": "1"}  # fmt: skip
     with Broker(build, env=env) as broker:
         assert serves(broker)
+
+
+# Says how many variables there are, long before anything could look for one of a user's.
+COUNTS_VARIABLES = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+extern char **environ;
+int epoll_create1(int flags)
+{
+	int n = 0;
+	while (environ && environ[n])
+		n++;
+	dprintf(2, "%d variables\\n", n);
+	return syscall(SYS_epoll_create1, flags);
+}
+"""
+
+
+def test_fault_44_the_environment_is_cleared(build, interposed):
+    with Broker(build, env=interposed(COUNTS_VARIABLES)) as broker:
+        assert "\n0 variables\n" in "\n" + broker.log()
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])

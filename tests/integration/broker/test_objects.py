@@ -17,6 +17,7 @@ import bpf_fd
 import pytest
 import wire
 from broker import CLIENT, Broker
+from paths import ROOT
 from waiting import wait_for
 
 BUILTIN = ["rss", "rss-stats", "rss-tunnel", "rss-tunnel-stats"]
@@ -63,6 +64,20 @@ def test_a_file_is_one_more_object(build, store, elf):
             assert os.pread(reply.fds[wire.ELF], len(elf) + 1, 0) == elf
         with wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG)) as reply:
             assert reply.object_id == wire.objects(broker.socket)["rss"]  # by ABI it stays the broker's own
+
+
+def test_the_license_is_the_objects_own(build, store):
+    """It is not loaded as what it is not."""
+    elf = (build / "bpf" / "rss.bpf.o").read_bytes()
+    closed = elf.replace(b"Dual MIT/GPL\0", b"Proprietary\0\0")
+    assert closed != elf
+    put(store, "closed.bpf.o", closed)
+    with Broker(build, "--objects", store) as broker:
+        licensed = {}
+        for name, object_id in wire.objects(broker.socket).items():
+            with acquire(broker, object_id) as reply:
+                licensed[name] = bpf_fd.is_gpl(reply.fds[wire.PROG])
+        assert licensed == {**dict.fromkeys(BUILTIN, True), "closed": False}
 
 
 @contextlib.contextmanager
@@ -173,7 +188,7 @@ def test_a_name_with_odd_bytes(build, store, elf):
         assert "\x1b" not in broker.log()
 
 
-@pytest.mark.parametrize("what", ["missing", "symlink", "writable", "not root's", "below such"])
+@pytest.mark.parametrize("what", ["missing", "symlink", "writable", "its group's", "not root's", "below such"])
 def test_fault_34_directories_that_are_refused(build, store, elf, what):
     """Fault 34: whoever can replace the directory can replace what is loaded."""
     path = store
@@ -185,6 +200,8 @@ def test_fault_34_directories_that_are_refused(build, store, elf, what):
         path.symlink_to(store)
     elif what == "writable":
         store.chmod(0o1777)  # not even with the sticky bit
+    elif what == "its group's":
+        store.chmod(0o775)
     elif what == "not root's":
         os.chown(store, 1000, 0)
     else:
@@ -207,6 +224,18 @@ def compile_bad(store, tmp_path, text):
          "-o", store / "bad.bpf.o"], check=True,
     )  # fmt: skip
     (store / "bad.bpf.o").chmod(0o644)
+
+
+def test_maps_have_the_types_of_their_object(build, store, tmp_path):
+    """bpftool can show what is in them."""
+    text = (ROOT / "bpf/rss.bpf.c").read_text()
+    typed, n = re.subn(r"__uint\((key|value)_size, sizeof\((.*?)\)\)", r"__type(\1, \2)", text)
+    assert n >= 6
+    compile_bad(store, tmp_path, typed)
+    with Broker(build, "--objects", store) as broker:
+        with acquire(broker, wire.objects(broker.socket)["bad"]) as reply:
+            for role in (wire.CONFIG, wire.KEY, wire.TABLE):
+                assert all(bpf_fd.map_types(reply.fds[role])), role
 
 
 @pytest.mark.parametrize("n_words", [0, 2000], ids=["at once", "after long talk"])

@@ -196,6 +196,14 @@ def test_export_to_a_file(rssb, world, rss):
     refused(rssb("export", "-o", "/dev/full"), "/dev/full: No space left on device", 1)
 
 
+def test_export_leaves_no_half_of_a_file(rssb, world, broker):
+    path = world.directory("export-half") / "file"
+    limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 2; exec "$@"', "sh"]
+    done = world.run([*limited, *broker.rssb("export", "-o", path)], unprivileged=True, check=False)
+    refused(done, "File too large", 1)
+    assert path.read_bytes() == b""
+
+
 def test_export_of_an_unknown_object(rssb):
     refused(rssb("export", "--object", "nope"), "nope: no such object", 1)
     refused(rssb("export", "--object", "0" * 64), "no such object", 1)

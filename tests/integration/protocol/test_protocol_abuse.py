@@ -12,23 +12,11 @@ import bpf_fd
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker
+from broker import CLIENT, Broker, kernel_refuses_fds
 from waiting import wait_for
-
-SO_PASSRIGHTS = 83
 
 # Else the account of one test would wait for the fault of another.
 NO_LIMITS = ("--tokens=1000000000", "--memory=1000000")
-
-
-def kernel_refuses_fds():
-    """Whether this kernel has SO_PASSRIGHTS (6.16)."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        try:
-            probe.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
-        except OSError:
-            return False
-    return True
 
 
 @pytest.fixture(scope="module")
