@@ -10,7 +10,8 @@
 #include <stdbool.h>
 
 #define NEAR	   0.03 /* of the fair share: the largest queue may be above it by so much */
-#define GAIN_LEAST 0.01 /* of the fair share: a move that gains no more is noise */
+#define GAIN_LEAST 0.01 /* of the fair share: a move that gains no more is not worth it */
+#define CHANCE	   4	/* standard deviations of the difference between two queues */
 
 void even_out_load_between(struct even_out_load *ret, const struct rssb_table *table,
 			   const struct rssb_stats *before, const struct rssb_stats *after)
@@ -78,6 +79,16 @@ double even_out_peak(const struct rssb_table *table, const struct even_out_load 
 	return peak(&q);
 }
 
+/*
+ * Whether two queues of these loads differ by more than chance makes of an even load.  A count of n
+ * packets, each of which could have gone elsewhere, has a standard deviation of the root of n, and
+ * the difference of two counts that of their sum.
+ */
+static bool beyond_chance(double difference, double sum)
+{
+	return difference > 0 && difference * difference > CHANCE * CHANCE * sum;
+}
+
 /* False: no move to the lightest queue gains enough. */
 static bool best_move(const struct queues *q, size_t n_entries, const struct even_out_load *load,
 		      struct rssb_move *ret)
@@ -88,9 +99,10 @@ static bool best_move(const struct queues *q, size_t n_entries, const struct eve
 
 	for (size_t i = 0; i < n_entries; i++) {
 		const double x = (double)load->entry[i];
-		const double gain = x * (q->load[q->queue[i]] - q->load[to] - x);
+		const double from = q->load[q->queue[i]], less = from - q->load[to] - x;
+		const double gain = x * less;
 
-		if (q->moved[i] || gain <= best)
+		if (q->moved[i] || gain <= best || !beyond_chance(less, from + q->load[to]))
 			continue;
 		best = gain;
 		*ret = (struct rssb_move){ (uint16_t)i, q->queue[i], (uint16_t)to };

@@ -13,8 +13,8 @@
 
 /* What an interval's packets were, by the broker's counters. */
 struct even_out_load {
-	uint64_t entry[RSSB_TABLE_ENTRIES_MAX];
-	uint64_t other[RSSB_QUEUES_MAX]; /* of a queue: those that no entry steered */
+	uint64_t entry[RSSB_TABLE_ENTRIES_MAX]; /* packets */
+	uint64_t other[RSSB_QUEUES_MAX];	/* of a queue: those that no entry steered */
 };
 
 /* Both of one grant, before being the earlier one. */
@@ -26,7 +26,8 @@ double even_out_peak(const struct rssb_table *table, const struct even_out_load 
 
 /*
  * Returns how many moves there are in ret, at most max and none of the same entry twice; none where
- * the largest queue is near the fair share, or no move would help much.
+ * the largest queue is near the fair share, no move would help much, or the queues differ by no
+ * more than chance makes of so few packets.
  */
 size_t even_out(const struct rssb_table *table, const struct even_out_load *load, size_t max,
 		struct rssb_move *ret);

@@ -65,6 +65,7 @@ def check_moves(found):
     entries = [move["entry"] for move in found["moves"]]
     assert len(entries) == len(set(entries)) <= 128 * 15 // 100
     assert all(move["from"] != move["to"] < QUEUES for move in found["moves"])
+    assert all(0 < move["share"] < 1 and 0 < move["share_bytes"] < 1 for move in found["moves"])
 
 
 def test_a_crowded_queue_is_relieved(world, command, rssb, reader, attach, rng):
@@ -75,10 +76,12 @@ def test_a_crowded_queue_is_relieved(world, command, rssb, reader, attach, rng):
             assert found["grant"] == grant and found["moved"] == bool(found["moves"])
             check_moves(found)
             peaks.append(found["peak"])
-            if found["packets"] and peaks[-1] <= 1.1:
+            # Or by what chance may make of few packets, which moves nothing: 4 deviations.
+            near = 1.1 + 3 * (2 * QUEUES / max(found["packets"], 1)) ** 0.5
+            if found["packets"] and peaks[-1] <= near:
                 break
     assert peaks[0] > 3.5  # of four queues one had nearly all
-    assert peaks[-1] <= 1.1, peaks
+    assert peaks[-1] <= near, peaks
 
 
 def test_dry_run_moves_nothing(world, command, reader, attach, rng):

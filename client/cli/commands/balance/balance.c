@@ -68,6 +68,18 @@ static void pause_for(int ms)
 		;
 }
 
+static void count_up(struct round *r, const struct rssb_stats *before,
+		     const struct rssb_stats *after)
+{
+	r->packets = r->bytes = 0;
+	for (size_t i = 0; i < RSSB_QUEUES_MAX; i++) {
+		r->packets += after->queue[i].packets - before->queue[i].packets;
+		r->bytes += after->queue[i].bytes - before->queue[i].bytes;
+	}
+	for (size_t i = 0; i < RSSB_TABLE_ENTRIES_MAX; i++)
+		r->entry_bytes[i] = after->entry[i].bytes - before->entry[i].bytes;
+}
+
 static int measure(struct balance *b)
 {
 	struct round *r = &b->round;
@@ -79,9 +91,7 @@ static int measure(struct balance *b)
 	r->number++;
 	r->seconds = (double)(now.time_ns - b->last.time_ns) / 1e9;
 	even_out_load_between(&r->load, &r->table, &b->last, &now);
-	r->packets = 0;
-	for (size_t i = 0; i < RSSB_QUEUES_MAX; i++)
-		r->packets += now.queue[i].packets - b->last.queue[i].packets;
+	count_up(r, &b->last, &now);
 	r->peak = r->expected = even_out_peak(&r->table, &r->load);
 	r->moved = false;
 	r->n = 0;

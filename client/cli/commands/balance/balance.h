@@ -12,7 +12,8 @@
 struct round {
 	unsigned long number; /* from 1 */
 	double seconds;
-	uint64_t packets;	 /* of the grant, in these seconds */
+	uint64_t packets, bytes; /* of the grant, in these seconds */
+	uint64_t entry_bytes[RSSB_TABLE_ENTRIES_MAX];
 	struct rssb_table table; /* as the packets met it */
 	struct even_out_load load;
 	double peak;	 /* the largest queue over the fair share, as measured */
