@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "bpf/network.bpf.h"
+
 #define TUNNEL_PORT_GRE		4754 /* RFC 8086 */
 #define TUNNEL_PORT_VXLAN	4789 /* RFC 7348 */
 #define TUNNEL_PORT_VXLAN_GPE	4790

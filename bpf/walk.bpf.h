@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * The walk over the extension headers of an IPv6 packet, and over the options of two of them, one
- * of which may have a home address.  A part of parse.bpf.h, which says how it is written.
+ * of which may have a home address.  Written for the verifier, as parse.bpf.h says.
  */
 #pragma once
+
+#include "bpf/frame.bpf.h"
 
 /* The first bytes of every extension header. */
 union parse_extension {
