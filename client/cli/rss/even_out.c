@@ -10,7 +10,8 @@
 #include <stdbool.h>
 
 #define NEAR	   0.03 /* of the fair share: the largest queue may be above it by so much */
-#define GAIN_LEAST 0.01 /* of the fair share: a move that gains no more is not worth it */
+#define GAIN_FIRST 0.02 /* of the fair share, squared: what a round's first move has to gain */
+#define GAIN_LEAST 0.01 /* likewise: its other moves */
 #define CHANCE	   4	/* standard deviations of the difference between two queues */
 
 void even_out_load_between(struct even_out_load *ret, const struct rssb_table *table,
@@ -89,20 +90,24 @@ static bool beyond_chance(double difference, double sum)
 	return difference > 0 && difference * difference > CHANCE * CHANCE * sum;
 }
 
-/* False: no move to the lightest queue gains enough. */
+/*
+ * False: no move to the lightest queue gains enough.  The first move of a round has to gain more
+ * than the others: or what is nearly even moves now and then.
+ */
 static bool best_move(const struct queues *q, size_t n_entries, const struct even_out_load *load,
-		      struct rssb_move *ret)
+		      bool first, struct rssb_move *ret)
 {
+	const double least = (first ? GAIN_FIRST : GAIN_LEAST) * q->fair;
 	const size_t to = lightest(q);
-	double best = GAIN_LEAST * q->fair * GAIN_LEAST * q->fair;
+	double best = least * least;
 	bool found = false;
 
 	for (size_t i = 0; i < n_entries; i++) {
-		const double x = (double)load->entry[i];
-		const double from = q->load[q->queue[i]], less = from - q->load[to] - x;
-		const double gain = x * less;
+		const double x = (double)load->entry[i], from = q->load[q->queue[i]];
+		const double less = from - q->load[to] - x, gain = x * less;
 
-		if (q->moved[i] || gain <= best || !beyond_chance(less, from + q->load[to]))
+		if (q->moved[i] || gain <= best ||
+		    (first && !beyond_chance(less, from + q->load[to])))
 			continue;
 		best = gain;
 		*ret = (struct rssb_move){ (uint16_t)i, q->queue[i], (uint16_t)to };
@@ -120,7 +125,7 @@ size_t even_out(const struct rssb_table *table, const struct even_out_load *load
 	queues_init(&q, table, load);
 	if (peak(&q) <= 1 + NEAR)
 		return 0;
-	while (n < max && best_move(&q, table->len, load, &ret[n])) {
+	while (n < max && best_move(&q, table->len, load, !n, &ret[n])) {
 		const struct rssb_move *move = &ret[n++];
 
 		q.load[move->from] -= (double)load->entry[move->entry];
