@@ -82,7 +82,7 @@ void object_check_explain_end(char why[OBJECT_CHECK_WHY_MAX], int wait_status)
 		refuse(why, "libbpf crashed on it: %s",
 		       sigdescr_np(WTERMSIG(wait_status)) ?: "unknown signal");
 	else
-		refuse(why, "the process that tried it gave no answer");
+		refuse(why, "the process that checked it ended without an answer");
 }
 
 /* --- the rules ------------------------------------------------------------------ */
@@ -134,7 +134,7 @@ static int judge_map(const struct bpf_map *map, size_t i, char *why)
 	if (bpf_map__pin_path(map))
 		return refuse(why, "map %s: it asks for pinning", name);
 	if (bpf_map__numa_node(map) || bpf_map__map_extra(map) || bpf_map__ifindex(map))
-		return refuse(why, "map %s: it asks for numa_node, map_extra or a device", name);
+		return refuse(why, "map %s: numa_node, map_extra and ifindex must be 0", name);
 	return 0;
 }
 
@@ -177,7 +177,8 @@ static int judge_variables(struct bpf_object *object, char *why)
 			continue;
 		name = btf__name_by_offset(btf, type->name_off) ?: "";
 		if (strcmp(name, ".maps") != 0 && strcmp(name, "license") != 0)
-			return refuse(why, "it has variables in %.40s", name);
+			return refuse(why, "it has variables, which must not be: section %.40s",
+				      name);
 	}
 	return 0;
 }
@@ -220,7 +221,7 @@ static int judge_license(const void *bytes, size_t size, struct object_check *re
 	for (size_t i = 0; !err && i < n; i++)
 		if (!isprint((unsigned char)text[i]))
 			err = refuse(why, "its license is not printable");
-	if (!err)
+	if (!err && text)
 		memcpy(ret->license, text, n + 1);
 	elf_end(elf);
 	return err;

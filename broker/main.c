@@ -30,7 +30,8 @@ static int identity_choose(const char *user, struct identity *ret)
 	*ret = (struct identity){ geteuid(), getegid(), privileges_may_change_id() };
 	if (!ret->change) {
 		if (ret->uid == 0)
-			log_notice("no CAP_SETUID: staying uid 0, without its capabilities");
+			log_notice("no CAP_SETUID, so --user is not used: staying uid 0, without "
+				   "its capabilities");
 		return 0;
 	}
 	err = user_lookup(user, ret);

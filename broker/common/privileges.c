@@ -102,18 +102,20 @@ int privileges_end_with_parent(pid_t parent)
 {
 	/* A change of ids or capabilities has undone it: so it comes behind that. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
-		return log_error(-errno, "cannot be made to end with the front");
+		return log_error(-errno, "cannot set the signal for the end of the parent process");
 	return getppid() == parent ? 0 : -ECHILD;
 }
 
 static int missing(int cap)
 {
 	if (cap == CAP_BPF)
-		log_line(LOG_ERR, "CAP_BPF is missing: start it as root, by its systemd unit, or "
-				  "with that capability ambient");
+		log_line(LOG_ERR,
+			 "CAP_BPF is missing: start rss-broker as root, by its systemd unit, "
+			 "or with CAP_BPF as an ambient capability");
 	else
-		log_line(LOG_ERR, "CAP_PERFMON is missing: start it with that, too, or with "
-				  "--no-perfmon (packets cost more then)");
+		log_line(LOG_ERR,
+			 "CAP_PERFMON is missing: start rss-broker with CAP_PERFMON, too, or "
+			 "with --no-perfmon, which makes packets cost more");
 	return -EPERM;
 }
 
@@ -202,7 +204,8 @@ int privileges_drop(const struct identity *id, enum privileges_caps caps)
 	if (err)
 		return log_error(-EPERM, "cannot drop privileges (libcap-ng says %d)", err);
 	if (caps_verify(caps_of[caps], bounding) || ids_verify(id))
-		return log_error(-EPERM, "privileges are not what they should be after the drop");
+		return log_error(
+			-EPERM, "privileges were not dropped as asked: ids or capabilities differ");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return log_error(-errno, "cannot set no_new_privs or clear dumpable");
 	return 0;

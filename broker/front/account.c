@@ -88,9 +88,10 @@ static bool is_exempt(const struct account *account)
 static int refuse_wait(struct rssb_refusal *why, uint64_t wait_ms, const struct limits *l)
 {
 	why->retry_ms = wait_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)wait_ms;
-	return rssb_refuse(why, RSSB_LIMIT,
-			   "tokens of your account: it gets %u a second; come back in %u ms",
-			   l->token_rate, why->retry_ms);
+	return rssb_refuse(
+		why, RSSB_LIMIT,
+		"your account has too few tokens: it gets %u a second; come back in %u ms",
+		l->token_rate, why->retry_ms);
 }
 
 int account_pay(const struct accounts *a, struct account *account, unsigned price, uint64_t now_ms,
@@ -156,8 +157,9 @@ bool account_had_many(const struct accounts *a, const struct account *account, u
 static int refuse_count(struct rssb_refusal *why, const char *what, const char *whose,
 			uint64_t used, uint64_t limit)
 {
-	return rssb_refuse(why, RSSB_LIMIT, "%s %s: %llu of %llu in use; release one, or come back",
-			   what, whose, (unsigned long long)used, (unsigned long long)limit);
+	return rssb_refuse(why, RSSB_LIMIT,
+			   "%s %s: %llu of %llu in use; free some, or come back later", what, whose,
+			   (unsigned long long)used, (unsigned long long)limit);
 }
 
 struct usage {

@@ -94,8 +94,8 @@ static void conclude_unsent(struct front *f, struct session *session,
 		front_end_session(f, session);
 		return;
 	}
-	rssb_refuse(&why, RSSB_BUSY, "too many fds are on their way, unread; come back in %u ms",
-		    WAIT_MS);
+	rssb_refuse(&why, RSSB_BUSY,
+		    "too many fds are in flight in unread replies; come back in %u ms", WAIT_MS);
 	refuse(f, session, request, &why);
 }
 
@@ -162,10 +162,11 @@ int dialog_deny(const struct front *f, const struct session *session, struct rss
 	const char *help = "join the group " BROKER_GROUP " (usermod -aG), then log in again";
 
 	if (session->peer.uid == UID_OVERFLOW)
-		help = "many may share this uid, so only --allow-user 65534 at rss-broker lets it "
-		       "in";
+		help = "users of any user namespace may have it; rss-broker --allow-user 65534 "
+		       "lets them in";
 	else if (f->policy.named)
-		help = "rss-broker serves only whom its --allow-user and --allow-group name";
+		help = "rss-broker serves only the users and groups that its --allow-user and "
+		       "--allow-group name";
 	return rssb_refuse(ret_why, RSSB_DENIED, "uid %u is not allowed here: %s",
 			   session->peer.uid, help);
 }
@@ -260,7 +261,7 @@ static void answer_early(struct front *f, struct session *session)
 		front_watch_session(f, session, false); /* until it has gone, or is overdue */
 	else
 		refuse_fault(f, session, PRICE_MALFORMED,
-			     "a request came before the last reply was read");
+			     "a request came before the last reply was read: read it first");
 }
 
 int dialog_read(struct front *f, struct session *session)
@@ -320,6 +321,15 @@ void dialog_busy(struct front *f, struct session *session)
 	refuse(f, session, &header, &why);
 }
 
+static void refuse_late(struct front *f, struct session *session)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "no request came within %u ms",
+		 f->service.accounts.limits.first_request_ms);
+	refuse_fault(f, session, PRICE_LATE, what);
+}
+
 void dialog_overdue(struct front *f, struct session *session)
 {
 	switch (session->state) {
@@ -329,7 +339,7 @@ void dialog_overdue(struct front *f, struct session *session)
 	case SESSION_NEW:
 		/* A request that came in time may lie there: the front was late, not the client. */
 		if (dialog_read(f, session))
-			refuse_fault(f, session, PRICE_LATE, "no request came in time");
+			refuse_late(f, session);
 		return;
 	case SESSION_REPLIED:
 		if (session_reply_unread(session)) {

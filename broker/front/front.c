@@ -35,7 +35,7 @@ static void rewatch(struct front *f, int op, int fd, uint32_t events, uint64_t t
 	int err = front_watch(f, op, fd, events, tag);
 
 	if (err && err != -ENOENT)
-		f->failure = log_error(err, "cannot change what is polled");
+		f->failure = log_error(err, "cannot change what epoll watches");
 }
 
 /* --- sessions ------------------------------------------------------------- */

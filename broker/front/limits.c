@@ -13,17 +13,19 @@
 	}
 
 const struct limit_row limit_rows[] = {
-	ROW("max-connections", connections, 1, 512, "connections in all"),
-	ROW("max-unread", unread, 1, 512, "unread replies of an account"),
-	ROW("max-grants", grants, 1, GRANTS_MAX, "live grants in all"),
-	ROW("memory-percent", memory_percent, 1, 100, "of the memory limit, for clients"),
-	ROW("memory", memory_mib, 1, 1 << 20, "MiB, where its cgroup has no limit"),
-	ROW("share", share, 1, 1000, "a uid holds 1 part in N of what is left"),
-	ROW("ended-forgotten", ended_kib, 1, 1 << 20, "KiB a minute, of ended grants"),
-	ROW("tokens", tokens, 1, 1000000000, "that an account may spend at once"),
-	ROW("token-rate", token_rate, 1, 1000000, "that it gets back in a second"),
-	ROW("first-request-timeout", first_request_ms, 10, 600000, "ms from connect to a request"),
-	ROW("read-reply-timeout", read_reply_ms, 10, 600000, "ms to read a reply"),
+	ROW("max-connections", connections, 1, 512, "open connections, all clients together"),
+	ROW("max-unread", unread, 1, 512, "replies that an account has yet to read"),
+	ROW("max-grants", grants, 1, GRANTS_MAX, "live grants, all clients together"),
+	ROW("memory-percent", memory_percent, 1, 100, "% of the memory limit that clients may use"),
+	ROW("memory", memory_mib, 1, 1 << 20, "memory limit in MiB, if no cgroup has one"),
+	ROW("share", share, 1, 1000, "a uid may hold 1/N of what is left"),
+	ROW("ended-forgotten", ended_kib, 1, 1 << 20, "KiB of ended grants forgotten in a minute"),
+	ROW("tokens", tokens, 1, 1000000000, "tokens an account may spend at once"),
+	ROW("token-rate", token_rate, 1, 1000000, "tokens an account gets back in a second"),
+	ROW("first-request-timeout", first_request_ms, 10, 600000,
+	    "ms from connect() to the first request"),
+	ROW("read-reply-timeout", read_reply_ms, 10, 600000,
+	    "ms within which a reply must be read"),
 	{ 0 },
 };
 

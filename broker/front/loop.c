@@ -77,7 +77,7 @@ static void session_start(struct front *f, int *fd)
 	 */
 	session->guarded = !passrights_refused(session->fd);
 	if (session->guarded && (passrights_refuse(session->fd), packet_mark(session->fd)))
-		log_notice("cannot have the kernel mark the packets of a connection");
+		log_notice("cannot set SO_PASSCRED on a connection");
 	err = session_admit(f, session, &why);
 	if (!err) {
 		session_greet(f, session);
@@ -95,7 +95,8 @@ static void warn_accept(struct front *f, int error)
 	unsigned repeated;
 
 	if (repeats_are_news(&f->accept_failures, f->service.now_ms, &repeated))
-		log_warning("cannot accept now: %s repeated=%u", strerrordesc_np(error), repeated);
+		log_warning("cannot accept connections now: %s repeated=%u", strerrordesc_np(error),
+			    repeated);
 }
 
 /* As many as there are events in this turn: then the others have theirs.  Who comes alone does
@@ -373,6 +374,6 @@ int loop_init(struct front *ret, int *listener, const struct loader_link *loader
 		return log_error(err, "cannot get random bytes");
 	err = loop_watch_all(ret);
 	if (err)
-		return log_error(err, "cannot poll");
+		return log_error(err, "cannot set up epoll");
 	return loop_fill_pool(ret);
 }

@@ -109,9 +109,10 @@ void memory_open(struct memory *ret, unsigned percent, unsigned otherwise_mib)
 			levels_add(ret, &layouts[i], cgroup);
 	}
 	memory_read(ret, 0);
-	log_info("memory: grants stop at %u %% of %llu bytes%s", percent,
+	log_info("memory: new grants are refused above %u %% of %llu bytes, %s", percent,
 		 (unsigned long long)(ret->limit ? ret->limit : ret->otherwise),
-		 ret->limit ? "" : ": no control group has a limit");
+		 ret->limit ? "the limit of its control group"
+			    : "its --memory: no control group has a limit");
 }
 
 /* percent of a limit, without what is used. */

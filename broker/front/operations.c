@@ -132,12 +132,12 @@ static bool sees_tunnels(const struct service *s, unsigned object,
 	return !(steering->hash_types & RSSB_TUNNELS_ALL) || s->objects.list[object].tunnels;
 }
 
-static int no_tunnels(struct outcome *ret, const struct object *object)
+static int no_tunnels(struct outcome *ret, const struct object *object, unsigned hash_types)
 {
 	REFUSE(RSSB_INVALID,
-	       "hash_types names tunnels, which object %s does not see into: a set that does is "
-	       "got with them, by ABI",
-	       object->name);
+	       "hash_types is 0x%x, with tunnels, which object %s does not know: ask by ABI "
+	       "for one that does",
+	       hash_types, object->name);
 }
 
 /* Whether so many bytes more may be handed out to an account; then they are noted. */
@@ -150,8 +150,8 @@ static int check_memory(struct service *s, const struct account *account, uint64
 	if (bytes > left)
 		err = rssb_refuse(
 			why, RSSB_LIMIT,
-			"the broker's memory is over %u %% of its limit: sets that were handed "
-			"out fill it",
+			"the broker's memory is over %u %% of its limit; come back when grants "
+			"have ended",
 			s->memory.percent);
 	else
 		err = account_may_hold(&s->accounts, account, bytes, left, s->now_ms, why);
@@ -185,7 +185,7 @@ static int perform_acquire(struct service *s, struct account *account,
 	if (object < 0)
 		return no_object(ret);
 	if (!sees_tunnels(s, (unsigned)object, &acquire->steering))
-		return no_tunnels(ret, &s->objects.list[object]);
+		return no_tunnels(ret, &s->objects.list[object], acquire->steering.hash_types);
 	weight = s->pool.shelves[object].weight;
 	if (grant_label_taken(&s->grants, acquire->label, account))
 		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
@@ -248,7 +248,8 @@ static int perform_update(struct service *s, struct account *account,
 	if (grant->kind != RSSB_KIND_MANAGED)
 		return not_managed(ret, grant);
 	if (!sees_tunnels(s, grant->object, &request->update.steering))
-		return no_tunnels(ret, &s->objects.list[grant->object]);
+		return no_tunnels(ret, &s->objects.list[grant->object],
+				  request->update.steering.hash_types);
 	grant_maps_fill(&grant->hold, &request->update.steering);
 	grant_note_steering(grant, &request->update.steering);
 	return 0;

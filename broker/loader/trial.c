@@ -74,7 +74,7 @@ static void child_run(struct trial *t, int sock, pid_t parent, const char *name,
 	prctl(PR_SET_NAME, "rss-trial", 0, 0, 0);
 	t->err = child_confine(sock, parent, o);
 	if (t->err) {
-		snprintf(t->why, sizeof(t->why), "it cannot be tried: %s",
+		snprintf(t->why, sizeof(t->why), "the process that tries it cannot be started: %s",
 			 strerrordesc_np(-t->err));
 	} else {
 		sock = LINE;
@@ -190,7 +190,8 @@ static int trial_judge(struct trial *t, bool answered, int status, unsigned n_bl
 		return t->err;
 	}
 	if (t->err || !trial_is_sound(t, n_blocks)) {
-		snprintf(why, OBJECT_CHECK_WHY_MAX, "what its trial left is no template");
+		snprintf(why, OBJECT_CHECK_WHY_MAX,
+			 "the process that tried it left a damaged result");
 		return -EINVAL;
 	}
 	return 0;
@@ -209,8 +210,8 @@ int trial_run(struct template *ret_template, struct object_check *ret, const cha
 	if (!err)
 		err = child_start(t, name, elf, size, o, &sock, &pid);
 	if (err) {
-		snprintf(why, OBJECT_CHECK_WHY_MAX, "it cannot be tried: %s",
-			 strerrordesc_np(-err));
+		snprintf(why, OBJECT_CHECK_WHY_MAX,
+			 "the process that tries it cannot be started: %s", strerrordesc_np(-err));
 	} else {
 		bool answered = answer_wait(sock, pid, &btf_fd, &status);
 

@@ -34,7 +34,7 @@ static int directory_open(const char *path, int *ret)
 	strcpy(copy, path); /* path_check() has measured it */
 	dir = dirname(copy);
 	if (!strcmp(path, RSSB_SOCKET_DEFAULT) && mkdir(dir, 0755) && errno != EEXIST)
-		return log_error(-errno, "cannot make %s", dir);
+		return log_error(-errno, "cannot make directory %s", dir);
 	*ret = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*ret < 0 || fstat(*ret, &st))
 		return log_error(-errno,
@@ -43,10 +43,9 @@ static int directory_open(const char *path, int *ret)
 				 dir);
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH))) {
 		log_line(LOG_ERR,
-			 "directory %s has owner %u and mode %04o: it must be root's or our own, "
-			 "and "
-			 "not writable by others",
-			 dir, st.st_uid, st.st_mode & 07777);
+			 "directory %s has owner %u and mode %04o: it must belong to root or to "
+			 "uid %u, and not be writable by others",
+			 dir, st.st_uid, st.st_mode & 07777, geteuid());
 		return -EPERM;
 	}
 	return 0;
@@ -109,7 +108,7 @@ static int stale_remove(int dir, const char *name, const struct sockaddr_un *add
 	}
 	if (unix_address_is_live(address)) {
 		log_line(LOG_ERR,
-			 "somebody else listens on %s: left alone; choose another --socket",
+			 "another process listens on %s: left alone; choose another --socket",
 			 address->sun_path);
 		return -EADDRINUSE;
 	}

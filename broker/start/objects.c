@@ -64,7 +64,7 @@ static int objects_add(struct objects_trials *to, const char *name, const void *
 	int err;
 
 	if (objects_have(o, elf, size)) {
-		snprintf(why, OBJECT_CHECK_WHY_MAX, "another one has the same bytes");
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "another object has the same bytes");
 		return -EEXIST;
 	}
 	if (o->n == OBJECTS_MAX) {

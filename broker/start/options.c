@@ -77,10 +77,10 @@ static const struct row {
 	const char *help;
 } rows[] = {
 	{ "socket", "PATH", set_socket, "listen here (" RSSB_SOCKET_DEFAULT ")" },
-	{ "user", "NAME|UID", set_user, "run as this user, its own (" BROKER_USER ")" },
+	{ "user", "NAME|UID", set_user, "change from root to this user (" BROKER_USER ")" },
 	{ "allow-user", "NAME|UID", add_user, "let this user make requests; may be repeated" },
-	{ "allow-group", "NAME|GID", add_group, "let its members make requests; may be repeated" },
-	{ "objects", "DIR", set_objects, "load each *.bpf.o of this directory, too" },
+	{ "allow-group", "NAME|GID", add_group, "let this group make requests; may be repeated" },
+	{ "objects", "DIR", set_objects, "offer each *.bpf.o of this directory, too" },
 	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (8)" },
 	{ "no-perfmon", NULL, set_no_perfmon, "load with CAP_BPF alone: packets cost more" },
 	{ "log-level", "LEVEL", set_log_level, "err, warning, notice, info, debug (info)" },
@@ -113,8 +113,8 @@ static int print_help(struct options *o, const char *value)
 	     "group\n" BROKER_GROUP " may make requests.\n");
 	for (size_t i = 0; i < ROWS; i++)
 		print_row(rows[i].name, rows[i].argument, rows[i].help);
-	puts("\nLimits of one account (a uid and, where there is one, its security label)\n"
-	     "unless it says otherwise; root is exempt from all but those in all:\n");
+	puts("\nLimits.  An account is a uid, together with its label where a security module\n"
+	     "gives processes labels.  Root pays no tokens and may hold all that is left.\n");
 	for (const struct limit_row *row = limit_rows; row->name; row++) {
 		char help[160];
 
@@ -168,7 +168,9 @@ static int apply_limit(struct options *o, const struct limit_row *row, const cha
 static int complain_word(const char *word, int c)
 {
 	fprintf(stderr, "rss-broker: %s: %s; see rss-broker --help\n", word,
-		c == ':' ? "needs a value" : "no such option, or a wrong use of it");
+		c == ':'	    ? "needs a value"
+		: optopt >= ROWS_AT ? "takes no value"
+				    : "unknown or ambiguous option");
 	return -EINVAL;
 }
 
@@ -219,7 +221,7 @@ int options_parse(struct options *ret, int argc, char **argv)
 			return err;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "rss-broker: %s: not an option; see rss-broker --help\n",
+		fprintf(stderr, "rss-broker: %s: unexpected argument; see rss-broker --help\n",
 			argv[optind]);
 		return -EINVAL;
 	}

@@ -73,7 +73,7 @@ def test_a_front_that_was_stopped_goes_on(system):
 
 def test_memory_limit_is_seen_from_inside(system):
     """The sandbox and the profile leave the cgroup's files readable."""
-    assert "rss-broker: memory: grants stop at 75 % of 268435456 bytes" in system["log"]
+    assert "rss-broker: memory: new grants are refused above 75 % of 268435456 bytes" in system["log"]
 
 
 def test_the_profile_denies_nothing_that_is_needed(system):

@@ -131,7 +131,7 @@ def test_the_limit_of_a_cgroup(build, cgroup):
     resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
     with Broker(build, "--allow-user", str(OTHER), "--tokens", "1000000", *PATIENT,
                 prefix=in_cgroup(cgroup)) as broker:  # fmt: skip
-        assert f"memory: grants stop at 75 % of {MEMORY_MAX} bytes" in broker.log()
+        assert f"memory: new grants are refused above 75 % of {MEMORY_MAX} bytes" in broker.log()
         while len(kept) < 480:
             reply = ask(broker, wire.acquire(flags=wire.NO_CONFIG))
             if reply.status != wire.OK:

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Turns what `make -n` would run (stdin) into a compile_commands.json (stdout)."""
+"""Turns what `make -n` would run (stdin) into a compile_commands.json (stdout).
+
+The words name files that make does not compile: programs written against the installed librssb.
+"""
 import json
 import os
 import re
@@ -17,5 +20,11 @@ def entry(line):
     return {"directory": os.getcwd(), "file": sources[0], "arguments": arguments}
 
 
+def example(source):
+    return {"directory": os.getcwd(), "file": source,
+            "arguments": ["clang", "-Iclient/include", "-c", source]}
+
+
 lines = sys.stdin.read().replace("\\\n", " ").splitlines()
-json.dump([e for e in map(entry, lines) if e], sys.stdout, indent=1)
+entries = [e for e in map(entry, lines) if e] + [example(word) for word in sys.argv[1:]]
+json.dump(entries, sys.stdout, indent=1)

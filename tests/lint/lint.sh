@@ -34,7 +34,7 @@ format() {
 }
 
 shell_files() {
-	git ls-files -- '*.sh' .ci/run tests/guest/init tests/hosts/init client/libexec \
+	git ls-files -- '*.sh' .ci/run tests/guest/init tests/hosts/init 'client/libexec/qemu-*' \
 		'client/completions/*.bash' \
 		'docs/packaging/debian/*.postinst' 'docs/packaging/debian/*.prerm' \
 		'docs/packaging/debian/*.postrm'
@@ -65,7 +65,7 @@ tidy() {
 
 	mkdir -p build/lint
 	make -n -B V=1 CC=clang B=build/lint/clang all test-programs 2>/dev/null |
-		tests/lint/compile_commands.py >build/lint/compile_commands.json
+		tests/lint/compile_commands.py docs/examples/*.c >build/lint/compile_commands.json
 	git ls-files '*.c' | grep -v -e '\.bpf\.c$' -e '^tests/' | tidy_files || failed=1
 	git ls-files 'tests/*.c' | grep -v '^tests/guest/' |
 		tidy_files --checks=-clang-analyzer-optin.* || failed=1

@@ -147,11 +147,14 @@ static void tokens(void **state)
 	for (unsigned i = 0; i < defaults.tokens / PRICE_SET; i++)
 		ALLOWED(account_pay(&accounts, alice, PRICE_SET, now, &why));
 	REFUSED(account_pay(&accounts, alice, PRICE_SET, now, &why),
-		"tokens of your account: it gets 1000 a second; come back in 20 ms", 20);
-	REFUSED(account_pay(&accounts, alice, PRICE_REQUEST, now, &why), "tokens", 1);
-	REFUSED(account_pay(&accounts, alice, PRICE_SET, now + 19, &why), "tokens", 1);
+		"your account has too few tokens: it gets 1000 a second; come back in 20 ms", 20);
+	REFUSED(account_pay(&accounts, alice, PRICE_REQUEST, now, &why),
+		"your account has too few tokens", 1);
+	REFUSED(account_pay(&accounts, alice, PRICE_SET, now + 19, &why),
+		"your account has too few tokens", 1);
 	ALLOWED(account_pay(&accounts, alice, PRICE_SET, now + 20, &why));
-	REFUSED(account_pay(&accounts, alice, PRICE_SET, now + 20, &why), "tokens", 20);
+	REFUSED(account_pay(&accounts, alice, PRICE_SET, now + 20, &why),
+		"your account has too few tokens", 20);
 	ALLOWED(account_pay(&accounts, connected(1001, ""), PRICE_SET, now, &why));
 	for (unsigned i = 0; i < defaults.tokens; i++)
 		ALLOWED(account_pay(&accounts, root, PRICE_SET, now, &why));
@@ -162,7 +165,8 @@ static void few_tokens(void **state)
 {
 	accounts.limits.tokens = 3;
 	ALLOWED(account_pay(&accounts, alice, PRICE_SET, 0, &why));
-	REFUSED(account_pay(&accounts, alice, PRICE_SET, 0, &why), "tokens", PRICE_SET);
+	REFUSED(account_pay(&accounts, alice, PRICE_SET, 0, &why),
+		"your account has too few tokens", PRICE_SET);
 	ALLOWED(account_pay(&accounts, alice, PRICE_SET, PRICE_SET, &why));
 }
 
@@ -233,7 +237,7 @@ static void one_charge_a_turn(void **state)
 	capture_end(&said);
 	assert_int_equal(account_recent(&accounts, alice, 5), 99 * PRICE_LATE);
 	assert_ptr_equal(strchr(said.text, '\n'), said.text + strlen(said.text) - 1);
-	REFUSED(account_pay(&accounts, alice, 1, 5, &why), "tokens",
+	REFUSED(account_pay(&accounts, alice, 1, 5, &why), "your account has too few tokens",
 		99 * PRICE_LATE - defaults.tokens + 1);
 }
 

@@ -105,9 +105,9 @@ static const struct {
 	  "rss-broker: --allow-user 0x0: no such user or group; see rss-broker --help\n" },
 	{ { "--allow-group", "" },
 	  "rss-broker: --allow-group : no such user or group; see rss-broker --help\n" },
-	{ { "now" }, "rss-broker: now: not an option; see rss-broker --help\n" },
+	{ { "now" }, "rss-broker: now: unexpected argument; see rss-broker --help\n" },
 	{ { "--pool=2", "--", "--pool" },
-	  "rss-broker: --pool: not an option; see rss-broker --help\n" },
+	  "rss-broker: --pool: unexpected argument; see rss-broker --help\n" },
 };
 
 static void bad_values(void **state)
@@ -124,17 +124,23 @@ static void bad_values(void **state)
 
 static void bad_options(void **state)
 {
-	static char *const words[] = { "--nope", "--socket", "-x", "--no-perfmon=1", "--allow=1" };
+	static const struct {
+		char *word;
+		const char *said;
+	} words[] = { { "--nope", "unknown or ambiguous option" },
+		      { "--socket", "needs a value" },
+		      { "-x", "unknown or ambiguous option" },
+		      { "--no-perfmon=1", "takes no value" },
+		      { "--allow=1", "unknown or ambiguous option" } };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		struct capture said;
 		struct options o;
 		char want[128];
 
-		assert_int_equal(PARSE(&o, &said, STDERR_FILENO, words[i]), -EINVAL);
+		assert_int_equal(PARSE(&o, &said, STDERR_FILENO, words[i].word), -EINVAL);
 		snprintf(want, sizeof(want), "rss-broker: %s: %s; see rss-broker --help\n",
-			 words[i],
-			 i == 1 ? "needs a value" : "no such option, or a wrong use of it");
+			 words[i].word, words[i].said);
 		assert_string_equal(said.text, want);
 	}
 }

@@ -159,9 +159,10 @@ static const struct reply_row {
 	  REFUSED(4919, 12, RSSB_UNKNOWN_OP, "operation 4919 is not known here") },
 	{ "refusal-invalid", REFUSED(RSSB_OP_ACQUIRE, 13, RSSB_INVALID,
 				     "table[2] is 4, allowed is 0 to 3 (queues is 4)") },
-	{ "refusal-denied", REFUSED(RSSB_OP_INFO, 1, RSSB_DENIED,
-				    "uid 1000 is not allowed here: rss-broker serves only whom "
-				    "its --allow-user and --allow-group name") },
+	{ "refusal-denied",
+	  REFUSED(RSSB_OP_INFO, 1, RSSB_DENIED,
+		  "uid 1000 is not allowed here: rss-broker serves only the users "
+		  "and groups that its --allow-user and --allow-group name") },
 	{ "refusal-no-object",
 	  REFUSED(RSSB_OP_EXPORT, 9, RSSB_NO_OBJECT,
 		  "no object of that id or ABI here; `rssb info` lists them") },
@@ -176,13 +177,13 @@ static const struct reply_row {
 		      .reason = "no set is ready; come back in 1000 ms" } } },
 	{ "refusal-limit",
 	  REFUSED(RSSB_OP_ACQUIRE, 4, RSSB_LIMIT,
-		  "live grants of your account: 64 of 64 in use; release one, or come back") },
+		  "live grants of your account: 64 of 64 in use; free some, or come back later") },
 	{ "refusal-internal",
 	  REFUSED(RSSB_OP_EXPORT, 8, RSSB_INTERNAL, "cannot make a memfd: Too many open files") },
 	{ "refusal-wrong-kind", REFUSED(RSSB_OP_UPDATE, 15, RSSB_WRONG_KIND,
 					"grant 320255973501901 is not managed: only its holder can "
 					"change its steering") },
-	{ "refusal-timeout", REFUSED(0, 0, RSSB_TIMEOUT, "no request came in time") },
+	{ "refusal-timeout", REFUSED(0, 0, RSSB_TIMEOUT, "no request came within 1000 ms") },
 };
 
 /* Requests that are refused, and the reply in which the broker says why. */

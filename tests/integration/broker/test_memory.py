@@ -28,7 +28,7 @@ def as_container(group):
 
 
 def limit_of(broker):
-    found = re.search(r"memory: grants stop at 75 % of (\d+) bytes", broker.log())
+    found = re.search(r"memory: new grants are refused above 75 % of (\d+) bytes", broker.log())
     return found and int(found[1])
 
 

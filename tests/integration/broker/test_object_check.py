@@ -105,7 +105,7 @@ BAD = {
         f"map {CONFIG}: it asks for pinning",
     ),
     "a NUMA node": (
-        source(maps_with(CONFIG, more="__uint(numa_node, 1);")), "it asks for numa_node",
+        source(maps_with(CONFIG, more="__uint(numa_node, 1);")), "numa_node, map_extra and ifindex must be 0",
     ),
     "a fourth map": (source([*ALL, a_map("another", 4, 1)]), "there is a fourth map, another"),
     "a fifth map": (
@@ -154,7 +154,7 @@ SEC("kprobe/do_exit") int tun_rss_steering_prog(void *c) { return 0; }
     "a kernel function": (
         source(program="extern void bpf_rcu_read_lock(void) __ksym;"
                + PROGRAM.replace("return", "bpf_rcu_read_lock(); return")),
-        "it has variables in .ksyms",
+        "it has variables, which must not be: section .ksyms",
     ),
     "no license": (source(tail=""), "it has no license"),
     "an empty license": (

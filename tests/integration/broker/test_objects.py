@@ -141,7 +141,7 @@ LEFT_OUT = {
     "of all": (lambda store, elf: put(store, "bad.bpf.o", elf, 0o646), "is writable by others"),
     "text": (lambda store, elf: put(store, "bad.bpf.o", b"x" * 100), r"libbpf: .*"),
     "twice": (lambda store, elf: put(store, "bad.bpf.o", elf) and put(store, "a.bpf.o", elf),
-              "another one has the same bytes"),
+              "another object has the same bytes"),
 }  # fmt: skip
 
 

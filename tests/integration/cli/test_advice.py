@@ -61,8 +61,8 @@ def test_a_directory_of_others(ask, world):
 
 def test_a_broker_that_names_whom_it_serves(ask, broker):
     """To join the group would not help."""
-    refused(ask(broker.socket, ALICE), "uid 12345 is not allowed here: rss-broker serves only whom its "
-            "--allow-user and --allow-group name", 1)  # fmt: skip
+    refused(ask(broker.socket, ALICE), "uid 12345 is not allowed here: rss-broker serves only the users and "
+            "groups that its --allow-user and --allow-group name", 1)  # fmt: skip
 
 
 def test_uid_65534_is_not_let_in_by_a_group(build):
@@ -70,8 +70,8 @@ def test_uid_65534_is_not_let_in_by_a_group(build):
         broker = Broker(world, build, "--allow-group", "daemon", allow=DAEMON)
         rssb = [world.inside(build) / "rssb", "--socket", broker.socket, "info"]
         done = world.run([*as_user(NOBODY, DAEMON), *rssb], check=False)
-        refused(done, "uid 65534 is not allowed here: many may share this uid, so only --allow-user "
-                "65534 at rss-broker lets it in", 1)  # fmt: skip
+        refused(done, "uid 65534 is not allowed here: users of any user namespace may have it; "
+                "rss-broker --allow-user 65534 lets them in", 1)  # fmt: skip
         assert world.run([*as_user(ALICE, DAEMON), *rssb], check=False).returncode == 0
 
 

@@ -141,7 +141,7 @@ def test_the_client_has_nothing_but_a_group(client, container):
 
 def test_the_container_starts(running):
     process, log = running
-    assert "no CAP_SETUID: staying uid 0, without its capabilities" in log
+    assert "no CAP_SETUID, so --user is not used: staying uid 0, without its capabilities" in log
     front = Process(process.pid)
     assert int(front.status()["CapEff"], 16) == 0
     caps = {child.status()["Name"]: int(child.status()["CapEff"], 16) for child in front.children()}

@@ -382,14 +382,14 @@ def test_tunnels_choose_the_object(client, flags, name):
 
 def test_tunnels_of_a_set_that_knows_none(client, managed):
     """Nothing changes, and the reason says what to do."""
-    why = "hash_types names tunnels, which object rss does not see into: a set that does is got "
+    why = "hash_types is 0x%x, with tunnels, which object rss does not know: ask by ABI for one that does"
     refusal = client.ask(update(managed.steering, 4, label=b"web", types=ALL_TYPES | GRE))
-    assert (refusal.status, refusal.reason) == (wire.INVALID, why + "with them, by ABI")
+    assert (refusal.status, refusal.reason) == (wire.INVALID, why % (ALL_TYPES | GRE))
     assert_steers(managed, managed.steering)
     asked = wanted(managed.steering, 4, types=ALL_TYPES | GRE)
     by_id = wire.acquire(wire.MANAGED, 0, b"", asked, object_id=managed.object_id)
     refusal = client.ask(by_id)
-    assert (refusal.status, refusal.reason) == (wire.INVALID, why + "with them, by ABI")
+    assert (refusal.status, refusal.reason) == (wire.INVALID, why % (ALL_TYPES | GRE))
 
 
 def test_tunnels_of_a_handoff(client):

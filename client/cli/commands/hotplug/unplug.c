@@ -168,7 +168,7 @@ static int rest_remove(struct unplug *u, bool *ret_leased)
 
 static int unplug(struct unplug *u)
 {
-	bool there, leased = false;
+	bool there = false, leased = false;
 	int r = vm_reach(&u->vm, u->o.qmp, u->o.domain);
 
 	if (!r)
