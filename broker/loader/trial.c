@@ -28,6 +28,7 @@
 
 /*
  * What libbpf and libelf need: #syscalls:trial bpf mmap munmap mremap brk fcntl uname getpid
+ * Since libbpf 1.4 each map has an fd before it is made: #syscalls:trial memfd_create dup3
  */
 
 /* --- the child --------------------------------------------------------------- */
