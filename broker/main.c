@@ -113,8 +113,8 @@ static int front_serve(struct front *front, struct service_manager *a)
 {
 	int err;
 
-	service_manager_say_ready(a); /* its line is closed here */
-	err = seccomp_front();	      /* nothing opens again */
+	service_manager_say_ready(a, &front->watchdog); /* its line is closed, or write-only, */
+	err = seccomp_front();				/* and nothing opens again */
 	if (err)
 		return err;
 	log_info("ready: %zu objects", front->service.objects.n);

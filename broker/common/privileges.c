@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
+#include "proto/fd.h"
 
 static const int caps_of[][3] = {
 	[PRIVILEGES_CAPS_NONE] = { -1 },
@@ -47,15 +48,24 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* A closed one would become the next socket, and the log would go into that. */
-static int fill_stdio(void)
+/*
+ * A closed stderr would become the next socket, and the log would go into that.  What stdin and
+ * stdout are (a terminal, somebody's socket) no process here has a use for.
+ */
+static int replace_stdio(void)
 {
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* the first that was closed, if any */
+
+	if (null < 0)
+		return log_error(-errno, "cannot open /dev/null");
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
-			continue;
-		if (errno != EBADF || open("/dev/null", O_RDWR) != fd)
-			return log_error(-errno, "cannot fill a closed fd %d", fd);
+		bool keep = fd == STDERR_FILENO && fcntl(fd, F_GETFD) >= 0;
+
+		if (!keep && null != fd && dup2(null, fd) < 0)
+			return log_error(-errno, "cannot replace fd %d", fd);
 	}
+	if (null > STDERR_FILENO)
+		fd_closep(&null);
 	return 0;
 }
 
@@ -64,7 +74,7 @@ int privileges_begin(int n_keep)
 	const struct rlimit none = { 0, 0 };
 
 	reset_signals();
-	if (fill_stdio())
+	if (replace_stdio())
 		return -EBADF;
 	if (close_range(STDERR_FILENO + 1 + (unsigned)n_keep, ~0U, 0))
 		return log_error(-errno, "cannot close inherited fds");

@@ -55,7 +55,16 @@ static const struct seal_rule loader_rules[] = {
  * No page that can be executed: PROT_EXEC must be clear.  ioctl(2) could type into
  * the terminal of who started us (TIOCSTI), setsockopt(2) load classic BPF, and
  * fcntl(2) send signals: an export is sealed with it, a lease made small.
+ *
+ * sendmsg(2) can name whom it sends to, so the line to the service manager (WATCHDOG_FD) must
+ * not be in reach of it: fds 0 and 1 are not.  The rules say "one of the bits 1 to 19 is set",
+ * for the kernel looks at the lower half of that argument alone: "not equal to 0" would let
+ * 1 << 32 pass, which is fd 0.
  */
+#define SENDMSG_ON(bit)                                                                            \
+	{                                                                                          \
+		"sendmsg", SCMP_A0(SCMP_CMP_MASKED_EQ, 1u << (bit), 1u << (bit))                   \
+	}
 static const struct seal_rule front_rules[] = {
 	{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
 	{ "ioctl", SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ) },
@@ -63,6 +72,25 @@ static const struct seal_rule front_rules[] = {
 	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ) },
 	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS) },
 	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSCRED) },
+	SENDMSG_ON(1),
+	SENDMSG_ON(2),
+	SENDMSG_ON(3),
+	SENDMSG_ON(4),
+	SENDMSG_ON(5),
+	SENDMSG_ON(6),
+	SENDMSG_ON(7),
+	SENDMSG_ON(8),
+	SENDMSG_ON(9),
+	SENDMSG_ON(10),
+	SENDMSG_ON(11),
+	SENDMSG_ON(12),
+	SENDMSG_ON(13),
+	SENDMSG_ON(14),
+	SENDMSG_ON(15),
+	SENDMSG_ON(16),
+	SENDMSG_ON(17),
+	SENDMSG_ON(18),
+	SENDMSG_ON(19),
 	{ 0 },
 };
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "broker/common/watchdog.h"
 #include "broker/front/closer_link.h"
 #include "broker/front/handover.h"
 #include "broker/front/loader_link.h"
@@ -21,6 +22,7 @@ struct front {
 	struct sessions sessions;
 	struct closer_link closer;
 	struct handover handover;
+	struct watchdog watchdog;
 	bool accepting; /* the listener is polled */
 	struct repeats accept_failures;
 	uint64_t accept_at_ms;	     /* when to poll it again; 0: when a session ends */

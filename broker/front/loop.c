@@ -199,6 +199,7 @@ static void on_time(struct front *f)
 	while ((overdue = session_overdue(&f->sessions, f->service.now_ms)))
 		dialog_overdue(f, overdue);
 	front_close_again(f);
+	watchdog_answer(&f->watchdog, f->service.now_ms);
 	if (f->restock_at_ms && f->restock_at_ms <= f->service.now_ms) {
 		f->restock_at_ms = 0;
 		f->loader_rests = false;
@@ -224,6 +225,7 @@ static int time_left(const struct front *f)
 
 	next = earlier(next, f->watch_leases_at_ms);
 	next = earlier(next, f->accept_at_ms);
+	next = earlier(next, f->watchdog.at_ms);
 	if (f->handover.grant)
 		next = earlier(next, now_ms + HANDOVER_MS);
 	if (f->sessions.n_closing)

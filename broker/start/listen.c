@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
+#include "broker/start/directory.h"
 #include "proto/fd.h"
 #include "proto/listen_fds.h"
 #include "proto/passrights.h"
@@ -25,30 +26,27 @@
 /* --- the directory --------------------------------------------------------- */
 
 /* The default directory is made where it is missing; any other must be there. */
-static int directory_open(const char *path, int *ret)
+static int socket_directory_open(const char *path, int *ret)
 {
 	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	const char *dir;
-	struct stat st;
+	const char *dir, *why;
+	int err;
 
 	strcpy(copy, path); /* path_check() has measured it */
 	dir = dirname(copy);
 	if (!strcmp(path, RSSB_SOCKET_DEFAULT) && mkdir(dir, 0755) && errno != EEXIST)
 		return log_error(-errno, "cannot make directory %s", dir);
-	*ret = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (*ret < 0 || fstat(*ret, &st))
-		return log_error(-errno,
-				 "cannot open the socket's directory %s (root makes it: "
-				 "mkdir -m 755)",
-				 dir);
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+	err = directory_open(dir, O_PATH, ret, &why);
+	if (err == -ENOENT || err == -ENOTDIR)
+		return log_error(
+			err, "cannot open the socket's directory %s (root makes it: mkdir -m 755)",
+			dir);
+	if (err)
 		log_line(LOG_ERR,
-			 "directory %s has owner %u and mode %04o: it must belong to root or to "
-			 "uid %u, and not be writable by others",
-			 dir, st.st_uid, st.st_mode & 07777, geteuid());
-		return -EPERM;
-	}
-	return 0;
+			 "the socket's directory %s: %s; it, and each above it, must belong to "
+			 "root or to uid %u, and not be writable by others",
+			 dir, why, geteuid());
+	return err;
 }
 
 static int path_check(const char *path)
@@ -74,7 +72,8 @@ static int lock_take(int dir, const char *path, int *ret)
 	_cleanup_fd_ int fd = -1;
 
 	snprintf(lock, sizeof(lock), "%s.lock", path);
-	fd = openat(dir, strrchr(lock, '/') + 1, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(dir, strrchr(lock, '/') + 1,
+		    O_RDONLY | O_NONBLOCK | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return log_error(-errno, "cannot open the lock file %s", lock);
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -148,8 +147,8 @@ int listen_make(const struct listen_options *o, int *ret_sock, int *ret_lock)
 		return err;
 	name = strrchr(o->path, '/') + 1;
 	unix_address_init(&address, o->path);
-	if ((err = directory_open(o->path, &dir)) || (err = lock_take(dir, o->path, &lock)) ||
-	    (err = stale_remove(dir, name, &address)) ||
+	if ((err = socket_directory_open(o->path, &dir)) ||
+	    (err = lock_take(dir, o->path, &lock)) || (err = stale_remove(dir, name, &address)) ||
 	    (err = socket_bind(dir, name, &address, o, ret_sock)))
 		return err;
 	*ret_lock = fd_take(&lock);

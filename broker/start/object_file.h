@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Object files of the administrator: found, judged by owner and mode, and read
- * once.  What is in them is judged by shape.h.
+ * Object files of the administrator: judged by owner and mode, and read once.  What is in
+ * them is judged by broker/loader/trial.h.
  */
 #pragma once
 
@@ -9,13 +9,6 @@
 
 #define OBJECT_FILE_SUFFIX ".bpf.o"
 #define OBJECT_FILE_MAX	   (1u << 20) /* bytes */
-
-/*
- * Opens a directory of object files.  No component may be a symlink; it and all
- * above it must be root's (or ours) and not writable by others, unless sticky.
- * -errno, with *ret_why saying which rule.
- */
-int object_dir_open(const char *path, int *ret_fd, const char **ret_why);
 
 /*
  * Reads a file of that directory into fresh memory: regular, root's, not writable

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "bpf/rss_maps.h"
 #include "broker/common/log.h"
 #include "broker/start/cpus.h"
+#include "broker/start/directory.h"
 #include "broker/start/object_file.h"
 #include "proto/codec.h"
 #include "broker/loader/trial.h"
@@ -172,7 +174,7 @@ int objects_read(struct objects_trials *to, const char *directory)
 	_cleanup_fd_ int dir = -1;
 	struct dirent **entries;
 	const char *why;
-	int err = object_dir_open(directory, &dir, &why), n, n_others = 0;
+	int err = directory_open(directory, O_RDONLY, &dir, &why), n, n_others = 0;
 
 	if (err)
 		return log_error(err, "object directory %s: %s", directory, why);

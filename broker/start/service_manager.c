@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What a service manager passes: LISTEN_FDS and NOTIFY_SOCKET, both stable protocols. */
+/* What a service manager passes: LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC: stable protocols. */
 #include "broker/start/service_manager.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,12 +14,37 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "broker/common/clock.h"
 #include "broker/common/log.h"
 #include "proto/fd.h"
 #include "proto/listen_fds.h"
 #include "proto/packet.h"
 
-#define READY_WAIT_S 5
+#define READY_WAIT_S	  5
+#define WATCHDOG_USEC_MIN 1000000ull
+#define WATCHDOG_DIGITS	  15 /* some 30 years */
+
+/* Twice in the time after which the service manager would end the service. */
+static int watchdog_read(uint64_t *ret_every_ms)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	char own[16];
+	size_t n;
+
+	snprintf(own, sizeof(own), "%d", getpid());
+	if (!usec || (pid && strcmp(pid, own)))
+		return 0; /* set for a process that started this one */
+	n = strspn(usec, "0123456789");
+	if (usec[n] || n > WATCHDOG_DIGITS || strtoull(usec, NULL, 10) < WATCHDOG_USEC_MIN) {
+		log_line(LOG_ERR,
+			 "WATCHDOG_USEC is not a number from %llu, a second, with at most "
+			 "%d digits: change WatchdogSec= in the unit",
+			 WATCHDOG_USEC_MIN, WATCHDOG_DIGITS);
+		return -EINVAL;
+	}
+	*ret_every_ms = strtoull(usec, NULL, 10) / 2000;
+	return 0;
+}
 
 int service_manager_read(struct service_manager *ret)
 {
@@ -28,15 +56,18 @@ int service_manager_read(struct service_manager *ret)
 		log_line(LOG_ERR, "%s", why);
 		return ret->n_fds;
 	}
-	/* The service manager would end the service: nothing here says WATCHDOG=1. */
-	if (getenv("WATCHDOG_USEC") && notify) {
-		log_line(LOG_ERR, "WATCHDOG_USEC is set, and the broker answers no watchdog: "
-				  "remove WatchdogSec= from its unit");
+	if (watchdog_read(&ret->watchdog_ms))
 		return -EINVAL;
-	}
 	if (notify && strlen(notify) < sizeof(ret->notify))
 		strcpy(ret->notify, notify);
 	return 0;
+}
+
+static bool socket_is_shut_down(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return socket_is_listening(fd) && poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
 }
 
 int service_manager_take(const struct service_manager *a, int *ret_sock)
@@ -47,6 +78,12 @@ int service_manager_take(const struct service_manager *a, int *ret_sock)
 	if (a->n_fds != 1) {
 		log_line(LOG_ERR, "LISTEN_FDS is %d, exactly one socket can be served", a->n_fds);
 		return -EINVAL;
+	}
+	/* By a taken-over front: the socket is the service manager's, and outlives it. */
+	if (socket_is_shut_down(fd)) {
+		log_line(LOG_ERR, "the socket of LISTEN_FDS was shut down: restart the socket unit "
+				  "(systemctl restart rss-broker.socket)");
+		return -ESHUTDOWN;
 	}
 	err = socket_is_listening(fd) ? listen_fd_take(fd, SOCK_SEQPACKET) : -EINVAL;
 	if (err == -EINVAL) {
@@ -83,12 +120,24 @@ void service_manager_connect(struct service_manager *a)
 		a->sock = fd_take(&sock);
 }
 
-void service_manager_say_ready(struct service_manager *a)
+/* The line moves to WATCHDOG_FD, and never waits from here on. */
+static void watchdog_begin(const struct service_manager *a, struct watchdog *ret)
+{
+	if (fcntl(a->sock, F_SETFL, O_NONBLOCK) || dup3(a->sock, WATCHDOG_FD, O_CLOEXEC) < 0) {
+		log_warning("cannot answer the watchdog: %s", strerrordesc_np(errno));
+		return;
+	}
+	*ret = (struct watchdog){ a->watchdog_ms, clock_ms() + a->watchdog_ms };
+}
+
+void service_manager_say_ready(struct service_manager *a, struct watchdog *ret)
 {
 	static const char state[] = "READY=1";
 	int err = a->sock < 0 ? 0 : packet_send(a->sock, state, strlen(state), NULL, 0);
 
 	if (err)
 		log_warning("cannot tell the service manager %s: %s", state, strerrordesc_np(-err));
+	if (a->sock >= 0 && a->watchdog_ms)
+		watchdog_begin(a, ret);
 	fd_closep(&a->sock);
 }

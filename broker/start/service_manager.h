@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a service manager passes: LISTEN_FDS and NOTIFY_SOCKET.  The line to it is
- * used once, and is closed before the first byte of a client is read: its socket
- * can send to any name, so a process that clients talk to must not have it.
+ * What a service manager passes: LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC.  A datagram
+ * socket can send to any name, so the line to it is closed before the first byte of a
+ * client is read; or, if there is a watchdog to answer, it moves to the fd on which
+ * write(2) alone is allowed (broker/common/watchdog.h).
  */
 #pragma once
 
+#include "broker/common/watchdog.h"
+
 /* Owns sock, the line to the service manager. */
 struct service_manager {
-	int n_fds;	  /* sockets passed to us, from fd 3 on */
-	char notify[108]; /* NOTIFY_SOCKET; empty: none */
+	int n_fds;	      /* sockets passed to us, from fd 3 on */
+	char notify[108];     /* NOTIFY_SOCKET; empty: none */
+	uint64_t watchdog_ms; /* how often to answer it; 0: there is none */
 	int sock;
 };
 #define SERVICE_MANAGER_INIT                                                                       \
@@ -27,5 +31,6 @@ int service_manager_take(const struct service_manager *a, int *ret_sock);
 /* Connects to the service manager, if there is one; before privileges drop. */
 void service_manager_connect(struct service_manager *a);
 
-/* Says READY=1, waits at most five seconds for room to say it in, and closes the line. */
-void service_manager_say_ready(struct service_manager *a);
+/* Says READY=1, waits at most five seconds for room to say it in, and closes the line.  With a
+ * watchdog, *ret begins and has the line. */
+void service_manager_say_ready(struct service_manager *a, struct watchdog *ret);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What a service manager passes: LISTEN_FDS, LISTEN_PID, NOTIFY_SOCKET."""
 import os
+import signal
 import socket
 import stat
+import time
 
 import pytest
 import vectors
@@ -100,11 +102,11 @@ def test_fault_67_a_process_that_is_none(build, listener, pid):
     refuses(build, listener, why="LISTEN_PID is not the number of a process", PID=pid)
 
 
-@pytest.mark.parametrize("usec", ["30000000", "0", "junk", "18446744073709551616"])
-def test_fault_67_a_watchdog_would_end_it(build, listener, usec):
-    """It answers none: said at once, and not after a first kill."""
-    refuses(build, listener, why="remove WatchdogSec= from its unit", WATCHDOG_USEC=usec,
-            NOTIFY_SOCKET="/nowhere")  # fmt: skip
+@pytest.mark.parametrize("usec", ["", "0", "999999", "-30000000", "junk", "30s", "1000000000000000",
+                                  "18446744073709551615", "18446744073739551616"])  # fmt: skip
+def test_fault_67_a_watchdog_that_is_none(build, listener, usec):
+    refuses(build, listener, why="WATCHDOG_USEC is not a number from 1000000, a second",
+            WATCHDOG_USEC=usec)  # fmt: skip
 
 
 def bound(kind, path):
@@ -157,6 +159,73 @@ def test_fault_68_the_managers_socket_is_closed_once_ready(build, directory, abs
             assert ask(broker.socket) == wire.OK
             wait_for(lambda: broker.front.kinds()["socket"] == 2, "the end of the line to it")
             assert broker.stop() == 0
+
+
+# --- the watchdog ---------------------------------------------------------------
+
+
+@pytest.fixture
+def manager(directory):
+    """The socket of a service manager."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(directory / "notify"))
+        sock.settimeout(60)
+        yield sock
+
+
+def watched(build, manager, *args, **env):
+    """A broker that must answer every second."""
+    env = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "2000000", **env}
+    return Broker(build, *args, env={**os.environ, **env})
+
+
+def empty(manager):
+    """Takes what lies in it already."""
+    manager.setblocking(False)
+    try:
+        while manager.recv(100):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def test_the_watchdog_is_answered(build, manager):
+    """By a front that runs; a stopped one says nothing, and goes on when it goes on."""
+    with watched(build, manager) as broker:
+        assert [manager.recv(100) for _ in range(4)] == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        wait_for(lambda: broker.front.status()["State"][0] == "T", "its stop")
+        empty(manager)
+        manager.settimeout(2.5)
+        with pytest.raises(TimeoutError):
+            manager.recv(100)
+        os.kill(broker.process.pid, signal.SIGCONT)
+        manager.settimeout(60)
+        assert manager.recv(100) == b"WATCHDOG=1"
+        assert ask(broker.socket) == wire.OK
+
+
+def test_the_watchdog_of_another_process(build, manager):
+    """Left in the environment by somebody above."""
+    with watched(build, manager, WATCHDOG_PID="1") as broker:
+        assert manager.recv(100) == b"READY=1"
+        wait_for(lambda: broker.front.kinds()["socket"] == 2, "the end of the line to it")
+        assert broker.front.fds()[0] == "/dev/null"
+
+
+def test_a_manager_that_hears_nothing_keeps_nobody_waiting(build, manager, directory):
+    """Its queue is full: the watchdog is not answered, who asks is."""
+    with watched(build, manager, "--tokens=1000000000") as broker:
+        assert manager.recv(100) == b"READY=1"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                while True:
+                    other.sendto(b"x", str(directory / "notify"))
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            assert ask(broker.socket) == wire.OK
+        assert broker.stop() == 0
 
 
 def test_not_ready_when_it_fails(build, directory):

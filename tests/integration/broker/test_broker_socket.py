@@ -217,15 +217,50 @@ def test_fault_28_directory_that_others_can_write(broker, mode):
     broker.dir.chmod(mode)
     status, log = broker.fails()
     assert status == 1
-    want = f"directory {broker.dir} has owner 0 and mode {mode:04o}: it must belong to root or"
-    assert want in log
+    assert f"the socket's directory {broker.dir}: it is writable by others; it, and each above it" in log
     assert not broker.socket.exists()
 
 
 def test_directory_of_somebody_else(broker):
     os.chown(broker.dir, 1000, 0)
     status, log = broker.fails()
-    assert (status, f"directory {broker.dir} has owner 1000 and mode 0755" in log) == (1, True)
+    assert (status, NOT_ROOTS in log) == (1, True)
+
+
+NOT_ROOTS = "it, or a directory above it, is not root's; it, and each above it, must belong to root or to uid 0,"
+
+
+@pytest.mark.parametrize("what", ["another's", "writable", "a symlink"])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_fault_74_a_directory_above_that_others_can_change(broker, what, depth):
+    """Whoever can rename a directory on the way can put a socket of his own in its place."""
+    above = broker.dir / "above"
+    inner = above.joinpath(*["inner"] * depth)
+    inner.mkdir(parents=True)
+    if what == "another's":
+        os.chown(above, 1000, 0)
+    elif what == "writable":
+        above.chmod(0o777)
+    else:
+        above.rename(broker.dir / "real")
+        above.symlink_to("real")
+    broker.command[broker.command.index("--socket") + 1] = str(inner / "sock")
+    status, log = broker.fails()
+    why = {"another's": NOT_ROOTS, "a symlink": "a component is a symlink",
+           "writable": "it, or a directory above it, is writable by others"}[what]  # fmt: skip
+    assert (status, f"the socket's directory {inner}: {why}" in log) == (1, True), log
+    assert not (inner / "sock").exists()
+
+
+def test_a_sticky_directory_above_is_as_good(broker):
+    """Such as /tmp: nobody can rename what is another's there."""
+    above = broker.dir / "above"
+    (above / "inner").mkdir(parents=True)
+    above.chmod(0o1777)
+    broker.socket = above / "inner" / "sock"
+    broker.command[broker.command.index("--socket") + 1] = str(broker.socket)
+    broker.start().wait_ready()
+    assert serves(broker)
 
 
 @pytest.mark.parametrize("what", ["nothing", "a file", "a symlink"])
@@ -240,4 +275,5 @@ def test_no_directory(build, what):
     broker.command[broker.command.index("--socket") + 1] = str(inner / "sock")
     status, log = broker.fails()
     broker.clean()
-    assert (status, f"cannot open the socket's directory {inner} (root makes it: " in log) == (1, True)
+    why = ": a component is a symlink" if what == "a symlink" else " (root makes it: mkdir -m 755)"
+    assert (status, f"the socket's directory {inner}{why}" in log) == (1, True)
