@@ -68,7 +68,7 @@ int rssb_next_grant(struct rssb *c, uint64_t after, struct rssb_grant_info *ret)
 	if (!reply.grant.id)
 		return connection_fail(c, -ENOENT, "no grant of yours has a higher id");
 	if (reply.grant.id <= after) /* or a walk would have no end */
-		return connection_fail(c, -EPROTO, "the broker names a grant once more");
+		return connection_fail(c, -EPROTO, "the broker listed the same grant twice");
 	grant_fill(ret, &reply.grant);
 	return 0;
 }

@@ -148,7 +148,8 @@ int rssb_move(struct rssb *c, uint64_t id, const char *label, const struct rssb_
 	if (err)
 		return err;
 	if (reply.move.queues > RSSB_QUEUES_MAX || reply.move.table_len > RSSB_TABLE_MAX)
-		return connection_fail(c, -EPROTO, "the broker has a larger table than there is");
+		return connection_fail(c, -EPROTO,
+				       "the broker's reply has too many queues or table entries");
 	ret_table->grant_id = reply.move.grant_id;
 	ret_table->queues = reply.move.queues;
 	ret_table->len = reply.move.table_len;
@@ -186,7 +187,8 @@ int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats
 	if (r)
 		return r;
 	if (reply.stats.queues > RSSB_QUEUES_MAX || reply.stats.table_len > RSSB_TABLE_MAX)
-		return connection_fail(c, -EPROTO, "the broker counts more queues than there are");
+		return connection_fail(c, -EPROTO,
+				       "the broker's reply has too many queues or table entries");
 	stats_fill(ret, &reply.stats);
 	return 0;
 }

@@ -115,7 +115,7 @@ int obtain_set(struct rssb_fds *ret)
 		pause_ms(ms);
 	}
 	if (r) {
-		preload_say("%s%s; QEMU goes on without", rssb_reason(&c),
+		preload_say("%s%s; QEMU goes on without a steering set", rssb_reason(&c),
 			    connected ? "" : connect_cure(r));
 		atomic_store(&impatient_until, deadline_in(FORGIVE_MS));
 	}

@@ -264,6 +264,6 @@ def test_a_broker_that_is_down(broker, libvirt, emulator, taps):
     assert libvirt.run("domstate", alone.name).stdout.strip() == "running"
     said = [line for line in alone.stderr().splitlines() if line.startswith("rssb: ")]
     assert len(said) == 1, said
-    assert said[0].startswith("rssb: on-demand: no broker") and said[0].endswith("goes on without")
+    assert said[0].startswith("rssb: on-demand: no broker") and said[0].endswith("goes on without a steering set")
     assert alone.stderr().index(said[0]) < alone.stderr().index(WARNING)
     alone.destroy()

@@ -239,11 +239,12 @@ static const struct row {
 	const char *fix;  /* likewise, of a problem */
 } rows[] = {
 	{ "kernel", nothing, OK, "Linux 6.18.1" },
-	{ "kernel", kernel_old, BAD, "5.14.21-generic", "5.15" },
-	{ "kernel", kernel_very_old, BAD, "4.19", "5.15" },
-	{ "kernel", kernel_odd, BAD, "Linux x", "5.15" },
-	{ "kernel", kernel_oldest, OK, "without SO_PASSRIGHTS" },
-	{ "kernel", kernel_next_major, OK, "6.1.0" },
+	{ "kernel", kernel_old, BAD, "5.14.21-generic, and rss-broker is written for 5.15", "6.1" },
+	{ "kernel", kernel_very_old, BAD, "4.19", "6.1" },
+	{ "kernel", kernel_odd, BAD, "Linux x", "6.1" },
+	{ "kernel", kernel_oldest, OK,
+	  "older than 6.1, the oldest that rss-broker was run on, without" },
+	{ "kernel", kernel_next_major, OK, "Linux 6.1.0" },
 	{ "kernel", bpf_absent, BAD, "without bpf(2)", "CONFIG_BPF_SYSCALL" },
 	{ "kernel", bpf_refused, OK, "6.18" },
 	{ "unprivileged-bpf", bpf_for_all, BAD, "every user", "unprivileged_bpf_disabled=2" },

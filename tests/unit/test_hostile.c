@@ -113,7 +113,7 @@ static void a_walk_ends(void **state)
 	assert_int_equal(rssb_connect(&c, b.path), 0);
 	assert_int_equal(rssb_next_grant(c, 0, &grant), 0);
 	assert_int_equal(rssb_next_grant(c, grant.id, &grant), -EPROTO);
-	assert_string_equal(rssb_reason(c), "the broker names a grant once more");
+	assert_string_equal(rssb_reason(c), "the broker listed the same grant twice");
 	rssb_close(c);
 	fake_broker_stop(&b);
 }

@@ -132,8 +132,8 @@ static int open_queue(const struct why *why, int *ret_fd)
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return fail(why, -errno, "cannot open /dev/net/tun: %m (%s)",
-			    errno == ENOENT ? "modprobe tun; a container has to be given it"
-					    : "udev's mode for it is 0666; rssb doctor says more");
+			    errno == ENOENT ? "modprobe tun; a container needs the device"
+					    : "its mode is normally 0666; rssb doctor says more");
 	r = attach_queue(why, fd, ifname, &link);
 	if (!r)
 		*ret_fd = fd_take(&fd);
@@ -175,12 +175,12 @@ int tap_check(int fd, char *reason, size_t reason_len)
 			return fail(&why, -EBADF, "is not open");
 		if (errno == EBADFD)
 			return fail(&why, -EBADFD, "is not attached to a tap yet");
-		return fail(&why, -errno, "is not a tap's");
+		return fail(&why, -errno, "is not of a tap");
 	}
 	if (!(request.ifr_flags & IFF_TAP))
-		return fail(&why, -EOPNOTSUPP, "is a tun's: it has no Ethernet frames to steer");
+		return fail(&why, -EOPNOTSUPP, "is of a tun: it has no Ethernet frames");
 	if (!(request.ifr_flags & IFF_MULTI_QUEUE))
-		return fail(&why, -EOPNOTSUPP, "is a tap's that has one queue only");
+		return fail(&why, -EOPNOTSUPP, "is of a tap with one queue only");
 	return 0;
 }
 

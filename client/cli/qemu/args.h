@@ -40,6 +40,7 @@ struct qemu_arg {
 	long drive_number;		/* DRIVE */
 	struct qemu_device *set_device; /* SET: whose property it sets */
 	bool sets_rss;			/* SET: and that is rss */
+	struct qemu_arg *vhost_of;	/* OTHER, a -set: the NETDEV whose vhost it sets */
 };
 
 struct qemu_args {

@@ -47,10 +47,10 @@ struct json_object *qemu_args_drivers(const struct qemu_args *a)
 const char *qemu_args_obstacle(const struct qemu_args *a, const char *target)
 {
 	if (a->config_devices)
-		return "-readconfig holds devices, which have to come first";
+		return "a -readconfig file has devices, which QEMU has to make first";
 	/* There the default drive is no virtio device that takes a slot. */
 	if (a->default_drives && strcmp(target, "x86_64") != 0 && strcmp(target, "i386") != 0)
-		return "a drive without if= may be a virtio device, which has to come first";
+		return "a -drive without if= may be a virtio device, which QEMU has to make first";
 	return NULL;
 }
 
@@ -102,9 +102,17 @@ static void device_write(struct words *w, const struct qemu_device *dev, struct 
 	words_add(w, qemu_device_format(dev, own));
 }
 
+/* A -set that would turn vhost on again. */
+static bool set_is_undone(const struct qemu_arg *arg)
+{
+	return arg->vhost_of && arg->vhost_of->rest;
+}
+
 /* What of an option is not a device. */
 static void rest_write(struct words *w, const struct qemu_arg *arg)
 {
+	if (set_is_undone(arg))
+		return;
 	switch (arg->kind) {
 	case QEMU_ARG_OTHER:
 		words_copy(w, arg->option);
@@ -154,7 +162,8 @@ static void arg_write(struct words *w, const struct qemu_arg *arg)
 {
 	const struct qemu_device *dev = &arg->device;
 
-	if (arg->kind == QEMU_ARG_SET && arg->sets_rss && arg->set_device->turn_rss_off)
+	if (set_is_undone(arg) ||
+	    (arg->kind == QEMU_ARG_SET && arg->sets_rss && arg->set_device->turn_rss_off))
 		return;
 	if (arg->kind == QEMU_ARG_NETDEV) {
 		rest_write(w, arg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading QEMU's options, one reader each. */
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,52 +53,71 @@ static void global_read(struct qemu_args *a, struct qemu_arg *arg)
 			 qemu_opts_get(opts, "value"));
 }
 
-static bool has_id(const struct qemu_device *dev, const char *id, size_t length)
+static bool has_id(const struct qemu_device *dev, const char *id)
 {
 	const char *own = qemu_opts_get(dev->props, "id");
 
-	return own && strlen(own) == length && strncmp(own, id, length) == 0;
+	return own && strcmp(own, id) == 0;
 }
 
-static struct qemu_device *device_by_id(struct qemu_args *a, const char *id, size_t length)
+static struct qemu_device *device_by_id(struct qemu_args *a, const char *id)
 {
 	for (size_t i = 0; i < a->n_args; i++) {
 		struct qemu_device *dev = &a->args[i].device;
 
-		if (a->args[i].kind == QEMU_ARG_DEVICE && !dev->json && has_id(dev, id, length))
+		if (a->args[i].kind == QEMU_ARG_DEVICE && !dev->json && has_id(dev, id))
 			return dev;
 	}
 	for (size_t i = 0; i < a->n_hidden; i++)
-		if (has_id(&a->hidden[i].device, id, length))
+		if (has_id(&a->hidden[i].device, id))
 			return &a->hidden[i].device;
 	return NULL;
 }
 
-/* "device.ID.prop=value" of a device that was there before: QEMU sees no other. */
-static void set_read(struct qemu_args *a, struct qemu_arg *arg)
+static void device_set(struct qemu_args *a, struct qemu_arg *arg, const char *id, const char *prop,
+		       const char *value)
 {
-	static const char group[] = "device.";
-	const char *id = arg->value + sizeof(group) - 1;
-	_cleanup_free_ char *prop = NULL;
-	struct qemu_device *dev;
-	const char *dot, *equals;
+	struct qemu_device *dev = device_by_id(a, id);
 
-	if (strncmp(arg->value, group, sizeof(group) - 1) != 0)
-		return;
-	dot = id + strcspn(id, ".=");
-	equals = strchr(dot, '=');
-	if (*dot != '.' || !equals)
-		return;
-	dev = device_by_id(a, id, dot - id);
 	if (!dev)
 		return;
-	prop = mem_must(strndup(dot + 1, equals - dot - 1));
-	mem_json_set_string(dev->props, prop, equals + 1);
+	mem_json_set_string(dev->props, prop, value);
 	if (dev->hidden)
 		return;
 	arg->kind = QEMU_ARG_SET;
 	arg->set_device = dev;
 	arg->sets_rss = strcmp(prop, "rss") == 0;
+}
+
+/* One in JSON cannot be set. */
+static void netdev_set(struct qemu_args *a, struct qemu_arg *arg, const char *id, const char *prop,
+		       const char *value)
+{
+	for (size_t i = 0; i < a->n_args; i++) {
+		struct qemu_arg *it = &a->args[i];
+
+		if (it->kind != QEMU_ARG_NETDEV || it->value[0] == '{' ||
+		    strcmp(qemu_opts_get(it->netdev, "id"), id) != 0)
+			continue;
+		mem_json_set_string(it->netdev, prop, value);
+		if (strncmp(prop, "vhost", 5) == 0)
+			arg->vhost_of = it;
+	}
+}
+
+/* "GROUP.ID.PROP=VALUE" of what was there before: QEMU sees no other. */
+static void set_read(struct qemu_args *a, struct qemu_arg *arg)
+{
+	char group[64], id[64], prop[64]; /* QEMU reads no longer ones */
+	int end = 0;
+
+	sscanf(arg->value, "%63[^.].%63[^.=].%63[^=]=%n", group, id, prop, &end);
+	if (!end)
+		return;
+	if (strcmp(group, "device") == 0)
+		device_set(a, arg, id, prop, arg->value + end);
+	else if (strcmp(group, "netdev") == 0)
+		netdev_set(a, arg, id, prop, arg->value + end);
 }
 
 /* The number that QEMU names a virtio drive by if it has no id; -1: it is not one. */

@@ -27,11 +27,11 @@ static int replace_dead(const struct sockaddr_un *address)
 	if (lstat(path, &st))
 		return cli_fail("qmp", "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return cli_fail("qmp", "%s: is there and is no socket: left alone", path);
+		return cli_fail("qmp", "%s exists and is not a socket: left alone", path);
 	if (unix_address_is_live(address))
-		return cli_fail("qmp", "%s: somebody listens there already", path);
+		return cli_fail("qmp", "another process listens on %s: left alone", path);
 	if (unlink(path))
-		return cli_fail("qmp", "%s: a dead socket, not to be removed: %s", path,
+		return cli_fail("qmp", "cannot remove the stale socket %s: %s", path,
 				strerror(errno));
 	return CLI_OK;
 }

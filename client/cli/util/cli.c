@@ -64,7 +64,7 @@ static int long_option_error(const struct cli_usage *usage, const struct option 
 	for (const struct option *o = options; o->name; o++)
 		alike += strncmp(o->name, name, len) == 0;
 	if (alike > 1)
-		return cli_misuse(usage, "--%s: more than one option begins so", name);
+		return cli_misuse(usage, "--%s: more than one option begins with this", name);
 	if (alike)
 		return cli_misuse(usage, "--%s: takes no value", name);
 	if (meant)
@@ -200,8 +200,8 @@ char *cli_access_cure(const char *socket)
 	if (stat(path, &st))
 		return mem_format("this user may not enter the directory of %s", path);
 	if (geteuid() == UID_OVERFLOW)
-		return mem_format("many may share uid %u: only rss-broker's --allow-user %u lets "
-				  "it in",
+		return mem_format("users of any user namespace may have uid %u; rss-broker "
+				  "--allow-user %u lets them in",
 				  UID_OVERFLOW, UID_OVERFLOW);
 	if (st.st_mode & S_IWOTH)
 		return mem_format(
@@ -210,7 +210,7 @@ char *cli_access_cure(const char *socket)
 	group = st.st_mode & S_IWGRP && st.st_gid ? getgrgid(st.st_gid) : NULL;
 	if (!group)
 		return mem_format("its mode is %04o and its owner uid %u: start rss-broker with "
-				  "--allow-user, or with a group rss-broker, and it is another",
+				  "--allow-user, or make a group rss-broker and start it again",
 				  st.st_mode & 07777, st.st_uid);
 	return user ? mem_format("usermod -aG %s %s, then log in again", group->gr_name,
 				 user->pw_name)

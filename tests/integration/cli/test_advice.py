@@ -44,7 +44,7 @@ def sock(world):
     (0o660, DAEMON, ALICE, "usermod -aG daemon USER, then log in again"),
     (0o600, DAEMON, ALICE, "its mode is 0600 and its owner uid 0: start rss-broker with --allow-user"),
     (0o660, 0, ALICE, "its mode is 0660 and its owner uid 0"),
-    (0o660, DAEMON, NOBODY, "many may share uid 65534: only rss-broker's --allow-user 65534 lets it in"),
+    (0o660, DAEMON, NOBODY, "users of any user namespace may have uid 65534; rss-broker --allow-user 65534 lets them in"),
 ])  # fmt: skip
 def test_a_socket_of_others(ask, sock, mode, gid, uid, advice):
     os.chmod(sock, mode)

@@ -152,7 +152,7 @@ def test_fds_that_are_no_taps(world, rssb):
     refused(rssb("attach", "--fd", "77", "equal 4"), "fd 77: is not open")
     with socket.socket() as sock:
         fd = sock.fileno()
-        refused(rssb("attach", "--fd", fd, "equal 4", pass_fds=[fd]), f"fd {fd}: is not a tap's")
+        refused(rssb("attach", "--fd", fd, "equal 4", pass_fds=[fd]), f"fd {fd}: is not of a tap")
     fd = os.open("/dev/net/tun", os.O_RDWR)
     try:
         refused(rssb("detach", "--fd", fd, pass_fds=[fd]), "is not attached to a tap yet")

@@ -109,8 +109,8 @@ def test_a_socket_that_is_not_for_everybody(world, build):
         os.chmod(world.dir / "roots", 0o600)
         done = world.run([world.inside(build) / "rssb", "--socket", world.dir / "roots", "info"],
                          unprivileged=True, check=False)  # fmt: skip
-    refused(done, "/roots is not for this user; many may share uid 65534: only rss-broker's "
-                  "--allow-user 65534 lets it in", 1)  # fmt: skip
+    refused(done, "/roots is not for this user; users of any user namespace may have uid "
+                  "65534; rss-broker --allow-user 65534 lets them in", 1)  # fmt: skip
 
 
 def test_output_that_cannot_be_written_is_said(build):
@@ -235,7 +235,7 @@ def test_release_of_what_is_not_there(rssb):
     (["help", "sttaus"], "rssb: sttaus: no such command; did you mean status? (see rssb --help)"),
     (["info", "--jsno"], "rssb: info: --jsno: no such option; did you mean --json? (see rssb info --help)"),
     (["info", "--json=1"], "rssb: info: --json: takes no value (see rssb info --help)"),
-    (["run", "--o"], "rssb: run: --o: more than one option begins so (see rssb run --help)"),
+    (["run", "--o"], "rssb: run: --o: more than one option begins with this (see rssb run --help)"),
     (["info", "--sockt", "x"], "rssb: info: --sockt: no such option; did you mean --socket? (see rssb info --help)"),
     (["info", "--frobnicate"], "rssb: info: --frobnicate: no such option (see rssb info --help)"),
 ])  # fmt: skip

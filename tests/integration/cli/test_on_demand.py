@@ -289,7 +289,7 @@ def test_it_gives_up_on_a_busy_broker(load, world):
     assert seen[0] < 0 and again[0] < 0
     assert len(said) == 2
     for line in said:
-        assert re.fullmatch(r"rssb: on-demand: .*; QEMU goes on without", line)
+        assert re.fullmatch(r"rssb: on-demand: .*; QEMU goes on without a steering set", line)
 
 
 def test_a_refusal_is_not_asked_again(load, world):
@@ -297,7 +297,7 @@ def test_a_refusal_is_not_asked_again(load, world):
     with FakeBroker(path, [fake_broker.DENIED]) as broker:
         (seen,), (line,) = load("once", socket=path)
         assert broker.requests == 1
-    assert seen[0] < 0 and line == "rssb: on-demand: as the script says; QEMU goes on without"
+    assert seen[0] < 0 and line == "rssb: on-demand: as the script says; QEMU goes on without a steering set"
 
 
 # --- a process that must not notice -------------------------------------------------------
@@ -502,7 +502,7 @@ def test_without_the_library(world, build, broker, optional):
     why = (f"{LIBRARY} is not where rssb is installed (bin/rssb and lib/rss-broker/{LIBRARY})")
     if optional:
         assert (done.returncode, done.stdout) == (0, "done\n")
-        assert done.stderr == f"rssb: run: warning: {why}; going on without\n"
+        assert done.stderr == f"rssb: run: warning: {why}; going on without a steering set\n"
     else:
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == f"rssb: run: {why}\n"

@@ -437,12 +437,12 @@ def test_a_dead_socket_is_replaced(rssb, broker, directory):
 
 
 def test_what_is_in_use_or_no_socket_is_left_alone(rssb, broker, directory, server):
-    fails(command(rssb, broker, "--listen", server.path), "somebody listens there already")
+    fails(command(rssb, broker, "--listen", server.path), "another process listens on")
     assert is_up(server.path)
     for make in (lambda p: p.write_text("x"), lambda p: p.mkdir(), lambda p: p.symlink_to("/x")):
         path = directory / "other"
         make(path)
-        fails(command(rssb, broker, "--listen", path), "is no socket: left alone")
+        fails(command(rssb, broker, "--listen", path), "is not a socket: left alone")
         assert os.path.lexists(path)
         path.rmdir() if path.is_dir() else path.unlink()
 

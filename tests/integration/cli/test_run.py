@@ -442,6 +442,24 @@ def test_no_vhost(run, broker, given, turned, device):
     assert "net0: vhost=off at netdev n0\n" in said
 
 
+@pytest.mark.parametrize("device", [VHOST_NET, ["-device", "virtio-net-pci,rss=on,netdev=n0,id=net0"]],
+                         ids=["JSON", "k=v"])  # fmt: skip
+def test_vhost_by_set(run, broker, device):
+    """-set changes what -netdev said: seen, and left out where vhost is to be off."""
+    answers_as(run, 11, 1, "ebpf-rss-fds")
+    turns_on = ["-set", "netdev.n0.vhost=on"]
+    other = [*tap("script=no"), "-set", "netdev.n0.ifname=tap0", "-set", "netdev.n1.vhost=on"]
+    assert "vhost=off at netdev n0" in run.fails(arguments=[*other, *turns_on, *device])
+    assert broker.requests == 0
+    report, said = run.reports("--no-vhost", arguments=[*other, *turns_on, *device, "-S"])
+    turned = [*tap("script=no,ifname=tap0,vhost=off"), *other[2:]]
+    assert report["argv"][:6] == turned and report["argv"][8:] == ["-S"] and said == ""
+    assert len(report["fds"]) == 5
+    turns_off = [*tap("vhost=on"), "-set", "netdev.n0.vhost=off"]
+    report, said = run.reports(arguments=[*turns_off, *device])
+    assert report["argv"][:4] == turns_off and len(report["fds"]) == 5 and said == ""
+
+
 def test_vhost_at_a_qemu_that_was_not_asked(run, broker):
     command = [*VHOST_NET, *tap("vhost=on")]
     report, said = run.reports("--no-probe", arguments=command)

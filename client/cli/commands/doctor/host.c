@@ -7,7 +7,9 @@
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/util/mem.h"
 
+/* What the broker is written for, and the oldest that it was run on. */
 enum { OLDEST_MAJOR = 5, OLDEST_MINOR = 15 };
+#define OLDEST_RUN "6.1"
 
 struct doctor_finding doctor_kernel(const struct doctor *d)
 {
@@ -16,17 +18,20 @@ struct doctor_finding doctor_kernel(const struct doctor *d)
 
 	if (sscanf(h->release, "%d.%d", &major, &minor) != 2 || major < OLDEST_MAJOR ||
 	    (major == OLDEST_MAJOR && minor < OLDEST_MINOR))
-		return doctor_problem(
-			mem_format("boot a Linux of %d.%d or newer", OLDEST_MAJOR, OLDEST_MINOR),
-			"this is Linux %s", h->release);
+		return doctor_problem(mem_format("boot Linux " OLDEST_RUN " or newer"),
+				      "this is Linux %s, and rss-broker is written for %d.%d and "
+				      "newer",
+				      h->release, OLDEST_MAJOR, OLDEST_MINOR);
 	if (h->bpf == -ENOSYS)
 		return doctor_problem(mem_format("boot a kernel with CONFIG_BPF_SYSCALL=y"),
 				      "Linux %s was built without bpf(2)", h->release);
-	return doctor_ok("Linux %s%s", h->release,
-			 h->passrights
-				 ? ""
-				 : ", without SO_PASSRIGHTS: the broker runs one more process, "
-				   "which closes fds that clients send");
+	return doctor_ok(
+		"Linux %s%s%s", h->release,
+		major < 6 ? ", older than " OLDEST_RUN ", the oldest that rss-broker was run on"
+			  : "",
+		h->passrights ? ""
+			      : ", without SO_PASSRIGHTS: the broker runs one more process, "
+				"which closes fds that clients send");
 }
 
 struct doctor_finding doctor_unprivileged_bpf(const struct doctor *d)

@@ -213,7 +213,7 @@ static int run(const struct run_options *o)
 			     : run_qemu_plan(&plan, o);
 
 	if (r && o->optional)
-		cli_fail(usage.name, "warning: %s; going on without", plan.why);
+		cli_fail(usage.name, "warning: %s; going on without a steering set", plan.why);
 	else if (r)
 		cli_fail(usage.name, "%s", plan.why);
 	if (r)

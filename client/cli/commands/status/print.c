@@ -207,8 +207,8 @@ static void metric_all(const struct rssb_broker_status *b)
 	metric_one("loads_total", "counter", "Sets that were made.", b->loads);
 	metric_one("load_failures_total", "counter", "Sets that could not be made.",
 		   b->load_failures);
-	metric_one("memory_used_bytes", "gauge", "Of the memory cgroup.", b->memory_used);
-	metric_one("memory_limit_bytes", "gauge", "Of the memory cgroup; 0: none.",
+	metric_one("memory_used_bytes", "gauge", "In use in the broker's cgroup.", b->memory_used);
+	metric_one("memory_limit_bytes", "gauge", "Limit of the broker's cgroup, 0: none.",
 		   b->memory_limit);
 	metric_counters("requests_total", "Requests by operation.", "op", b->requests,
 			rssb_op_name);
