@@ -71,7 +71,6 @@ void session_end(struct sessions *s, struct session *session)
 	if (session->state == SESSION_CLOSING)
 		s->n_closing--;
 	fd_closep(&session->fd);
-	session->account = NULL;
 	session->state = SESSION_FREE;
 	session->next_free = s->first_free;
 	s->first_free = (uint32_t)(session - s->list);

@@ -103,7 +103,7 @@ class Meanwhile:
     def stop(self):
         """What it did each time; an exception of it is raised here."""
         self.stopping.set()
-        self.future.result(60)
+        self.future.result(300)
         self.pool.shutdown()
         return self.results
 

@@ -69,6 +69,7 @@ static void slots_are_used_again(void **state)
 	uint32_t generation = s->generation;
 
 	s->allowed = true;
+	s->account = &somebody;
 	s->peer.uid = 0;
 	session_set_deadline(&sessions, s, 5);
 	session_end(&sessions, s);
@@ -77,6 +78,7 @@ static void slots_are_used_again(void **state)
 	assert_ptr_equal(again, s);
 	assert_int_not_equal(again->generation, generation);
 	assert_false(again->allowed);
+	assert_null(again->account);
 	assert_int_equal(again->peer.uid, (uid_t)-1);
 	assert_int_equal(again->deadline_ms, 0);
 }
@@ -140,16 +142,19 @@ static void the_longest_waiting_first(void **state)
 static void the_modest_before_the_greedy(void **state)
 {
 	struct session *greedy = waiting(0, 10), *modest = waiting(0, 20), *later = waiting(0, 30);
+	struct session *behind = waiting(0, 15); /* in the table, too */
 	struct account many = { .tokens.full_at_us = (NOW_MS + 1000) * 1000 };
 	struct account few = { .tokens.full_at_us = (NOW_MS + 100) * 1000 };
 
-	greedy->account = &many;
+	greedy->account = behind->account = &many;
 	modest->account = later->account = &few;
 	assert_ptr_equal(first_waiting(0), modest);
 	session_resume(&sessions, modest);
 	assert_ptr_equal(first_waiting(0), later);
 	session_resume(&sessions, later);
 	assert_ptr_equal(first_waiting(0), greedy);
+	session_resume(&sessions, greedy);
+	assert_ptr_equal(first_waiting(0), behind);
 }
 
 /* The request holds a key: nothing of it stays. */

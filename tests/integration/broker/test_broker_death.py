@@ -26,11 +26,21 @@ def broker(build):
 def hangs_up(lease):
     poll = select.poll()
     poll.register(lease, 0)
-    return poll.poll(5000) == [(lease, select.POLLHUP)]
+    return poll.poll(60000) == [(lease, select.POLLHUP)]
 
 
 def test_fault_38_loader_ends_with_the_front(broker):
     loader = broker.loader
+    broker.process.kill()
+    broker.process.wait()
+    wait_for(lambda: not loader.is_alive(), "the loader's end")
+
+
+def test_fault_38_a_stopped_loader_ends_with_the_front(broker):
+    """It cannot read that its line has hung up."""
+    loader = broker.loader
+    os.kill(loader.pid, signal.SIGSTOP)
+    wait_for(lambda: loader.status()["State"][0] == "T", "its stop")
     broker.process.kill()
     broker.process.wait()
     wait_for(lambda: not loader.is_alive(), "the loader's end")

@@ -69,6 +69,12 @@ def test_identity(processes):
         assert status["Groups"].split() == []
 
 
+def test_no_group_is_inherited(build):
+    with Broker(build, prefix=["setpriv", "--groups=4,20"]) as broker:
+        for process in broker.front, broker.loader:
+            assert process.status()["Groups"].split() == []
+
+
 def test_confinement(processes):
     for process in processes:
         status = process.status()

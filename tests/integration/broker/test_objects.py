@@ -188,7 +188,13 @@ def test_a_name_with_odd_bytes(build, store, elf):
         assert "\x1b" not in broker.log()
 
 
-@pytest.mark.parametrize("what", ["missing", "symlink", "writable", "its group's", "not root's", "below such"])
+REFUSED = {"missing": "cannot be opened", "symlink": "a component is a symlink",
+           "writable": "it is writable by others", "its group's": "it is writable by others",
+           "not root's": "it, or a directory above it, is not root's",
+           "below such": "it, or a directory above it, is not root's"}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
 def test_fault_34_directories_that_are_refused(build, store, elf, what):
     """Fault 34: whoever can replace the directory can replace what is loaded."""
     path = store
@@ -201,7 +207,7 @@ def test_fault_34_directories_that_are_refused(build, store, elf, what):
     elif what == "writable":
         store.chmod(0o1777)  # not even with the sticky bit
     elif what == "its group's":
-        store.chmod(0o775)
+        store.chmod(0o1775)
     elif what == "not root's":
         os.chown(store, 1000, 0)
     else:
@@ -212,7 +218,7 @@ def test_fault_34_directories_that_are_refused(build, store, elf, what):
     finally:
         broker.clean()
         os.chown(store.parent, 0, 0)
-    assert status == 1 and f"object directory {path}: " in log
+    assert status == 1 and f"object directory {path}: {REFUSED[what]}" in log
 
 
 def compile_bad(store, tmp_path, text):

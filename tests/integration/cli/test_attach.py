@@ -13,6 +13,7 @@ import pytest
 import flows
 from command import ok, refused
 from tap_reader import TapReader
+from waiting import wait_for
 from world import Broker, World
 
 QUEUES = 4
@@ -194,6 +195,16 @@ def test_it_waits_for_the_broker(build):
         Broker(world, build)
         assert early.communicate(timeout=60) == (None, "")
         assert early.returncode == 0
+
+
+def test_its_own_queue_gets_no_packet(build):
+    """However long it waits: of five queues the kernel chooses from the four that are read."""
+    with World() as world:
+        world.tap()
+        rssb = [world.inside(build) / "rssb", "--socket", world.dir / "none", "attach", "tap0", "equal 4"]
+        with TapReader(world, "tap0", 4):
+            world.start(rssb, unprivileged=True)
+            wait_for(lambda: queue_counts(world, "tap0") == (4, 1), "four of five queues")
 
 
 def test_steering_outlives_the_broker(build, rng):
