@@ -74,6 +74,29 @@ _rssb_word()
 	esac
 }
 
+# STEERING, inside its quotes: the word at the cursor, or the hash type behind the last comma.
+_rssb_steering()
+{
+	local text=${COMP_WORDS[COMP_CWORD]:1} words='equal weight table start hkey default-queue hash-types'
+	local last=${text##* } head before i
+
+	head=${text%"$last"}
+	read -ra before <<<"STEERING $head"
+	case ${before[-1]} in
+	hash-types)
+		words='ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex all none gre ipip vxlan geneve nvgre gre-udp vxlan-gpe'
+		[[ $last != *,* ]] || head+=${last%,*},
+		last=${last##*,}
+		;;
+	hkey) words=symmetric ;;
+	equal | weight | table | start | default-queue) words='' ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$last")
+	for i in "${!COMPREPLY[@]}"; do
+		COMPREPLY[i]=$head${COMPREPLY[i]}
+	done
+}
+
 # What follows -- is another program's.
 _rssb_program()
 {
@@ -93,6 +116,9 @@ _rssb()
 		*) command=${command:-${COMP_WORDS[i]}} ;;
 		esac
 	done
+	case $command$cur in
+	attach[\"\']* | hash[\"\']* | run[\"\']* | update[\"\']*) _rssb_steering && return ;;
+	esac
 	_rssb_value "$prev" "$command" && return
 	if [[ $cur == -* ]]; then
 		_rssb_reply -W "$(_rssb_options "$command")"

@@ -5,6 +5,24 @@ set -l commands attach balance detach doctor export extract hash hotplug info qm
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l nics '(ls /sys/class/net)'
 
+# STEERING, inside its quotes: the word at the cursor, or the hash type behind the last comma.
+function __rssb_steering
+    set -l text (string replace -r '^["\']' '' -- (commandline -ct))
+    set -l last (string replace -r '.*[ ,]' '' -- $text)
+    set -l head (string replace -r '[^ ,]*$' '' -- $text)
+    set -l words equal weight table start hkey default-queue hash-types
+    switch (string replace -r '.*?(\S*) \S*$' '$1' -- " $text")
+        case hash-types
+            set words ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex udp_ex all none \
+                gre ipip vxlan geneve nvgre gre-udp vxlan-gpe
+        case hkey
+            set words symmetric
+        case equal weight table start default-queue
+            return
+    end
+    string match -- "$last*" $words | string replace -r '^' -- $head
+end
+
 complete -c rssb -f
 complete -c rssb -s h -l help -d 'Print a short help'
 complete -c rssb -n $first -l socket -r -F -d "The broker's socket"
@@ -34,6 +52,8 @@ complete -c rssb -n $attach -l wait -x -d 'Seconds, for a busy or restarting bro
 complete -c rssb -n $attach -l managed -d 'Its steering can be changed by rssb update'
 complete -c rssb -n $attach -l stats -d 'It counts packets, for rssb top'
 complete -c rssb -n $attach -l label -x -d 'A name for the grant'
+
+complete -c rssb -n '__fish_seen_subcommand_from attach hash run update' -a '(__rssb_steering)'
 
 set -l detach '__fish_seen_subcommand_from detach'
 complete -c rssb -n $detach -a $nics
@@ -101,8 +121,8 @@ complete -c rssb -n $run -l no-probe -d 'Do not ask QEMU for its property types'
 complete -c rssb -n $run -l no-vhost -d 'Vhost off where QEMU would use no set with it'
 complete -c rssb -n $run -l qemu -d 'The first word is QEMU'
 complete -c rssb -n $run -s v -l verbose -d 'Say what is done'
-complete -c rssb -n $run -l host-steering -x -d 'For guests that ask for no RSS'
-complete -c rssb -n $run -l steering -x -d 'For any other program'
+complete -c rssb -n $run -l host-steering -x -a '(__rssb_steering)' -d 'For guests that ask for no RSS'
+complete -c rssb -n $run -l steering -x -a '(__rssb_steering)' -d 'For any other program'
 
 set -l balance '__fish_seen_subcommand_from balance'
 complete -c rssb -n $balance -s e -l every -x -d 'Seconds of a round'

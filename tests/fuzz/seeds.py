@@ -112,6 +112,8 @@ STEERINGS = [
     "77:cb:2d:a3:80:30:f2:0c:6a:42:b7:3b:be:ac:01:fa", "weight " + "1 " * 128, "equal 0",
     "weight 129", "equal 4 equal 4", "hkey 00", "table 0,1,2", "hash-types tcp4,tcp4,",
     "table " + ",".join("255" for _ in range(128)), "default-queue 65536", "\tequal\n4 ", "",
+    "equal 4 hash-types gre,ipip", "hash-types tcp4,udp4,nvgre,gre-udp equal 8 hkey symmetric",
+    "hash-types none,vxlan,vxlan-gpe,geneve", "hash-types gre-", "hkey " + ":".join(52 * ["6d"]),
 ]  # fmt: skip
 
 ENDS = [
@@ -124,7 +126,9 @@ ENDS = [
 
 def flows():
     texts = [(src, dst, proto, steering) for src, dst in ENDS for proto in ("", "tcp", "udp", "none")
-             for steering in ("", "equal 4 hash-types udp4,ipv6,tcp6")]  # fmt: skip
+             for steering in ("", "equal 4 hash-types udp4,ipv6,tcp6",
+                              "equal 8 hkey symmetric hash-types tcp4,gre,vxlan",
+                              "equal 4 hkey " + ":".join(26 * ["6d:5a"]))]  # fmt: skip
     return ["\n".join(text).encode() for text in texts]
 
 

@@ -92,6 +92,18 @@ def test_values(shell):
     assert "--verbose" not in shell("rssb", "run", "--", "--verb")
 
 
+@pytest.mark.parametrize("shell", [bash, fish], ids=["bash", "fish"])
+def test_words_of_steering(shell):
+    """Inside its quotes; what is offered is all of it."""
+    assert {"weight", '"weight'} & shell("rssb", "update", "web", '"w')
+    assert {'"equal 4 hash-types', "equal 4 hash-types"} & shell("rssb", "update", "web", '"equal 4 ha')
+    found = {offer.lstrip('"') for offer in shell("rssb", "attach", "tap0", '"equal 4 hash-types tcp4,g')}
+    assert found == {f"equal 4 hash-types tcp4,{name}" for name in ("gre", "gre-udp", "geneve")}
+    found = {offer.lstrip('"') for offer in shell("rssb", "run", "--steering", '"equal 4 hkey ')}
+    assert found == {"equal 4 hkey symmetric"}
+    assert not shell("rssb", "update", "web", '"equal ')
+
+
 def test_bash_is_not_confused_by_a_value():
     assert bash("rssb", "--socket", "run", "ex") == {"export", "extract"}
     assert bash("rssb", "--socket", "/x", "info", "--j") == {"--json"}
