@@ -184,6 +184,37 @@ def test_move_changes_the_entries_and_nothing_else(client, managed):
     assert_steers(managed, Steering(managed.steering.key, tuple(table)))
 
 
+def test_packets_during_moves(client, managed):
+    """A flow of a moved entry meets the old queue or the new one; any other flow its own alone."""
+    plain = Steering(managed.steering.key, (1, 2) * 64)
+    assert client.ask(update(plain, 256, label=b"web", default=200)).status == wire.OK
+    rng, (moved, stays) = random.Random(6), ({}, {})
+    while not (moved and stays):
+        flow = Flow.random(rng, 4, TCP)
+        (stays if plain.queue(flow) == 2 else moved)[flow] = set()
+    done = threading.Event()
+
+    def run():
+        while not done.is_set():
+            for flows in moved, stays:
+                for flow, seen in flows.items():
+                    seen.add(steer(managed.fds[wire.PROG], flow))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    entries = range(0, 64, 2)
+    for i in range(600):
+        if i % 2 == 0:
+            entries = range(0, 64, 2) if entries[0] else range(64, 128, 2)
+        old, new = ((1, 7), (7, 1))[i % 2]
+        reply = client.ask(wire.move(*((entry, old, new) for entry in entries), label=b"web"))
+        assert reply.status == wire.OK
+    done.set()
+    thread.join()
+    assert set().union(*stays.values()) == {2}
+    assert set().union(*moved.values()) == {1, 7}
+
+
 @pytest.mark.parametrize(
     "moves, why",
     [
