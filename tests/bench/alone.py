@@ -20,10 +20,10 @@ def less(values, base):
 class Warm:
     """What tests/bench/steering printed: each class of packet, caches warm."""
 
-    def __init__(self, world, build, objects):
+    def __init__(self, world, build, objects, *options):
         done = world.run(
-            [world.inside(build) / "tests/bench/steering", "--json", "--rounds", ROUNDS,
-             *specs(world, objects)], timeout=300,
+            [world.inside(build) / "tests/bench/steering", "--json", "--rounds", ROUNDS, *options,
+             *specs(world, objects)], timeout=600,
         )  # fmt: skip
         self.programs = {one["name"]: one for one in json.loads(done.stdout)["programs"]}
         self.classes = list(self.programs["empty"]["ns"])
@@ -42,7 +42,16 @@ class Warm:
             more = less(self.own("rss-stats", packet), rss.values)
             counting = Series(f"{packet}, rss-stats adds", "ns", more)
             rows.append(Row(counting, at_most=STATS_NS_MAX))
+        if "rss-tunnel" in self.programs:
+            rows.append(Row(Series(f"{packet}, rss-tunnel", "ns", self.own("rss-tunnel", packet)), rss))
         return rows
+
+    def tunnel_rows(self, packet):
+        """What the packet inside costs, beside rss, which hashes the outer header."""
+        rss = Series(f"{packet}, rss", "ns", self.own("rss", packet))
+        names = [name for name in self.programs if name in ("rss-tunnel", "rss-tunnel-stats")]
+        mine = [Series(f"{packet}, {name}", "ns", self.own(name, packet)) for name in names]
+        return [Row(rss), *(Row(series, rss) for series in mine)]
 
     def load_rows(self):
         qemu = Series("QEMU", "ms", self.programs["QEMU"]["load_ms"])
@@ -93,4 +102,16 @@ def section(report, world, build, objects):
         "cold",
         "Steering alone, TCP/IPv4, so many sets in turn (likewise)",
         cold_rows(measure_cold(world, build, objects)),
+    )
+
+
+def tunnels_section(report, world, build, objects):
+    report.progress("tunnels")
+    mine = {name: path for name, path in objects.items() if name == "rss" or "tunnel" in name}
+    warm = Warm(world, build, mine, "--tunnels")
+    report.section(
+        "tunnels",
+        "TCP over IPv4 in tunnels (test run, the empty program's cost taken off)",
+        [row for packet in warm.classes for row in warm.tunnel_rows(packet)],
+        programs=list(warm.programs.values()),
     )

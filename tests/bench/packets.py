@@ -8,6 +8,7 @@ from series import Row, Series
 ROUNDS = 7
 PACKETS = 10240  # a round, of each kind, by each steerer
 USUAL = ("tcp4", "udp4", "tcp6", "udp6")  # a tag in the data is rare on a tap
+TUNNELS = ("gre", "ipip", "nvgre", "vxlan", "geneve", "gre-udp", "vxlan-gpe")
 SUMMARY_FLOWS = 4096  # the table shows these; bench.json has all
 
 
@@ -30,15 +31,18 @@ class Found:
         ]
         return [statistics.mean(values) for values in zip(*matching, strict=True)]
 
-    def spread(self, steerer, flows):
+    def spread(self, steerer, flows, tunnels=False):
         return [
             e["spread"]
             for e in self.by_sender
-            if e["steerer"] == steerer and e["flows"] == flows
+            if e["steerer"] == steerer
+            and e["flows"] == flows
+            and (e["class"] in TUNNELS) == tunnels
         ]
 
     def classes(self):
-        return list(dict.fromkeys(e["class"] for e in self.by_sender))
+        names = dict.fromkeys(e["class"] for e in self.by_sender)
+        return [name for name in names if name not in TUNNELS]
 
 
 def measure(world, build, objects):
@@ -47,7 +51,7 @@ def measure(world, build, objects):
     steerers = [f"{name}={world.inside(path)}" for name, path in objects.items()]
     done = world.run(
         [world.inside(build) / "tests/bench/tap", ifname, ROUNDS, PACKETS, "automq", "empty",
-         *steerers], timeout=300,
+         *steerers], timeout=900,
     )  # fmt: skip
     return Found(json.loads(done.stdout))
 
@@ -64,6 +68,7 @@ def sender_rows(found):
         automq = Series("automq", "ns", found.mean("automq", **wanted))
         rows += [
             Row(Series(f"{name}, rss", "ns", found.mean("rss", **wanted)), automq),
+            Row(Series(f"{name}, rss-tunnel", "ns", found.mean("rss-tunnel", **wanted)), automq),
             Row(Series(f"{name}, QEMU's", "ns", found.mean("QEMU", **wanted)), automq),
         ]
     automq = Series("automq", "ns", found.mean("automq"))
@@ -100,7 +105,9 @@ def spread_rows(found):
             for name in ("rss", "QEMU")
         ]
         rows.append(Row(Series(f"{flows} flows, automq", "", automq.values)))
-    return rows
+    rss = Series("in tunnels, rss", "", found.spread("rss", SUMMARY_FLOWS, tunnels=True))
+    inner = found.spread("rss-tunnel", SUMMARY_FLOWS, tunnels=True)
+    return rows + [Row(Series("in tunnels, rss-tunnel", "", inner), rss), Row(rss)]
 
 
 def section(report, world, build, objects):

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from packets import TUNNELS
+
 OURS, PEER, FLOOR, EMPTY = "#1f6f8b", "#c8553d", "#8d99ae", "#d9dce3"
 COLOURS = {
-    "rss": OURS, "rss-stats": "#7fb7be", "QEMU": PEER, "automq": FLOOR, "empty": EMPTY,
+    "rss": OURS, "rss-stats": "#7fb7be", "rss-tunnel": "#e0a458", "QEMU": PEER, "automq": FLOOR, "empty": EMPTY,
     "floor": FLOOR, "broker": OURS, "librssb": "#7fb7be",
 }  # fmt: skip
 
@@ -77,13 +79,23 @@ def bars(groups, names, ylabel, labels=None):
 def packets(section, flows):
     groups = {}
     for element in section["elements"]:
-        if element["flows"] == flows and "ns" in element:
+        if element["flows"] == flows and "ns" in element and element["class"] not in TUNNELS:
             label = f"{element['class']}, {element['size']}"
             values = groups.setdefault(label, {})
             values[element["steerer"]] = statistics.median(element["ns"])
-    names = ["automq", "empty", "rss", "rss-stats", "QEMU"]
+    names = ["automq", "empty", "rss", "rss-stats", "rss-tunnel", "QEMU"]
     names = [name for name in names if name in next(iter(groups.values()))]
     script = bars(groups, names, "sender CPU, ns a packet", {"automq": "automq (no program)"})
+    return "set key outside top center horizontal\n" + script
+
+
+def tunnels(section):
+    """What each steerer adds to the empty program."""
+    groups = {}
+    for row in section["rows"]:
+        label, name = row["name"].split(", ")
+        groups.setdefault(label, {})[name] = row["median"]
+    script = bars(groups, ["rss", "rss-tunnel"], "ns a packet, beyond an empty program")
     return "set key outside top center horizontal\n" + script
 
 
@@ -98,6 +110,24 @@ def share(section):
         [BARS, block("data", lines), "set ylabel 'ns a packet, on a tap, 4,096 flows'",
          f"plot $data using 2:xtic(1) lc rgb '{OURS}' title 'median', "
          f"$data using 3 lc rgb '{FLOOR}' title 'minimum'"]
+    )  # fmt: skip
+
+
+def balance(section, queues):
+    """The largest queue over its fair share, cycle by cycle, and when a round ended."""
+    course = section["courses"][f"{queues} queues"]
+    curves = {
+        "plain": f"with steps lw 2 lc rgb '{FLOOR}' title 'as attached'",
+        "balanced": f"with steps lw 2 lc rgb '{OURS}' title 'rssb balance'",
+    }
+    blocks = [block(name, [f"{s} {peak}" for s, peak in course[name]]) for name in curves]
+    blocks.append(block("rounds", [f"{s} 0" for s in course["rounds"]]))
+    plots = [f"${name} {how}" for name, how in curves.items()]
+    plots.append(f"{course['optimum']} lw 1 dt 2 lc rgb '{PEER}' title 'best assignment'")
+    plots.append("$rounds with points pt 8 lc rgb '#666666' title 'a round ends'")
+    return "\n".join(
+        [*blocks, "set yrange [0:*]", "set key bottom left", "set xlabel 'seconds'",
+         "set ylabel 'largest queue / fair share'", "plot " + ", ".join(plots)]
     )  # fmt: skip
 
 
@@ -133,6 +163,9 @@ PLOTS = {
     "packets-1": ("packets", "A single flow into a tap", lambda s: packets(s, 1)),
     "packets-64": ("packets", "64 flows into a tap", lambda s: packets(s, 64)),
     "share": ("share", "Steering alone", share),
+    "tunnels": ("tunnels", "TCP over IPv4 in a tunnel", tunnels),
+    "balance-4": ("balance", "Zipf(1.1), 4,096 flows, 4 queues", lambda s: balance(s, 4)),
+    "balance-8": ("balance", "Zipf(1.1), 4,096 flows, 8 queues", lambda s: balance(s, 8)),
     "vmstart": ("vmstart", "A VM's start", start),
     "memory": ("memory", "Ten thousand grants", memory),
 }

@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 
 import acquire  # noqa: E402  (found by the path above)
 import alone  # noqa: E402
+import balance  # noqa: E402
 import calls  # noqa: E402
 import crowd  # noqa: E402
 import host  # noqa: E402
@@ -88,6 +89,16 @@ def bench_steering(report, args):
         alone.section(report, world, args.build, objects(args))
 
 
+def bench_tunnels(report, args):
+    with BenchWorld() as world:
+        alone.tunnels_section(report, world, args.build, objects(args))
+
+
+def bench_balance(report, args):
+    with BenchWorld() as world:
+        balance.section(report, world, args.build, Broker(world, args.build))
+
+
 def bench_vmstart(report, args):
     with BenchWorld() as world:
         vmstart.section(report, world, args.build, args.qemu, Broker(world, args.build))
@@ -105,6 +116,8 @@ SECTIONS = {
     "isolation": bench_isolation,
     "steering": bench_steering,
     "packets": bench_packets,
+    "tunnels": bench_tunnels,
+    "balance": bench_balance,
     "vmstart": bench_vmstart,
     "calls": bench_calls,
 }

@@ -8,6 +8,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +35,12 @@ static inline void steerer_set(const struct bpf_object *object, const char *map,
 		steerer_die(map);
 }
 
-/* All hash types, 128 entries evenly over the queues. */
-static inline void steerer_configure(const struct bpf_object *object, unsigned queues)
+/* All hash types, and all tunnels where it knows them; 128 entries evenly over the queues. */
+static inline void steerer_configure(const struct bpf_object *object, unsigned queues, bool tunnels)
 {
 	const struct rss_config config = {
 		.redirect = 1,
-		.hash_types = RSS_HASH_ALL,
+		.hash_types = RSS_HASH_ALL | (tunnels ? RSS_TUNNEL_ALL : 0),
 		.table_len = RSS_TABLE_MAX,
 	};
 	struct rss_key key = { .word0 = 0x6d5a56da };
@@ -61,7 +62,7 @@ static inline int steerer_load(const char *path, unsigned queues)
 
 	if (!object || bpf_object__load(object))
 		steerer_die(path);
-	steerer_configure(object, queues);
+	steerer_configure(object, queues, strstr(path, "rss-tunnel"));
 	return bpf_program__fd(bpf_object__next_program(object, NULL));
 }
 

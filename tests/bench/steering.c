@@ -4,7 +4,7 @@
  * of each object, of the empty program, and of our objects loaded with CAP_BPF alone,
  * for which the verifier puts speculation barriers into the program.
  *
- * usage: steering [--json] [--rounds N] NAME=OBJECT...
+ * usage: steering [--json] [--rounds N] [--tunnels] NAME=OBJECT...
  *
  * A round has FLOWS flows of each class.  For each flow all programs take turns, one slice of
  * some ten microseconds each, SLICES times over, and the shortest slice counts: so short a
@@ -40,9 +40,12 @@
 #define ROUNDS_MAX 101
 #define RUNS_MAX   16
 
-static const struct {
+struct class
+{
 	const char *name, *packet;
-} classes[] = {
+};
+
+static const struct class outside[] = {
 	{ "tcp4", "ip4 tcp zeros:64" },
 	{ "udp4", "ip4 udp zeros:64" },
 	{ "tcp6", "ip6 tcp zeros:64" },
@@ -50,7 +53,25 @@ static const struct {
 	{ "ipv6-ext", "ip6 hbh rt2 home tcp zeros:64" },
 	{ "vlan", "q ip4 tcp zeros:64" },
 };
-#define CLASSES (sizeof(classes) / sizeof(classes[0]))
+
+/* TCP over IPv4 in each kind of tunnel; the first is in none. */
+static const struct class inside[] = {
+	{ "tcp4", "ip4 tcp zeros:64" },
+	{ "gre", "ip4 gre ip4 tcp zeros:64" },
+	{ "gre over ipv6", "ip6 gre ip4 tcp zeros:64" },
+	{ "ipip", "ip4 ip4 tcp zeros:64" },
+	{ "nvgre", "ip4 gre+key eth ip4 tcp zeros:64" },
+	{ "vxlan", "ip4 vxlan eth ip4 tcp zeros:64" },
+	{ "geneve", "ip4 geneve:0 eth ip4 tcp zeros:64" },
+	{ "gre-udp", "ip4 gre-udp ip4 tcp zeros:64" },
+	{ "vxlan-gpe", "ip4 vxlan-gpe ip4 tcp zeros:64" },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define CLASSES_MAX  (COUNT(outside) + COUNT(inside))
+
+static const struct class *classes = outside;
+static size_t n_classes = COUNT(outside);
 
 /* One program that takes part. */
 struct run {
@@ -58,7 +79,7 @@ struct run {
 	const char *path; /* NULL: the empty program */
 	bool cap_bpf_alone;
 	struct object object;
-	double ns[CLASSES][ROUNDS_MAX]; /* a packet, the mean over all flows */
+	double ns[CLASSES_MAX][ROUNDS_MAX]; /* a packet, the mean over all flows */
 	double load_ms[ROUNDS_MAX];
 };
 
@@ -110,10 +131,13 @@ static int run_load(const struct run *r, struct object *o)
 	return error;
 }
 
-static struct steering usual(void)
+/* Of an object that sees into tunnels, all of them on. */
+static struct steering usual(const char *path)
 {
 	struct steering s = { .redirect = true, .hash_types = RSS_HASH_ALL, .table_len = 128 };
 
+	if (strstr(path, "tunnel"))
+		s.hash_types |= RSS_TUNNEL_ALL;
 	for (size_t i = 0; i < RSS_KEY_LEN; i++)
 		s.key[i] = (uint8_t)(37 * i + 5);
 	for (uint16_t i = 0; i < RSS_TABLE_MAX; i++)
@@ -124,7 +148,7 @@ static struct steering usual(void)
 /* The program by this name; one that does not load with CAP_BPF alone does not take part. */
 static void run_add(const char *name, const char *path, bool cap_bpf_alone)
 {
-	const struct steering s = usual();
+	const struct steering s = usual(path ? path : "");
 	struct run *r = &runs[n_runs];
 	int error;
 
@@ -143,7 +167,7 @@ static void run_add(const char *name, const char *path, bool cap_bpf_alone)
 	n_runs++;
 }
 
-/* Another source for each flow: the header's address, or the one in its place. */
+/* Another source for each flow: the innermost header's address, or the one in its place. */
 static void flow_of(struct packet *p, size_t class, unsigned int flow)
 {
 	static const uint8_t *const sources[] = { packet_home, packet_src6, packet_src4 };
@@ -151,8 +175,10 @@ static void flow_of(struct packet *p, size_t class, unsigned int flow)
 
 	packet_build(p, classes[class].packet);
 	for (size_t i = 0; i < 3; i++) {
-		uint8_t *source = memmem(p->bytes, p->len, sources[i], lens[i]);
+		uint8_t *source = NULL, *at = p->bytes, *const end = p->bytes + p->len;
 
+		while ((at = memmem(at, (size_t)(end - at), sources[i], lens[i])))
+			source = at++;
 		if (source)
 			source[lens[i] - 1] = (uint8_t)(flow * 29);
 	}
@@ -196,7 +222,7 @@ static void class_measure(size_t class, unsigned int round)
 /* Loads a program anew: where its code comes to lie can make 10 ns, and is new each round. */
 static void run_reload(struct run *r, unsigned int round)
 {
-	const struct steering s = usual();
+	const struct steering s = usual(r->path ? r->path : "");
 	int error;
 
 	object_unload(&r->object);
@@ -213,7 +239,7 @@ static void measure(void)
 	for (unsigned int round = 0; round < n_rounds; round++) {
 		for (size_t i = 0; i < n_runs; i++)
 			run_reload(&runs[i], round);
-		for (size_t c = 0; c < CLASSES; c++)
+		for (size_t c = 0; c < n_classes; c++)
 			class_measure(c, round);
 	}
 }
@@ -233,8 +259,9 @@ static void print_json(void)
 		printf("  {\"name\": \"%s\", \"verified_insns\": %u, ", runs[i].name,
 		       runs[i].object.insns_verified);
 		print_values("load_ms", runs[i].load_ms, ", \"ns\": {");
-		for (size_t c = 0; c < CLASSES; c++)
-			print_values(classes[c].name, runs[i].ns[c], c + 1 < CLASSES ? ", " : "}}");
+		for (size_t c = 0; c < n_classes; c++)
+			print_values(classes[c].name, runs[i].ns[c],
+				     c + 1 < n_classes ? ", " : "}}");
 		printf("%s\n", i + 1 < n_runs ? "," : "");
 	}
 	printf("]}\n");
@@ -265,7 +292,7 @@ static void print_class(const struct run *r, size_t c, const struct run *base)
 	for (unsigned int i = 0; i < n_rounds; i++)
 		own[i] = r->ns[c][i] - (r == base ? 0 : base->ns[c][i]);
 	min_and_median(own, &min, &median);
-	printf("%9.1f%8.1f", min, median);
+	printf("%14.1f%8.1f", min, median);
 }
 
 static const struct run *run_named(const char *name)
@@ -284,7 +311,7 @@ static void print_counting(void)
 	if (!rss || !stats)
 		return;
 	printf("%-26s", "rss-stats adds to rss");
-	for (size_t c = 0; c < CLASSES; c++)
+	for (size_t c = 0; c < n_classes; c++)
 		print_class(stats, c, rss);
 	printf("\n");
 }
@@ -292,14 +319,14 @@ static void print_counting(void)
 static void print_table(void)
 {
 	printf("ns a packet, the empty program's taken off; ms a load\n%-26s", "");
-	for (size_t c = 0; c < CLASSES; c++)
-		printf("%9s%8s", classes[c].name, "median");
+	for (size_t c = 0; c < n_classes; c++)
+		printf("%14s%8s", classes[c].name, "median");
 	printf("%8s%8s%10s\n", "load", "median", "verified");
 	for (size_t i = 0; i < n_runs; i++) {
 		double min, median;
 
 		printf("%-26s", runs[i].name);
-		for (size_t c = 0; c < CLASSES; c++)
+		for (size_t c = 0; c < n_classes; c++)
 			print_class(&runs[i], c, &runs[0]);
 		min_and_median(runs[i].load_ms, &min, &median);
 		printf("%8.2f%8.2f%10u\n", min, median, runs[i].object.insns_verified);
@@ -320,6 +347,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "rounds", required_argument, NULL, 'r' },
+		{ "tunnels", no_argument, NULL, 't' },
 		{ 0 },
 	};
 	bool json = false;
@@ -330,6 +358,8 @@ int main(int argc, char **argv)
 			json = true;
 		else if (option == 'r')
 			n_rounds = (unsigned int)atoi(optarg);
+		else if (option == 't')
+			classes = inside, n_classes = COUNT(inside);
 		else
 			return 2;
 	}

@@ -9,23 +9,17 @@
  *	STEERER: NAME=OBJECT | empty | automq; they take turns within a round
  *
  * Prints a JSON list, an element for each class, number of flows, size and
- * steerer: ns (a packet, of each round), spread (largest share / fair share);
+ * steerer: ns (a packet, of each round), spread (largest share / fair share); tunnels
+ * with most flows and the least size alone;
  * then one for each program with 4,096 flows of the untagged classes mixed, by the
  * kernel's own statistics: run_ns (of each round).
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if_packet.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "proto/fd.h"
 #include "tests/bench/frames.h"
 #include "tests/bench/steerers.h"
+#include "tests/bench/tap_queues.h"
 
 #define QUEUES	     4
 #define BATCH	     512 /* frames between two drains: a queue holds more */
@@ -40,6 +34,17 @@ static const struct frame_class classes[] = {
 	{ "vlan", false, IPPROTO_TCP, true }, /* rare: a tap's tags are in metadata */
 };
 #define MIXED_CLASSES 4 /* the usual ones */
+
+/* TCP over IPv4 in tunnels of one outer flow. */
+static const struct frame_class tunnels[] = {
+	{ "gre", false, IPPROTO_TCP, false, FRAME_GRE },
+	{ "ipip", false, IPPROTO_TCP, false, FRAME_IPIP },
+	{ "nvgre", false, IPPROTO_TCP, false, FRAME_NVGRE },
+	{ "vxlan", false, IPPROTO_TCP, false, FRAME_VXLAN },
+	{ "geneve", false, IPPROTO_TCP, false, FRAME_GENEVE },
+	{ "gre-udp", false, IPPROTO_TCP, false, FRAME_GRE_UDP },
+	{ "vxlan-gpe", false, IPPROTO_TCP, false, FRAME_VXLAN_GPE },
+};
 static const unsigned flow_counts[] = { 1, 64, 4096 };
 static const size_t sizes[] = { 64, 1400 };
 
@@ -57,12 +62,6 @@ static struct iovec iovs[FLOWS_MAX];
 static struct mmsghdr messages[FLOWS_MAX];
 static unsigned n_frames;
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
 static uint64_t cpu_ns(void)
 {
 	struct timespec t;
@@ -73,44 +72,15 @@ static uint64_t cpu_ns(void)
 
 /* --- the tap --------------------------------------------------------------- */
 
-static int queue_open(const char *ifname)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | IFF_VNET_HDR };
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr))
-		die("tap: queue");
-	return fd;
-}
-
-static int sender_open(const char *ifname)
-{
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_ifindex = (int)if_nametoindex(ifname),
-	};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)))
-		die("tap: packet socket");
-	return fd;
-}
-
 static void steer_by(const struct steerer *s)
 {
 	if (ioctl(queues[0], TUNSETSTEERINGEBPF, &s->prog))
-		die("tap: TUNSETSTEERINGEBPF");
+		tap_die("tap: TUNSETSTEERINGEBPF");
 }
 
-/* Reads all there is; counts by queue. */
 static void drain(uint64_t counts[QUEUES])
 {
-	uint8_t frame[FRAME_MAX + 64];
-
-	for (size_t i = 0; i < QUEUES; i++)
-		while (read(queues[i], frame, sizeof(frame)) > 0)
-			counts[i]++;
+	tap_drain(queues, QUEUES, counts);
 }
 
 /* --- traffic ----------------------------------------------------------------- */
@@ -145,13 +115,7 @@ static uint64_t send_batch(unsigned first)
 {
 	uint64_t begin = cpu_ns();
 
-	for (unsigned done = 0; done < BATCH;) {
-		int n = sendmmsg(sender, messages + first + done, BATCH - done, 0);
-
-		if (n < 0 && errno != ENOBUFS)
-			die("tap: sendmmsg");
-		done += n > 0 ? (unsigned)n : 1;
-	}
+	tap_send(sender, messages + first, BATCH);
 	return cpu_ns() - begin;
 }
 
@@ -249,7 +213,7 @@ static struct bpf_prog_info prog_info(int prog)
 	__u32 len = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(prog, &info, &len))
-		die("tap: program info");
+		tap_die("tap: program info");
 	return info;
 }
 
@@ -273,7 +237,7 @@ static void measure_statistics(void)
 	const char *comma = "";
 
 	if (stats < 0)
-		die("tap: BPF_ENABLE_STATS");
+		tap_die("tap: BPF_ENABLE_STATS");
 	traffic_mix();
 	for (unsigned round = 0; round < n_rounds; round++)
 		for (size_t i = 0; i < n_steerers; i++)
@@ -302,8 +266,8 @@ int main(int argc, char **argv)
 	    n_packets > BATCH * BATCHES_MAX)
 		return 2;
 	for (size_t i = 0; i < QUEUES; i++)
-		queues[i] = queue_open(argv[1]);
-	sender = sender_open(argv[1]);
+		queues[i] = tap_queue_open(argv[1]);
+	sender = tap_sender_open(argv[1]);
 	for (char **spec = argv + 4; *spec; spec++)
 		steerers[n_steerers++] = steerer_make(*spec, QUEUES);
 
@@ -312,6 +276,8 @@ int main(int argc, char **argv)
 		for (size_t f = 0; f < COUNT(flow_counts); f++)
 			for (size_t s = 0; s < COUNT(sizes); s++)
 				measure_traffic(&classes[c], flow_counts[f], sizes[s]);
+	for (size_t t = 0; t < COUNT(tunnels); t++)
+		measure_traffic(&tunnels[t], FLOWS_MAX, sizes[0]);
 	measure_statistics();
 	puts("]");
 	return 0;

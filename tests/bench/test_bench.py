@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The bench's own arithmetic and tools: a wrong ruler measures nothing."""
 import json
+import random
 import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
 import acquire
+import balance
 import bench_world
 import page
 import pytest
@@ -152,3 +154,30 @@ def test_a_killed_bench_leaves_nothing(build, number):
         bench_world.remove_forsaken()  # as the next one does
     assert not directory.exists()
     wait_for(lambda: not list(bench_world.processes_of(directory)), "the broker's end")
+
+
+def test_a_load_knows_its_best_assignment():
+    load = balance.Load(None, b"", [8, 5, 4, 4, 3])
+    assert load.optimum(2) == 1  # 8 + 4 and 5 + 4 + 3
+    assert load.optimum(4) == 8 * 4 / 24  # one entry alone, so it is the best
+    load = balance.Load.random(random.Random(1), 8)
+    assert sum(load.entries) == balance.PACKETS
+    assert len(load.frames) == balance.PACKETS * balance.LENGTH
+    assert load.bound(8) <= load.optimum(8) <= 1.001 * load.bound(8)
+
+
+def test_a_course_is_read_from_when_it_is_asked():
+    course = balance.Course.of("1.0 30 10\n2.0 30 10\n3.0 20 20\n4.0 10 30\n")
+    assert course.peak_after(0) == 1  # all cycles but the first, which began nobody knows when
+    assert course.peak_after(2.0) == 1.25 and course.peaks()[1] == [1.0, 1.5]
+
+
+def test_replay_counts_each_packet(build):
+    load = balance.Load.random(random.Random(2), 4)
+    with World() as world:
+        (world.dir / "frames").write_bytes(load.frames)
+        ifname = world.tap("bench4", owner=0)
+        done = world.run([build / "tests/bench/replay", ifname, 4, balance.LENGTH,
+                          world.dir / "frames", 2])  # fmt: skip
+    for counts in balance.Course.of(done.stdout).counts[1:]:  # a tap may need a moment
+        assert sum(counts) == balance.PACKETS
