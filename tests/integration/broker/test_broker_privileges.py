@@ -97,14 +97,14 @@ def test_these_are_all_processes(broker):
 def test_fds_of_the_loader(broker):
     """Its line to the front, and the types of the maps."""
     kinds = broker.loader.kinds()
-    assert kinds.pop("/dev/null") == 1 and kinds.pop(str(broker.log_path)) == 2  # stdio
+    assert kinds.pop("/dev/null") == 2 and kinds.pop(str(broker.log_path)) == 1  # stdio
     assert kinds == {"socket": 1, "anon_inode:btf": kinds["anon_inode:btf"]}
 
 
 def test_fds_of_the_front(broker):
     """Nothing of a file system but the lock and memory cgroups; of bpf what is in the pool."""
     kinds = broker.front.kinds()
-    assert kinds.pop("/dev/null") == 1 and kinds.pop(str(broker.log_path)) == 2  # stdio
+    assert kinds.pop("/dev/null") == 2 and kinds.pop(str(broker.log_path)) == 1  # stdio
     programs = kinds.pop("anon_inode:bpf-prog")
     assert kinds.pop("anon_inode:bpf-map") >= 3 * programs
     assert kinds.pop("pipe") == 2 * programs  # the leases to come
