@@ -22,7 +22,7 @@
 #include "proto/fd.h"
 #include "proto/passrights.h"
 
-/* Whom to run as: the user of --user where that can be done, else who we are. */
+/* Whom to run as: the user of --user if this process may change its ids, else itself. */
 static int identity_choose(const char *user, struct identity *ret)
 {
 	int err;
@@ -71,7 +71,7 @@ static struct listen_options socket_options(struct options *o)
 	return listen;
 }
 
-/* The listener, and the line to the service manager, which may be root's alone. */
+/* Gets the listener, and connects to the service manager, whose socket only root may reach. */
 static int listener_get(struct service_manager *a, struct options *o, int *ret_sock, int *ret_lock,
 			bool *ret_early)
 {
@@ -85,7 +85,10 @@ static int listener_get(struct service_manager *a, struct options *o, int *ret_s
 	return service_manager_take(a, ret_sock);
 }
 
-/* Each is opened and loaded once, in a child that ends; the loader gets what that leaves. */
+/*
+ * Opens and loads each object once, in a child that ends, and starts the loader with the templates
+ * that these children leave.
+ */
 static int loader_get(struct objects *ret, const struct options *o, const struct identity *id,
 		      enum privileges_caps caps, struct loader_link *ret_loader)
 {
@@ -102,7 +105,10 @@ static int loader_get(struct objects *ret, const struct options *o, const struct
 	return err;
 }
 
-/* Only where the kernel cannot refuse fds from clients, or where they could come before we did. */
+/*
+ * Starts the closer only where fds from clients can come: the kernel cannot refuse them, or the
+ * listener was there before.
+ */
 static int closer_get(struct closer_link *ret, int listener, bool early, const struct identity *id)
 {
 	*ret = (struct closer_link)CLOSER_LINK_INIT;
@@ -129,7 +135,7 @@ static int serve(struct options *o, struct service_manager *a)
 	struct loader_link loader = LOADER_LINK_INIT;
 	struct identity id;
 	struct objects objects = { 0 };
-	bool early = false; /* the listener took connections that could bring fds */
+	bool early = false; /* the listener was inherited: its connections may already bring fds */
 	int err;
 
 	if ((err = privileges_has(caps)) || (err = identity_choose(o->user, &id)) ||

@@ -28,8 +28,8 @@ static void on_alarm(int signal)
 }
 
 /*
- * A signal ends the wait of SO_LINGER, the one whose length a client chooses; but
- * not that of a process which exits.  So the close comes first, under a timer.
+ * A client chooses how long a close waits (SO_LINGER). A signal ends that wait, but not in a
+ * process that is exiting: so a child closes the fds under a timer before it exits.
  */
 static void close_in_a_hurry(struct packet *p)
 {
@@ -44,12 +44,12 @@ static void close_in_a_hurry(struct packet *p)
 }
 
 /*
- * Lets a child hold the last copies of what p holds, and close them, however
- * long that takes.  It waits until ours are closed.
+ * Has a child hold the last copies of p's fds and close them, however long that takes. The child
+ * waits until the parent has closed its own.
  */
 static int let_go(struct packet *p)
 {
-	int turn[2]; /* hangs up when it is the child's turn */
+	int turn[2]; /* closed by the parent once the child holds the last copies */
 	char byte;
 	pid_t pid;
 
@@ -82,7 +82,10 @@ static int closer_main(int sock)
 		while (busy && waitpid(-1, NULL, busy < HANDS ? WNOHANG : 0) > 0)
 			busy--;
 		err = packet_recv(sock, &next);
-		/* What comes next, be it the front's end, comes when it has closed its copy. */
+		/*
+		 * The front sends the next packet, or closes the socket, only after it has closed
+		 * its own copy of what it sent before.
+		 */
 		if (held.n_fds && !let_go(&held))
 			busy++;
 		if (held.n_fds) /* no child could be made */
@@ -92,7 +95,7 @@ static int closer_main(int sock)
 	return err;
 }
 
-/* Everything goes, but the way back to the front. */
+/* Closes all but the socket to the front. */
 static int closer_begin(int sock, const struct identity *id)
 {
 	int err;

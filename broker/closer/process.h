@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The closer: a process whose blocking hurts nobody.  Where the kernel cannot
- * refuse fds from clients (before Linux 6.16), closing a connection with unread
- * input may block for as long as a client chose; the front passes it to the closer.
+ * The closer: a process that may block. Where the kernel cannot refuse fds from clients (before
+ * Linux 6.16), closing a connection with unread input may block for as long as a client chose; the
+ * front passes such a connection to the closer.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What front and loader say to each other over their socket pair.  Nothing of a
- * client's is in it.
+ * The messages between front and loader over their socket pair. Nothing that a client sent is in
+ * them.
  */
 #pragma once
 

@@ -34,8 +34,8 @@ static void raise_nofile(void)
 }
 
 /*
- * What was inherited could keep a signal from us or from the closer, whose timer
- * needs one; and a log that nobody reads is no reason to die.
+ * An inherited mask or disposition could keep a signal from this process or from the closer, whose
+ * timer needs SIGALRM. A log that nobody reads (SIGPIPE) must not end the broker.
  */
 static void reset_signals(void)
 {

@@ -30,7 +30,7 @@ static inline uint64_t token_bucket_wait_ms(const struct token_bucket *b,
 	return b->full_at_us > latest_us ? (b->full_at_us - latest_us + 999) / 1000 : 0;
 }
 
-/* Takes n tokens, be they there or not: a debt is paid back in time. */
+/* Takes n tokens even if there are fewer: a debt is paid back in time. */
 static inline void token_bucket_take(struct token_bucket *b, struct token_bucket_rule rule,
 				     uint64_t n, uint64_t now_ms)
 {

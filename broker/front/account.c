@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MANY	  (16 * PRICE_SET) /* spent of late: more than one client that starts at once */
-#define REPEAT_MS 10000		   /* a line of one kind is logged once in this time */
+#define MANY (16 * PRICE_SET) /* tokens spent of late: 16 sets, more than one client that starts   \
+			       */
+#define REPEAT_MS 10000	      /* a line of one kind is logged once in this time */
 #define KIB	  1024
 
 static struct token_bucket_rule token_rule(const struct limits *l)
@@ -14,13 +15,13 @@ static struct token_bucket_rule token_rule(const struct limits *l)
 	return (struct token_bucket_rule){ l->tokens, 1000000 / l->token_rate };
 }
 
-/* Of KiB; what an account may hold is account_may_hold()'s to judge. */
+/* This bucket counts KiB. account_may_hold() judges how many an account may hold. */
 static struct token_bucket_rule ended_rule(const struct limits *l)
 {
 	return (struct token_bucket_rule){ 0, 60000000 / l->ended_kib };
 }
 
-/* Nothing would be forgotten by forgetting it. */
+/* Whether the account owes nothing: dropping it would lose no debt. */
 static bool account_is_idle(const struct account *account, uint64_t now_ms)
 {
 	return !account->n_sessions && !account->n_grants &&
@@ -28,13 +29,13 @@ static bool account_is_idle(const struct account *account, uint64_t now_ms)
 	       token_bucket_is_full(&account->ended, now_ms) && log_share_is_idle(&account->log);
 }
 
-/* Nobody has its address: a session or a grant would. */
+/* Whether no session and no grant points to the account. */
 static bool account_may_go(const struct account *account)
 {
 	return !account->n_sessions && !account->n_grants;
 }
 
-/* Of two that may be forgotten the one with less to forget: kept memory, then tokens. */
+/* Whether a owes less than b: first ended-grant memory, then tokens. */
 static bool is_lighter(const struct account *a, const struct account *b)
 {
 	if (!b || a->ended.full_at_us != b->ended.full_at_us)
@@ -42,7 +43,10 @@ static bool is_lighter(const struct account *a, const struct account *b)
 	return a->tokens.full_at_us < b->tokens.full_at_us;
 }
 
-/* Who may choose its own label (an LSM may let it) must not write into the log with it. */
+/*
+ * A process may choose its own label where an LSM lets it; the log must not take any other
+ * character from it.
+ */
 static void label_show(char ret[PEER_LABEL_MAX], const char *label)
 {
 	size_t n = strnlen(label, PEER_LABEL_MAX - 1);
@@ -69,7 +73,7 @@ struct account *account_get(struct accounts *a, uid_t uid, const char *label, ui
 			light = it;
 	}
 	if (!spare)
-		spare = light; /* else many uids of one user's keep all others out */
+		spare = light; /* else one user with many uids would keep all others out */
 	if (!spare)
 		return NULL;
 	*spare = (struct account){ .used = true, .uid = uid };
@@ -211,7 +215,7 @@ static int check_share(const struct accounts *a, const struct account *account, 
 	if (is_exempt(account))
 		return 0;
 	if (!of_uid && share < more && more <= left)
-		share = more; /* who holds nothing gets one of the last, too */
+		share = more; /* a uid that holds nothing may have one of the last */
 	rest = share > of_uid ? share - of_uid : 0;
 	if (more > rest)
 		return refuse_count(why, what,

@@ -12,11 +12,12 @@ int closer_link_take(const struct closer_link *c, int *fd)
 	static const char nothing = 0; /* an empty packet would read as EOF */
 	int err = packet_send(c->sock, &nothing, sizeof(nothing), fd, 1);
 
-	/* So many in flight, or no room: both pass. */
+	/* Too many fds in flight, or no room in the socket: both pass. */
 	if (err == -EAGAIN || err == -ETOOMANYREFS || err == -ENOBUFS || err == -ENOMEM)
 		return -EAGAIN;
 	fd_closep(fd);
-	if (!err) /* now theirs is the last copy; if there is no room, the next one says so */
+	if (!err) /* the closer closes its copy at the next packet: this one, or if there is no room
+		     for it, a later one */
 		packet_send(c->sock, &nothing, sizeof(nothing), NULL, 0);
 	return err;
 }

@@ -28,7 +28,7 @@ static const char *who(char ret[PEER_LABEL_MAX + 64], const struct session *sess
 	return ret;
 }
 
-/* Most of a flood ends here, without a line. */
+/* Logs a refusal unless the account got the same one lately. */
 static void log_decision(struct front *f, const struct session *session, unsigned op,
 			 unsigned status, const char *reason)
 {
@@ -80,7 +80,10 @@ static void conclude_session(struct front *f, struct session *session, unsigned 
 static void refuse(struct front *f, struct session *session, const struct rssb_header *request,
 		   const struct rssb_refusal *why);
 
-/* The reply did not go out: the grant is undone, and told again if it was for the fds in it. */
+/*
+ * The reply was not sent: its grant is ended. If too many fds were in flight the client is told to
+ * come back.
+ */
 static void conclude_unsent(struct front *f, struct session *session,
 			    const struct rssb_header *request, struct outcome *o, int err)
 {
@@ -99,7 +102,10 @@ static void conclude_unsent(struct front *f, struct session *session,
 	refuse(f, session, request, &why);
 }
 
-/* A grant that its client has the fds of; the rest of it is done when the client has run. */
+/*
+ * The client has the fds of its grant. What else is due waits until the client has run
+ * (handover.h).
+ */
 static void conclude_grant(struct front *f, struct session *session, struct outcome *o)
 {
 	counters_latency(&f->service.counters, clock_ns() - session->asked_ns);
@@ -108,11 +114,13 @@ static void conclude_grant(struct front *f, struct session *session, struct outc
 	handover_begin(&f->handover, o->grant, &o->set);
 }
 
-/* Sends, and logs what is no grant; the client has its copies of the fds then. */
+/* Sends the reply, and logs it unless it is a grant, which handover_finish() logs. */
 static void conclude(struct front *f, struct session *session, const struct rssb_header *request,
 		     struct outcome *o)
 {
-	unsigned status = o->reply.base.status; /* sending turns it into the wire's */
+	unsigned status =
+		o->reply.base
+			.status; /* before sending, which turns it into the wire's byte order */
 	int err = reply_send(session, request->tag, o);
 
 	if (err) {
@@ -181,7 +189,7 @@ static int check_peer(struct front *f, struct session *session, unsigned op,
 			   f->service.now_ms, why);
 }
 
-/* An account that lets replies lie gets no more of them. */
+/* An account with too many unread replies gets no other one. */
 static int check_unread(struct front *f, struct session *session, struct rssb_refusal *why)
 {
 	unsigned limit = f->service.accounts.limits.unread, unread;
@@ -200,7 +208,7 @@ static void perform(struct front *f, struct session *session, const union rssb_r
 {
 	struct outcome o;
 
-	front_finish_handover(f); /* its grant may be what this one ends */
+	front_finish_handover(f); /* this request may end the grant of the last one */
 	outcome_init(&o, request->header.op);
 	if (operation_perform(&f->service, session->account, request, &o)) {
 		session_wait(&f->sessions, session, request, o.object, f->service.now_ms + WAIT_MS);
@@ -222,7 +230,7 @@ static void answer(struct front *f, struct session *session, const struct packet
 
 	if (err && why.status == RSSB_MALFORMED)
 		pay_fault(f, session, PRICE_MALFORMED);
-	/* What is wrong with it only those learn who may ask; the others have to go. */
+	/* Only a peer that may ask learns what is wrong with its request. */
 	if ((err && is_fatal(why.status)) || check_peer(f, session, request.header.op, &why) ||
 	    check_unread(f, session, &why) || err) {
 		refuse(f, session, &request.header, &why);
@@ -233,7 +241,7 @@ static void answer(struct front *f, struct session *session, const struct packet
 	explicit_bzero(&request, sizeof(request));
 }
 
-/* An empty packet reads like the end of the connection, but only that is for ever. */
+/* An empty packet reads like the end of the connection; only the end can be read again. */
 static bool peer_has_closed(const struct session *session)
 {
 	struct pollfd p = { .fd = session->fd, .events = POLLRDHUP };
@@ -254,11 +262,13 @@ static void answer_fault(struct front *f, struct session *session, const struct 
 		front_end_session(f, session);
 }
 
-/* What came before the last reply was read: a request, or the word that none will come. */
+/* There is input before the last reply was read: a request, or the end of the peer's sending. */
 static void answer_early(struct front *f, struct session *session)
 {
 	if (peer_has_closed(session))
-		front_watch_session(f, session, false); /* until it has gone, or is overdue */
+		front_watch_session(
+			f, session,
+			false); /* until it ends, or the deadline of its reply is over */
 	else
 		refuse_fault(f, session, PRICE_MALFORMED,
 			     "a request came before the last reply was read: read it first");
@@ -274,7 +284,10 @@ int dialog_read(struct front *f, struct session *session)
 		return 0;
 	}
 	if (session->guarded) {
-		/* Only what was seen to bring none is received: more may come meanwhile. */
+		/*
+		 * Receives only a packet that was seen to bring no fds: another one may have come
+		 * since.
+		 */
 		switch (packet_peek(session->fd)) {
 		case PACKET_NONE:
 			return -EAGAIN;
@@ -348,7 +361,7 @@ void dialog_overdue(struct front *f, struct session *session)
 			return;
 		}
 		session->state = SESSION_IDLE;
-		front_watch_session(f, session, true); /* answer_early() may have ended that */
+		front_watch_session(f, session, true); /* answer_early() may have stopped it */
 		break;
 	default:
 		break;

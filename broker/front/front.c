@@ -27,8 +27,8 @@ int front_watch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
 }
 
 /*
- * If it fails the front would wait for the wrong things: a new start is the cure.
- * What is not polled yet (-ENOENT) is a session whose first request is being answered.
+ * A failure ends the service, to be restarted: the front would wait for the wrong events. -ENOENT
+ * is none: a session whose first request is being answered is not polled yet.
  */
 static void rewatch(struct front *f, int op, int fd, uint32_t events, uint64_t tag)
 {
@@ -89,8 +89,8 @@ static void close_session(struct front *f, struct session *session)
 }
 
 /*
- * Whether closing it cannot wait: no fd lies unread in it, and none can come any
- * more.  Looks at a few packets; who sent more than those is the closer's.
+ * Whether closing it cannot block: no fd lies unread in it, and none can come any more. Looks at a
+ * few packets; a connection with more of them is left to the closer.
  */
 static bool session_is_drained(const struct session *session)
 {
@@ -120,15 +120,15 @@ void front_end_session(struct front *f, struct session *session)
 		close_session(f, session);
 		return;
 	}
-	/* The closer's copy would keep it polled. */
+	/* Else epoll would go on polling it for the closer's copy. */
 	rewatch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
 	if (closer_link_take(&f->closer, &session->fd) != -EAGAIN)
 		close_session(f, session);
 	else if (session->state != SESSION_CLOSING)
-		session_set_closing(&f->sessions, session); /* its account goes on paying */
+		session_set_closing(&f->sessions, session); /* it still counts for its account */
 }
 
-/* When one finds no hand free again, the others will not. */
+/* If the closer is busy for one session, it is for the others. */
 void front_close_again(struct front *f)
 {
 	uint32_t before = f->sessions.n_closing + 1;
@@ -180,13 +180,15 @@ void front_restock(struct front *f, unsigned object)
 	if (f->loader_rests ||
 	    !pool_restock(&f->service.pool, object, sessions_waiting(&f->sessions, object)))
 		return;
-	/* There may be no answer of the loader's on its way that would bring us here again. */
+	/* No answer of the loader may be under way, and so nothing else would ask it again. */
 	if (!f->restock_at_ms)
 		f->restock_at_ms = f->service.now_ms + RESTOCK_RETRY_MS;
 }
 
-/* The loader would take the CPU of the client that was just served: while there is enough
- * on the shelf it can wait. */
+/*
+ * The loader would take the CPU from the client that was just served: it waits while enough sets
+ * are ready.
+ */
 void front_restock_soon(struct front *f, unsigned object)
 {
 	if (pool_is_low(&f->service.pool, object))

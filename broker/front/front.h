@@ -30,7 +30,7 @@ struct front {
 	bool loader_rests;	     /* after a failure, until restock_at_ms */
 	uint64_t restock_at_ms;	     /* 0: nothing is put off */
 	uint64_t watch_leases_at_ms; /* 0: all are polled */
-	int failure;		     /* -errno of what cannot be mended here */
+	int failure;		     /* -errno: the service has to end */
 };
 
 /* Where an event comes from; the tag also tells a late event of a slot's former user apart. */
@@ -74,7 +74,7 @@ void front_finish_handover(struct front *f);
 /* Ends a session, and lets the listener go on if it had to pause. */
 void front_end_session(struct front *f, struct session *session);
 
-/* Ends those for whom the closer had no hand free. */
+/* Ends sessions for which the closer was busy. */
 void front_close_again(struct front *f);
 
 /* Restocks what a session waits for; or, a little later, what one took. */

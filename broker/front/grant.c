@@ -21,7 +21,7 @@ int grants_init(struct grants *ret)
 	return 0;
 }
 
-/* The live grants, wherever they lie: who is alone does not wait for a look at all slots. */
+/* Visits the live grants and stops after the last of them, so that few grants cost little time. */
 #define FOR_EACH_GRANT(it, g)                                                                      \
 	for (uint32_t i_ = 0, left_ = (g)->n_live; left_ && ((it) = &(g)->list[i_], true); i_++)   \
 		if ((it)->id && left_--)
@@ -37,7 +37,7 @@ static bool id_is_free(const struct grants *g, uint64_t id)
 }
 
 /*
- * Without the secret no id tells of another, nor how many there were.  Stays below 2^53,
+ * Without the secret an id tells nothing of other ids, nor how many there were. Stays below 2^53,
  * where a JSON number is still exact.
  */
 static uint64_t id_make(struct grants *g)

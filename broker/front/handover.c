@@ -25,7 +25,7 @@ void handover_begin(struct handover *h, struct grant *grant, struct set *set)
 	h->grant = grant;
 	h->set = *set;
 	*set = (struct set)SET_INIT;
-	fd_closep(&h->set.lease_read); /* from here on the client's is the last one */
+	fd_closep(&h->set.lease_read); /* from here on only the client has copies */
 }
 
 void handover_finish(struct handover *h, const struct objects *objects)

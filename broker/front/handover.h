@@ -10,7 +10,7 @@
 #include "broker/front/grant.h"
 #include "broker/front/set.h"
 
-/* Behind the next tick: to set a timer for before it costs a virtual machine some 20 us. */
+/* Longer than one tick: an earlier timer costs a virtual machine about 20 us. */
 #define HANDOVER_MS 5
 
 /* All zero: nothing waits. */

@@ -5,15 +5,16 @@
 #include <stddef.h>
 
 struct limits {
-	unsigned connections;	   /* in all */
-	unsigned unread;	   /* replies of one account that were not read */
-	unsigned grants;	   /* live, in all */
-	unsigned memory_percent;   /* of the memory limit, for all that clients hold */
-	unsigned memory_mib;	   /* the memory limit where the memory cgroup has none */
-	unsigned share;		   /* a uid may hold one part in so many of what is left of these */
-	unsigned ended_kib;	   /* a minute: what ended grants hold is forgotten by and by */
-	unsigned tokens;	   /* that an account may spend at once */
-	unsigned token_rate;	   /* that it gets back in a second */
+	unsigned connections;	 /* in all */
+	unsigned unread;	 /* replies of one account that were not read */
+	unsigned grants;	 /* live, in all */
+	unsigned memory_percent; /* of the memory limit: above it nothing is handed out */
+	unsigned memory_mib;	 /* the memory limit where the memory cgroup has none */
+	unsigned share; /* a uid may hold 1/share of what is left of connections, grants and memory
+			 */
+	unsigned ended_kib;	   /* KiB of ended grants forgotten in a minute */
+	unsigned tokens;	   /* an account may spend at once */
+	unsigned token_rate;	   /* an account gets back in a second */
 	unsigned first_request_ms; /* deadlines */
 	unsigned read_reply_ms;
 };

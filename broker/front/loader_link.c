@@ -15,7 +15,7 @@
 #include "proto/fd.h"
 #include "proto/packet.h"
 
-/* It says itself at what it failed, but not that it was killed. */
+/* The loader logs its own failures, but cannot log that it was killed. */
 static int loader_link_ended(const struct loader_link *l)
 {
 	int status;
@@ -57,7 +57,8 @@ int loader_link_receive(const struct loader_link *l, struct loader_answer *ret)
 	struct loader_reply reply;
 	struct packet p;
 	int err = packet_recv(l->sock, &p);
-	bool cut = err == -EBADMSG; /* too few fds are free here: weather, not the loader's fault */
+	bool cut = err == -EBADMSG; /* too few fds are free in the front: passes, and is not the
+				       loader's fault */
 
 	if (cut) {
 		packet_done(&p);

@@ -32,7 +32,7 @@ int loader_link_wait_ready(struct loader_link *l);
 /* Asks for one set of the object of that number.  -EAGAIN: later. */
 int loader_link_ask(const struct loader_link *l, unsigned object);
 
-/* Takes one answer.  -EAGAIN: none yet; anything else: the loader is gone or out of its mind. */
+/* Takes one answer. -EAGAIN: none yet; any other error: the loader ended, or broke the protocol. */
 int loader_link_receive(const struct loader_link *l, struct loader_answer *ret);
 
 void loader_link_done(struct loader_link *l);

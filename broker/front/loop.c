@@ -21,9 +21,9 @@
 #include "proto/passrights.h"
 
 #define EVENTS_PER_TURN	 64
-#define DENIED_MAX	 32   /* connections of those who may not ask; told so, they go */
-#define PAUSE_MS	 100  /* without free fds */
-#define CLOSER_PAUSE_MS	 2    /* without free hands of the closer */
+#define DENIED_MAX	 32  /* connections of peers that may not ask; others are refused at once */
+#define PAUSE_MS	 100 /* after accept4(2) found no free fd */
+#define CLOSER_PAUSE_MS	 2   /* while the closer is busy */
 #define RESTOCK_PAUSE_MS 1000 /* after a failure of the loader */
 
 _Static_assert(ACCOUNTS_MAX > SESSIONS_MAX + GRANTS_MAX, "nobody is without an account");
@@ -38,7 +38,7 @@ static int session_admit(struct front *f, struct session *session, struct rssb_r
 	int err = 0;
 
 	if (peer_read(&session->peer, session->fd) || peer_read_label(label, session->fd))
-		return -EPERM; /* whom we do not know gets no answer */
+		return -EPERM; /* an unknown peer gets no answer */
 	session->account = account_get(accounts, session->peer.uid, label, f->service.now_ms);
 	if (!session->account)
 		return -ENOBUFS;
@@ -52,7 +52,7 @@ static int session_admit(struct front *f, struct session *session, struct rssb_r
 	return err;
 }
 
-/* Answers the request that is mostly here already; only then watches for more. */
+/* Most clients have sent their request already: answers it first, then polls for more. */
 static void session_greet(struct front *f, struct session *session)
 {
 	const struct limits *limits = &f->service.accounts.limits;
@@ -89,7 +89,7 @@ static void session_start(struct front *f, int *fd)
 	}
 }
 
-/* Each session that ends has the listener polled again: without a rate that is a line each. */
+/* Each session that ends has the listener polled again, and each failure would be a line. */
 static void warn_accept(struct front *f, int error)
 {
 	unsigned repeated;
@@ -99,8 +99,10 @@ static void warn_accept(struct front *f, int error)
 			    repeated);
 }
 
-/* As many as there are events in this turn: then the others have theirs.  Who comes alone does
- * not wait for a look behind it. */
+/*
+ * Accepts as many connections as this turn has events, so that the other events have their turn,
+ * and a single client does not wait for another accept4(2).
+ */
 static void on_listener(struct front *f, int accepts)
 {
 	for (int i = 0; i < accepts; i++) {
@@ -151,7 +153,7 @@ static void on_lease(struct front *f, uint32_t index, uint64_t tag)
 	service_end_grant(&f->service, grant);
 }
 
-/* The loader made a set, or could not: whose turn it is hears of it. */
+/* The loader made a set, or could not: tells the session whose turn it is. */
 static void serve_waiting(struct front *f, unsigned object, bool failed)
 {
 	const struct accounts *accounts = &f->service.accounts;
@@ -237,7 +239,7 @@ static int time_left(const struct front *f)
 
 /* --- the loop ------------------------------------------------------------------ */
 
-/* The ends of grants: the client that asks next may rely on what it gave up before. */
+/* Ends grants first: a client may ask next for what it gave up before. */
 static void on_leases(struct front *f, const struct epoll_event *events, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -327,7 +329,7 @@ static int loop_watch_all(struct front *f)
 			       event_tag(SOURCE_LOADER, 0, 0))) ||
 	    (err = front_watch(f, EPOLL_CTL_ADD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0))))
 		return err;
-	if (closer_link_is_needed(&f->closer)) /* for its end alone: it says nothing */
+	if (closer_link_is_needed(&f->closer)) /* only to see it end: the closer sends nothing */
 		err = front_watch(f, EPOLL_CTL_ADD, f->closer.sock, 0,
 				  event_tag(SOURCE_CLOSER, 0, 0));
 	if (err)
@@ -344,7 +346,7 @@ static int loop_fill_pool(struct front *f)
 	while (!err && !f->stopping && !pool_is_full(&f->service.pool)) {
 		err = loop_turn(f, time_left(f));
 		if (!err && f->loader_rests)
-			err = -EAGAIN; /* the log says why; a new start is the cure */
+			err = -EAGAIN; /* logged; the service ends and is restarted */
 	}
 	return err;
 }

@@ -12,7 +12,7 @@
 #include "proto/fd.h"
 
 #define READ_EVERY_MS 100
-#define NO_LIMIT      (1ull << 60) /* version 1 writes a number like it for "none" */
+#define NO_LIMIT      (1ull << 60) /* cgroup v1 writes a number as large as this for no limit */
 #define PATH_LEN      512
 
 /* Where each version keeps what we want to know. */
@@ -115,7 +115,7 @@ void memory_open(struct memory *ret, unsigned percent, unsigned otherwise_mib)
 			    : "its --memory: no control group has a limit");
 }
 
-/* percent of a limit, without what is used. */
+/* How much of a limit's percentage is left. */
 static uint64_t room(const struct memory *m, uint64_t limit, uint64_t used)
 {
 	uint64_t allowed = limit / 100 * m->percent;
@@ -123,7 +123,7 @@ static uint64_t room(const struct memory *m, uint64_t limit, uint64_t used)
 	return allowed > used ? allowed - used : 0;
 }
 
-/* Keeps the tightest. */
+/* Keeps the limit with the least room. */
 static void level_read(struct memory *m, const struct memory_level *level, int file)
 {
 	uint64_t limit = read_number(file), used;

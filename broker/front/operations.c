@@ -186,7 +186,7 @@ static int perform_acquire(struct service *s, struct account *account,
 		return no_object(ret);
 	if (!sees_tunnels(s, (unsigned)object, &acquire->steering))
 		return no_tunnels(ret, &s->objects.list[object], acquire->steering.hash_types);
-	weight = s->pool.shelves[object].weight;
+	weight = s->pool.stocks[object].weight;
 	if (grant_label_taken(&s->grants, acquire->label, account))
 		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
 	if (account_may_acquire(&s->accounts, account, &why) ||

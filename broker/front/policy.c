@@ -68,7 +68,7 @@ bool policy_allows(const struct policy *p, const struct peer *peer, int sock)
 		if (p->uids[i] == peer->uid)
 			return true;
 	}
-	/* 65534 may be anybody at all: a group does not let it in, its own name does. */
+	/* Uid 65534 may be anybody of another user namespace: only its own name lets it in. */
 	if (peer->uid == UID_OVERFLOW)
 		return false;
 	return group_allowed(p, peer->gid) || peer_groups_allowed(p, sock);

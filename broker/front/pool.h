@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ready sets, so that a request waits for no verifier: one shelf an object,
- * restocked by the loader as sets go.
- *
- * Who has taken many lately leaves the last few of a shelf to the others, and
- * the loader's time is divided between the shelves that lack something: neither
- * one client nor one slow object keeps it from the rest.
+ * Ready sets, so that a request waits for no verifier: a stock of each object, which the loader
+ * refills. An account that took many lately leaves the last few of a stock to the others, and the
+ * loader's time is divided between the stocks that lack sets: neither one client nor one slow
+ * object keeps it from the rest.
  */
 #pragma once
 
@@ -17,12 +15,12 @@
 
 #define POOL_MAX 64 /* sets of one object */
 
-struct shelf {
+struct stock {
 	unsigned target; /* how many should be ready */
 	unsigned n_ready;
 	unsigned n_asked;  /* answers that the loader still owes */
 	unsigned wanted;   /* how many should be ready or on their way */
-	uint64_t spent_ns; /* the loader's time, comparable between shelves */
+	uint64_t spent_ns; /* the loader's time that this stock has used */
 	uint64_t weight;   /* bytes of kernel memory that a set of it takes, on this host */
 	struct set ready[POOL_MAX];
 };
@@ -31,10 +29,10 @@ struct shelf {
 struct pool {
 	const struct loader_link *loader;
 	const struct objects *objects;
-	unsigned n_asked;	/* of all shelves */
-	uint64_t spent_ns;	/* of the shelf that was served last, when it was */
+	unsigned n_asked;	/* of all stocks */
+	uint64_t spent_ns;	/* of the stock that was served last, when it was */
 	uint64_t busy_since_ns; /* when the loader began what it does now */
-	struct shelf shelves[OBJECTS_MAX];
+	struct stock stocks[OBJECTS_MAX];
 };
 
 /* target: sets kept ready of the first object; of the others it is one. */
@@ -51,16 +49,15 @@ bool pool_has(const struct pool *p, unsigned object, bool had_many);
 int pool_take(struct pool *p, unsigned object, bool had_many, struct set *ret);
 
 /*
- * Has the loader make what a shelf lacks, n_waiting clients included, as soon as
- * it is that shelf's turn; drops what it has too much.  0, or -errno: the loader
- * could not be asked.
+ * Asks the loader for what a stock lacks, n_waiting clients included, once it is that stock's turn;
+ * drops what the stock has too much. 0, or -errno: the loader could not be asked.
  */
 int pool_restock(struct pool *p, unsigned object, unsigned n_waiting);
 
 /*
- * Takes one answer of the loader.  0: *ret_object has a set more, or *ret_err
- * says why it has not; -EAGAIN: no answer yet; else: the loader is of no use.
- * The loader has room for another request then: pool_restock().
+ * Takes one answer of the loader. 0: *ret_object has one more set, or *ret_err says why not;
+ * -EAGAIN: no answer yet; else: the loader is of no use. After an answer the loader can take
+ * another request: pool_restock().
  */
 int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err);
 
@@ -70,5 +67,5 @@ unsigned pool_ready(const struct pool *p);
 /* Whether less than half of what should be ready is. */
 bool pool_is_low(const struct pool *p, unsigned object);
 
-/* Whether every shelf is as full as it should be. */
+/* Whether every stock is as full as it should be. */
 bool pool_is_full(const struct pool *p);

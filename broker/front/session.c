@@ -10,8 +10,10 @@
 
 #define NO_SLOT UINT32_MAX
 
-/* All in use.  They lie in front, for the slot that was freed last is taken first: who asks
- * alone does not wait for a look at all the others. */
+/*
+ * Visits the open sessions and stops after the last of them. The slot that was freed last is used
+ * first, so they lie at the front.
+ */
 #define FOR_EACH_OPEN(it, s)                                                                       \
 	for (uint32_t i_ = 0, left_ = (s)->n_open; left_ && ((it) = &(s)->list[i_], true); i_++)   \
 		if ((it)->state != SESSION_FREE && left_--)
@@ -93,7 +95,7 @@ void session_set_deadline(struct sessions *s, struct session *session, uint64_t 
 		s->next_deadline_ms = deadline_ms;
 }
 
-/* A deadline that was cleared leaves its time behind: one look too many, once. */
+/* Clearing a deadline leaves next_deadline_ms as it was: that costs one needless walk. */
 struct session *session_overdue(struct sessions *s, uint64_t now_ms)
 {
 	struct session *it;

@@ -20,7 +20,7 @@
 #include "broker/front/policy.h"
 #include "proto/codec.h"
 
-#define SESSIONS_MAX 528 /* the most that --max-connections allows, and some to say no to */
+#define SESSIONS_MAX 528 /* the largest --max-connections, and room to refuse more */
 
 enum session_state {
 	SESSION_FREE,
@@ -35,9 +35,9 @@ struct session {
 	int fd;
 	uint32_t generation; /* tells a late event of the slot's former user apart */
 	enum session_state state;
-	bool allowed;	 /* the policy was asked, and said yes */
+	bool allowed;	 /* the policy lets this peer make requests */
 	bool guarded;	 /* its packets may bring fds, whose close may block */
-	bool reply_read; /* REPLIED: the last reply was seen to be read */
+	bool reply_read; /* REPLIED: the peer has read the last reply */
 	struct peer peer;
 	struct account *account;
 	uint64_t asked_ns;	    /* when the request came that is being answered */
@@ -61,7 +61,7 @@ void sessions_init(struct sessions *ret);
 /* Takes *fd.  NULL: all SESSIONS_MAX are in use, and *fd stays the caller's. */
 struct session *session_new(struct sessions *s, int *fd);
 
-/* Lets a session wait for an object until deadline_ms; session_resume() ends that. */
+/* Has a session wait for a set of an object until deadline_ms; session_resume() ends the wait. */
 void session_wait(struct sessions *s, struct session *session, const union rssb_request *request,
 		  unsigned object, uint64_t deadline_ms);
 void session_resume(struct sessions *s, struct session *session);
@@ -88,8 +88,8 @@ unsigned sessions_unread(struct sessions *s, const struct account *account, unsi
 void session_end(struct sessions *s, struct session *session);
 
 /*
- * Of the sessions that wait for an object the one whose account had fewest grants
- * of late, and of those the one that waits longest; or NULL.
+ * Of the sessions that wait for an object that of the account with fewest grants of late, and of
+ * those the one that waits longest; or NULL.
  */
 struct session *session_first_waiting(struct sessions *s, unsigned object,
 				      const struct accounts *accounts, uint64_t now_ms);

@@ -57,15 +57,15 @@ static int grant_maps_map(struct grant_maps *hold, const struct set_fds *fds, un
 }
 
 /*
- * Nobody writes into a lease, so it needs no more than a pipe's least: the room for
- * sixteen buffers weighs 1 KiB, and counts against pipe-user-pages-soft of our user.
+ * Nobody writes into a lease, so the smallest pipe does: room for sixteen buffers costs 1 KiB, and
+ * counts against pipe-user-pages-soft of the broker's user.
  */
 static int lease_open(int ret[2])
 {
 	/* #syscalls:front pipe2 fcntl */
 	if (pipe2(ret, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
-	fcntl(ret[0], F_SETPIPE_SZ, 1); /* a page; where it fails it weighs more */
+	fcntl(ret[0], F_SETPIPE_SZ, 1); /* one page; if that fails the pipe costs more memory */
 	return 0;
 }
 
@@ -83,7 +83,7 @@ int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks)
 	}
 	s.lease_read = lease[0];
 	s.hold.lease_write = lease[1];
-	fd_closep(&fds->stats); /* the mapping is all we need */
+	fd_closep(&fds->stats); /* the mapping is all that is needed */
 	s.fds = *fds;
 	*fds = (struct set_fds)SET_FDS_INIT;
 	*ret = s;

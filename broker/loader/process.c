@@ -19,7 +19,7 @@
 #include "proto/fd.h"
 #include "proto/packet.h"
 
-/* Too many fds of our uid may lie unread somewhere: a set that cannot be sent is weather. */
+/* The limit on fds in flight is per uid and passes: the loader reports the failure and goes on. */
 static int send_set(int sock, struct loader_reply *reply, const struct set_fds *set)
 {
 	int fds[SET_FDS_MAX];
@@ -44,14 +44,14 @@ static int answer(int sock, const struct templates *templates, uint32_t object)
 	return err;
 }
 
-/* Returns when the front is gone. */
+/* Returns when the front has ended. */
 static int serve(int sock, const struct templates *templates)
 {
 	const struct loader_reply ready = { .object = OBJECT_NONE };
 	struct loader_request request;
 	int err = packet_send(sock, &ready, sizeof(ready), NULL, 0);
 
-	if (err && err != -EPIPE) /* from now on the front says that we are gone */
+	if (err && err != -EPIPE) /* from here on the front notices and logs the loader's end */
 		log_error(err, "the loader cannot say that it is ready");
 	while (!err) {
 		struct packet p;

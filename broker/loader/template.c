@@ -185,7 +185,7 @@ static int stats_resize(const struct bpf_object *obj, const struct object_check 
 	return bpf_map__set_max_entries(bpf_object__prev_map(obj, NULL), n_blocks);
 }
 
-/* The verifier says last why it refuses a program; behind that it counts. */
+/* The verifier's last line but the counts says why it refuses a program. */
 static void explain(char why[OBJECT_CHECK_WHY_MAX], int err, char *verifier_log)
 {
 	const char *error = strerrordesc_np(-err) ?: "unknown error", *last;
@@ -224,7 +224,7 @@ int template_load(struct template *ret, struct object_check *ret_check, const ch
 		  const void *elf, size_t size, unsigned n_blocks, size_t room,
 		  char why[OBJECT_CHECK_WHY_MAX])
 {
-	/* Without a buffer of ours libbpf tries again and again, each time with a larger one. */
+	/* Without this buffer libbpf tries again and again, each time with a larger one. */
 	static char verifier_log[64 << 10];
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .kernel_log_buf = verifier_log,
 		    .kernel_log_size = sizeof(verifier_log));

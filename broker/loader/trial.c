@@ -23,7 +23,7 @@
 #include "proto/packet.h"
 
 #define LINE	     (STDERR_FILENO + 1) /* the child's end of the line to the parent */
-#define CPU_MAX_S    5			 /* of QEMU's own object it is a tenth of a second */
+#define CPU_MAX_S    5			 /* QEMU's own object takes a tenth of a second */
 #define MEMORY_MAX_B (256ul << 20)
 
 /*
@@ -45,7 +45,7 @@ static void limits_set(void)
 #endif
 }
 
-/* What is said here is nobody's to read, be it by the C library when it aborts: why is. */
+/* What the child or the C library writes to stderr is dropped: why says it. */
 static int stderr_close(void)
 {
 	_cleanup_fd_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -65,7 +65,7 @@ static int path_check(const char *path)
 	return 0;
 }
 
-/* One broker a socket: the lock outlives any crash, its file stays. */
+/* One broker for each socket. The lock ends with its process, even in a crash; its file stays. */
 static int lock_take(int dir, const char *path, int *ret)
 {
 	char lock[128];

@@ -52,7 +52,7 @@ static int read_exactly(int fd, char *to, size_t size)
 	size_t done = 0;
 	ssize_t n;
 
-	/* One more than there should be tells a file that grew. */
+	/* One byte more than expected shows a file that grew. */
 	while ((n = read(fd, to + done, size + 1 - done)) > 0)
 		done += (size_t)n;
 	if (n < 0)

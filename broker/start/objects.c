@@ -89,7 +89,7 @@ static int objects_add(struct objects_trials *to, const char *name, const void *
 	return 0;
 }
 
-/* Without the first nothing can be served. */
+/* Without the first object nothing can be served */
 static int objects_add_builtin(struct objects_trials *to, const struct builtin *b)
 {
 	char why[OBJECT_CHECK_WHY_MAX];

@@ -109,7 +109,7 @@ static void asks_for_those_who_wait(void **state)
 {
 	serve(0, 3, 7);
 	assert_int_equal(asked(), -1);
-	assert_int_equal(pool.shelves[0].n_ready, 7);
+	assert_int_equal(pool.stocks[0].n_ready, 7);
 }
 
 static void never_more_than_it_has_room_for(void **state)
@@ -185,7 +185,7 @@ static void the_last_few_are_for_others(void **state)
 	assert_true(pool_has(&pool, 1, true)); /* of one there is nothing to leave */
 }
 
-static void is_full_when_every_shelf_is(void **state)
+static void is_full_when_every_stock_is(void **state)
 {
 	assert_false(pool_is_full(&pool));
 	fill(0, 4);
@@ -208,7 +208,7 @@ static void is_low_below_half(void **state)
 	assert_true(pool_is_low(&pool, 0));
 }
 
-/* Each set goes to one taker, and an empty shelf has none. */
+/* Each set goes to one taker, and an empty stock has none. */
 static void each_set_once(void **state)
 {
 	struct set sets[4], none;
@@ -327,7 +327,7 @@ static void loader_gone(void **state)
 	fd_closep(&peer);
 	assert_int_equal(pool_receive(&pool, &object, &err), -ECONNRESET);
 	pool_restock(&pool, 0, 0); /* asks nobody, and does not fail */
-	assert_int_equal(pool.shelves[0].n_asked, 0);
+	assert_int_equal(pool.stocks[0].n_asked, 0);
 }
 
 int main(void)
@@ -340,7 +340,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(nobody_saves_up_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_last_few_are_for_others, setup, teardown),
-		cmocka_unit_test_setup_teardown(is_full_when_every_shelf_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(is_full_when_every_stock_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_low_below_half, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_set_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(sheds_what_is_too_much, setup, teardown),

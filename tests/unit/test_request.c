@@ -36,13 +36,13 @@ static const struct objects objects = {
 		    .id = { 2 } } },
 };
 
-/* Puts n sets of an object on the shelf. */
+/* Puts n sets of an object on the stock. */
 static void stock(unsigned object, unsigned n)
 {
 	unsigned got;
 	int err;
 
-	service.pool.shelves[object].target = n;
+	service.pool.stocks[object].target = n;
 	pool_restock(&service.pool, object, 0);
 	while (fake_loader_serve(peer, object, objects.list[object].counts),
 	       !pool_receive(&service.pool, &got, &err)) {
@@ -297,7 +297,7 @@ static void refused_acquires(void **state)
 	service.memory.otherwise = 256 << 20;
 	r.acquire.object = (struct rssb_object_ref){ .by = RSSB_BY_ID, .id = { 3 } };
 	expect_refused(&bob, r, RSSB_NO_OBJECT);
-	assert_int_equal(service.pool.shelves[0].n_ready, 1);
+	assert_int_equal(service.pool.stocks[0].n_ready, 1);
 	assert_int_equal(service.accounts.n_grants, 1);
 	perform(&bob, acquire(RSSB_KIND_HANDOFF, 0, "web"), &o);
 	assert_int_equal(o.reply.base.status, RSSB_OK);
@@ -313,7 +313,7 @@ static void update(void **state)
 	int table;
 
 	stock(0, 1);
-	table = dup(service.pool.shelves[0].ready[0].fds.table);
+	table = dup(service.pool.stocks[0].ready[0].fds.table);
 	perform(&alice, acquire(RSSB_KIND_MANAGED, 0, ""), &o);
 	id = o.grant->id;
 	assert_int_equal(byte_at(table, 0), 6);
@@ -348,7 +348,7 @@ static void stats(void **state)
 
 	stock(1, 1);
 	/* The test plays the program, which alone may write them. */
-	ready = &service.pool.shelves[1].ready[0];
+	ready = &service.pool.stocks[1].ready[0];
 	assert_int_equal(mprotect((void *)ready->hold.stats, 4096, PROT_READ | PROT_WRITE), 0);
 	memcpy((void *)&ready->hold.stats->queue[3], &five, sizeof(five));
 	perform(&alice, acquire(RSSB_KIND_HANDOFF, RSSB_ACQUIRE_STATS, ""), &o);

@@ -214,7 +214,7 @@ static void grants_end(struct service *s)
 static bool pool_is_quiet(const struct pool *p)
 {
 	for (size_t i = 0; i < p->objects->n; i++)
-		if (p->shelves[i].n_asked || p->shelves[i].n_ready != p->shelves[i].target)
+		if (p->stocks[i].n_asked || p->stocks[i].n_ready != p->stocks[i].target)
 			return false;
 	return true;
 }
