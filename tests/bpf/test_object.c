@@ -18,6 +18,7 @@
 #include "tests/bpf/lib/reference.h"
 
 #define VERIFIED_INSNS_MAX 2000
+#define PROGRAM_HEADER_MAX 256 /* struct bpf_prog without its instructions, of any kernel */
 
 static const struct map {
 	const char *name;
@@ -125,6 +126,26 @@ static void test_verifier_effort(void **state)
 	}
 }
 
+/*
+ * Each set holds its instructions in whole pages, behind the kernel's own header: two pages
+ * without tunnels, three with them.
+ */
+static void test_pages(void **state)
+{
+	for (const char *const *name = check_names; *name; name++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info), pages = strstr(*name, "tunnel") ? 3 : 2;
+		struct object o;
+
+		if (!check_open(&o, *name))
+			skip();
+		assert_int_equal(bpf_obj_get_info_by_fd(o.prog, &info, &len), 0);
+		printf("# %s: %u bytes of instructions\n", *name, info.xlated_prog_len);
+		assert_in_range(info.xlated_prog_len, 1, pages * 4096 - PROGRAM_HEADER_MAX);
+		object_unload(&o);
+	}
+}
+
 static void check_queue(const struct object *o, const struct steering *s, const char *words)
 {
 	struct reference_verdict v;
@@ -207,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_one_program),
 		cmocka_unit_test(test_global_functions),
 		cmocka_unit_test(test_verifier_effort),
+		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_instructions_load_again),
 		cmocka_unit_test(test_reproducible),
 	};

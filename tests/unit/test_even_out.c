@@ -120,6 +120,38 @@ static void an_even_load_moves_nothing(void **state)
 	for (size_t i = 0; i < ENTRIES; i++)
 		load.entry[i] = 1000 + i % 7;
 	assert_int_equal(round_of(&table, &load), 0);
+	/* Three queues 2 % above the fair share: more than chance, and near enough. */
+	for (size_t i = 0; i < ENTRIES; i++)
+		load.entry[i] = i % 4 < 3 ? 1020000 : 940000;
+	assert_int_equal(round_of(&table, &load), 0);
+}
+
+/* What would leave the fullest queue is next to nothing. */
+static void a_small_gain_is_none(void **state)
+{
+	struct rssb_table table = equal_table(4);
+	struct even_out_load load = { 0 };
+
+	for (size_t i = 0; i < ENTRIES; i++)
+		load.entry[i] = i % 4 ? 500000 : 0;
+	load.entry[0] = 40000000;
+	load.entry[4] = 4000;
+	assert_int_equal(round_of(&table, &load), 0);
+	load.entry[4] = 40000;
+	assert_int_equal(round_of(&table, &load), 1);
+}
+
+/* Chance decides whether anything moves, not how far: with few packets, too, it ends near even. */
+static void a_round_that_begins_goes_on(void **state)
+{
+	struct rssb_table table = equal_table(4);
+	struct even_out_load load = { 0 };
+
+	for (size_t i = 0; i < ENTRIES; i++)
+		load.entry[i] = i % 4 ? 20 : 60;
+	assert_true(even_out_peak(&table, &load) == 2);
+	assert_true(round_of(&table, &load) > 0);
+	assert_true(even_out_peak(&table, &load) < 1.07);
 }
 
 /* Each packet goes to any entry: counts differ by chance alone, and more so if they are few. */
@@ -188,7 +220,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_rounds_are_enough),
 		cmocka_unit_test(an_even_load_moves_nothing),
+		cmocka_unit_test(a_small_gain_is_none),
 		cmocka_unit_test(chance_moves_nothing),
+		cmocka_unit_test(a_round_that_begins_goes_on),
 		cmocka_unit_test(a_heavy_entry_stays),
 		cmocka_unit_test(packets_of_no_entry_are_a_load),
 	};
