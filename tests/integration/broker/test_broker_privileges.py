@@ -9,6 +9,7 @@ import wire
 from broker import UID, Broker
 from interposed import OLD_KERNEL
 from seccomp import Filter, number_of
+from waiting import wait_for
 
 CAP_BPF, CAP_PERFMON = 1 << 39, 1 << 38
 NO_CAPS = f"{0:016x}"
@@ -29,7 +30,14 @@ def broker(build):
         # What it does for clients must not change any of it.
         for name in ("request-acquire-no-config", "request-export-abi", "bad-magic"):
             wire.ask(broker.socket, vectors.read(name)).close()
+        wait_for(lambda: is_all_over(broker), "a full pool, and the end of the grant")
         yield broker
+
+
+def is_all_over(broker):
+    """Of a ready set's lease the front has both ends, of a grant's one."""
+    kinds = broker.front.kinds()
+    return broker.is_at_rest() and kinds["pipe"] == 2 * kinds["anon_inode:bpf-prog"]
 
 
 @pytest.fixture
