@@ -32,7 +32,7 @@ from fixtures import directory, interposed, listener, memory_cgroup  # noqa: E40
 from paths import ROOT, TESTS  # noqa: E402
 
 # make soak, make deb-check
-ITEM_TIMEOUT_S = 7200 if any(map(os.environ.get, ("RSSB_SOAK", "RSSB_DEB_CHECK"))) else 600
+ITEM_TIMEOUT_S = 7200 if any(map(os.environ.get, ("RSSB_SOAK", "RSSB_DEB_CHECK"))) else 1200
 
 DEFAULTS = {
     "RSSB_BUILD": "build",

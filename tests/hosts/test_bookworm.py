@@ -2,10 +2,12 @@
 """Debian 12's own kernel, booted once: tests/hosts/short_run.py passes there.
 
 Its kernel is Linux 6.1, emulated: what it needs of time depends on the machine, and there is no
-bound on it but one that only a host that hangs can reach.
+bound on it but one that only a host that hangs can reach.  An emulated vCPU may do that, whatever
+runs there; the host is then booted once more, with a warning.
 """
 import os
 import re
+import warnings
 from pathlib import Path
 
 import emulated_host
@@ -14,7 +16,7 @@ import pytest
 SOURCE = Path(__file__).with_name("short_run.py")
 TESTS = re.findall(r"^def (test_\w+)", SOURCE.read_text(), re.MULTILINE)
 TIME_FACTOR = 20
-LIMIT_S = 3600
+LIMIT_S = 1500
 # pytest -rA
 OUTCOME = re.compile(r"^(PASSED|FAILED|ERROR|SKIPPED) \S+?::(test_\w+)")
 
@@ -28,11 +30,14 @@ def host(build):
                    if name.startswith(("RSSB_", "ASAN_", "UBSAN_"))}  # fmt: skip
     script = emulated_host.script_of(words, **{**environment, "RSSB_TIME_FACTOR": TIME_FACTOR,
                                                 "RSSB_GUEST_ACCEL": "kvm"})  # fmt: skip
-    status, lines = emulated_host.run("bookworm", script, LIMIT_S)
-    return status, lines
+    try:
+        return emulated_host.run("bookworm", script, LIMIT_S)
+    except emulated_host.HostFailure as failure:
+        warnings.warn(f"the host is booted again: {failure}", stacklevel=2)
+    return emulated_host.run("bookworm", script, LIMIT_S)
 
 
-@pytest.mark.limit(LIMIT_S + emulated_host.BOOTS * emulated_host.BOOT_LIMIT_S)
+@pytest.mark.limit(2 * LIMIT_S + emulated_host.BOOTS * emulated_host.BOOT_LIMIT_S)
 @pytest.mark.parametrize("name", TESTS)
 def test_on_linux_6_1(host, name):
     _, lines = host
