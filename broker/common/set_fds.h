@@ -4,16 +4,22 @@
 
 #include <stddef.h>
 
-/* The fds of a set, in the order in which the loader sends them. */
+#define SET_FDS_MAX 5
+
+/* The fds of a set, by name or as a list in the order in which the loader sends them. */
 struct set_fds {
-	int prog, config, key, table;
-	int stats; /* -1: the object does not count; it never leaves the broker */
+	union {
+		struct {
+			int prog, config, key, table;
+			int stats; /* -1: the object does not count; it never leaves the broker */
+		};
+		int list[SET_FDS_MAX];
+	};
 };
 #define SET_FDS_INIT                                                                               \
 	{                                                                                          \
-		-1, -1, -1, -1, -1                                                                 \
+		.list = { -1, -1, -1, -1, -1 }                                                     \
 	}
-#define SET_FDS_MAX 5
 
 /* Copies the open fds into the loader's wire order.  Returns how many. */
 size_t set_fds_to_array(const struct set_fds *fds, int ret[SET_FDS_MAX]);

@@ -43,36 +43,22 @@ void outcome_refuse(struct outcome *ret, const struct rssb_refusal *why)
 	memcpy(ret->reply.base.reason, why->reason, sizeof(why->reason));
 }
 
-/* Puts one fd into a reply's list, if it is there. */
-static void list_fd(struct rssb_reply *reply, enum rssb_role role, int fd)
+size_t outcome_fds(struct outcome *o, int ret[RSSB_FDS_MAX])
 {
-	if (fd >= 0)
-		reply->roles[reply->n_fds++] = (uint8_t)role;
-}
+	const int by_role[] = {
+		[RSSB_ROLE_PROG] = o->set.fds.prog,    [RSSB_ROLE_CONFIG] = o->set.fds.config,
+		[RSSB_ROLE_KEY] = o->set.fds.key,      [RSSB_ROLE_TABLE] = o->set.fds.table,
+		[RSSB_ROLE_LEASE] = o->set.lease_read, [RSSB_ROLE_ELF] = o->elf,
+	};
+	uint16_t n = 0;
 
-/* The roles of what o holds; outcome_fds() lists the fds in the same order. */
-static void outcome_set_roles(struct outcome *o)
-{
-	struct rssb_reply *reply = &o->reply.base;
-
-	list_fd(reply, RSSB_ROLE_PROG, o->set.fds.prog);
-	list_fd(reply, RSSB_ROLE_CONFIG, o->set.fds.config);
-	list_fd(reply, RSSB_ROLE_KEY, o->set.fds.key);
-	list_fd(reply, RSSB_ROLE_TABLE, o->set.fds.table);
-	list_fd(reply, RSSB_ROLE_LEASE, o->set.lease_read);
-	list_fd(reply, RSSB_ROLE_ELF, o->elf);
-}
-
-size_t outcome_fds(const struct outcome *o, int ret[RSSB_FDS_MAX])
-{
-	const int all[] = { o->set.fds.prog,  o->set.fds.config, o->set.fds.key,
-			    o->set.fds.table, o->set.lease_read, o->elf };
-	size_t n = 0;
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (all[i] >= 0)
-			ret[n++] = all[i];
+	for (unsigned role = RSSB_ROLE_PROG; role <= RSSB_ROLE_ELF; role++) {
+		if (by_role[role] < 0)
+			continue;
+		o->reply.base.roles[n] = (uint8_t)role;
+		ret[n++] = by_role[role];
 	}
+	o->reply.base.n_fds = n;
 	return n;
 }
 
@@ -393,8 +379,6 @@ int operation_perform(struct service *s, struct account *account, const union rs
 		[RSSB_OP_STATS] = perform_stats,     [RSSB_OP_STATUS] = op_status,
 		[RSSB_OP_GRANT] = op_grant,	     [RSSB_OP_MOVE] = perform_move,
 	};
-	int err = perform[request->header.op](s, account, request, ret);
 
-	outcome_set_roles(ret);
-	return err;
+	return perform[request->header.op](s, account, request, ret);
 }

@@ -49,7 +49,8 @@ void service_end_grant(struct service *s, struct grant *grant);
 /* Makes *ret a refusal. */
 void outcome_refuse(struct outcome *ret, const struct rssb_refusal *why);
 
-/* Lists the fds that belong to the reply, in wire order.  Returns how many; they stay o's. */
-size_t outcome_fds(const struct outcome *o, int ret[RSSB_FDS_MAX]);
+/* Lists the fds that belong to the reply, here and, by their roles, in the reply.  Returns how
+ * many; they stay o's. */
+size_t outcome_fds(struct outcome *o, int ret[RSSB_FDS_MAX]);
 
 void outcome_done(struct outcome *o);

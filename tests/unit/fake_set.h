@@ -36,7 +36,8 @@ static inline int fake_map(size_t size)
 /* The fds of a set; counts: with counters, all zero. */
 static inline struct set_fds fake_set_fds(bool counts)
 {
-	struct set_fds fds = { fake_map(1), fake_map(4096), fake_map(4096), fake_map(4096), -1 };
+	struct set_fds fds = { .list = { fake_map(1), fake_map(4096), fake_map(4096),
+					 fake_map(4096), -1 } };
 
 	if (counts)
 		fds.stats = fake_map(FAKE_CPUS * sizeof(struct rss_stats));

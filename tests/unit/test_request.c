@@ -126,20 +126,20 @@ static void expect_refused(struct account *account, union rssb_request r, enum r
 	perform(account, r, &o);
 	assert_int_equal(o.reply.base.status, status);
 	assert_true(o.reply.base.reason[0] != '\0');
-	assert_int_equal(o.reply.base.n_fds, 0);
 	assert_int_equal(outcome_fds(&o, fds), 0);
+	assert_int_equal(o.reply.base.n_fds, 0);
 	assert_null(o.grant);
 	outcome_done(&o);
 }
 
-static void expect_roles(const struct outcome *o, const uint8_t want[8], size_t n)
+static void expect_roles(struct outcome *o, const uint8_t want[8], size_t n)
 {
 	int fds[RSSB_FDS_MAX];
 
 	assert_int_equal(o->reply.base.status, RSSB_OK);
+	assert_int_equal(outcome_fds(o, fds), n);
 	assert_int_equal(o->reply.base.n_fds, n);
 	assert_memory_equal(o->reply.base.roles, want, 8);
-	assert_int_equal(outcome_fds(o, fds), n);
 	for (size_t i = 0; i < n; i++)
 		assert_true(fcntl(fds[i], F_GETFD) == FD_CLOEXEC);
 }
@@ -344,6 +344,7 @@ static void stats(void **state)
 {
 	const struct rss_count five = { 5, 500 };
 	struct outcome o, counts;
+	int fds[RSSB_FDS_MAX];
 	struct set *ready;
 
 	stock(1, 1);
@@ -352,7 +353,7 @@ static void stats(void **state)
 	assert_int_equal(mprotect((void *)ready->hold.stats, 4096, PROT_READ | PROT_WRITE), 0);
 	memcpy((void *)&ready->hold.stats->queue[3], &five, sizeof(five));
 	perform(&alice, acquire(RSSB_KIND_HANDOFF, RSSB_ACQUIRE_STATS, ""), &o);
-	assert_int_equal(o.reply.base.n_fds, 5); /* not the counters */
+	assert_int_equal(outcome_fds(&o, fds), 5); /* not the counters */
 	perform(&alice, of_grant(RSSB_OP_STATS, o.grant->id), &counts);
 	assert_int_equal(counts.reply.stats.grant_id, o.grant->id);
 	assert_int_equal(counts.reply.stats.queues, 8);

@@ -225,7 +225,8 @@ static void counters_are_added_up(void **state)
 
 static void array_order(void **state)
 {
-	const struct set_fds four = { 10, 11, 12, 13, -1 }, five = { 10, 11, 12, 13, 14 };
+	const struct set_fds four = { .list = { 10, 11, 12, 13, -1 } };
+	const struct set_fds five = { .list = { 10, 11, 12, 13, 14 } };
 	int fds[SET_FDS_MAX] = { 0 };
 	struct set_fds back;
 
