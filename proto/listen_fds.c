@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* UNIX sockets that a process listens on.  Must never remove a file. */
+/* UNIX sockets that a process listens on.  Must never remove a file but a dead socket. */
 #include "proto/listen_fds.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/fd.h"
@@ -79,7 +80,8 @@ int unix_address_init(struct sockaddr_un *ret, const char *path)
 	return 0;
 }
 
-bool unix_address_is_live(const struct sockaddr_un *address)
+/* Whether a process has a socket of any type there.  True if that cannot be found out. */
+static bool address_is_live(const struct sockaddr_un *address)
 {
 	static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
 
@@ -93,4 +95,23 @@ bool unix_address_is_live(const struct sockaddr_un *address)
 			return true;
 	}
 	return false;
+}
+
+int stale_socket_remove(int dir, const char *name, const struct sockaddr_un *address,
+			const char **ret_why)
+{
+	struct stat st;
+
+	*ret_why = NULL;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode)) {
+		*ret_why = "exists and is not a socket";
+		return -EEXIST;
+	}
+	if (address_is_live(address)) {
+		*ret_why = "is in use by another process";
+		return -EADDRINUSE;
+	}
+	return unlinkat(dir, name, 0) ? -errno : 0;
 }

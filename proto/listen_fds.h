@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * UNIX sockets that a process listens on: those that a service manager passes
- * (LISTEN_FDS), and whether a socket file is in use.  Must never remove a file.
+ * (LISTEN_FDS), and socket files.  Must never remove a file but a dead socket.
  */
 #pragma once
 
@@ -30,5 +30,9 @@ bool socket_is_listening(int fd);
 /* -ENAMETOOLONG: a path has 1 to 107 bytes. */
 int unix_address_init(struct sockaddr_un *ret, const char *path);
 
-/* Whether a process has a socket of any type at that address.  True if that cannot be found out. */
-bool unix_address_is_live(const struct sockaddr_un *address);
+/*
+ * Makes room for bind(2) at an address, which is name in dir: removes the socket that no process
+ * has any more.  -errno, with *ret_why where something else is there, and NULL otherwise.
+ */
+int stale_socket_remove(int dir, const char *name, const struct sockaddr_un *address,
+			const char **ret_why);

@@ -91,29 +91,17 @@ static int lock_take(int dir, const char *path, int *ret)
 
 /* --- the socket -------------------------------------------------------------- */
 
-/* Makes room for bind(): only a dead socket is ever removed. */
-static int stale_remove(int dir, const char *name, const struct sockaddr_un *address)
+static int room_make(int dir, const char *name, const struct sockaddr_un *address)
 {
-	struct stat st;
+	const char *why;
+	int err = stale_socket_remove(dir, name, address, &why);
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : log_error(-errno, "cannot look at %s", name);
-	if (!S_ISSOCK(st.st_mode)) {
-		log_line(LOG_ERR,
-			 "%s exists and is not a socket: left alone; remove it or choose "
-			 "another --socket",
-			 address->sun_path);
-		return -EEXIST;
-	}
-	if (unix_address_is_live(address)) {
-		log_line(LOG_ERR,
-			 "another process listens on %s: left alone; choose another --socket",
-			 address->sun_path);
-		return -EADDRINUSE;
-	}
-	if (unlinkat(dir, name, 0))
-		return log_error(-errno, "cannot remove the stale socket %s", name);
-	return 0;
+	if (err && why)
+		log_line(LOG_ERR, "%s %s: left alone; choose another --socket", address->sun_path,
+			 why);
+	else if (err)
+		log_error(err, "cannot remove the stale socket %s", address->sun_path);
+	return err;
 }
 
 /* Mode before bind and group before listen: nobody can connect too early. */
@@ -148,7 +136,7 @@ int listen_make(const struct listen_options *o, int *ret_sock, int *ret_lock)
 	name = strrchr(o->path, '/') + 1;
 	unix_address_init(&address, o->path);
 	if ((err = socket_directory_open(o->path, &dir)) ||
-	    (err = lock_take(dir, o->path, &lock)) || (err = stale_remove(dir, name, &address)) ||
+	    (err = lock_take(dir, o->path, &lock)) || (err = room_make(dir, name, &address)) ||
 	    (err = socket_bind(dir, name, &address, o, ret_sock)))
 		return err;
 	*ret_lock = fd_take(&lock);

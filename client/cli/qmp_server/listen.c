@@ -6,6 +6,7 @@
 #include "client/cli/qmp_server/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,22 +19,15 @@
 
 enum { BACKLOG = 128 };
 
-/* Makes room for a new socket where a dead one lies. */
-static int replace_dead(const struct sockaddr_un *address)
+static int room_make(const struct sockaddr_un *address)
 {
-	const char *path = address->sun_path;
-	struct stat st;
+	const char *why, *path = address->sun_path;
+	int r = stale_socket_remove(AT_FDCWD, path, address, &why);
 
-	if (lstat(path, &st))
-		return cli_fail("qmp", "%s: %s", path, strerror(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return cli_fail("qmp", "%s exists and is not a socket: left alone", path);
-	if (unix_address_is_live(address))
-		return cli_fail("qmp", "another process listens on %s: left alone", path);
-	if (unlink(path))
-		return cli_fail("qmp", "cannot remove the stale socket %s: %s", path,
-				strerror(errno));
-	return CLI_OK;
+	if (r && why)
+		return cli_fail("qmp", "%s %s: left alone", path, why);
+	return r ? cli_fail("qmp", "cannot remove the stale socket %s: %s", path, strerror(-r))
+		 : CLI_OK;
 }
 
 static int bind_at(int fd, const char *path)
@@ -47,7 +41,7 @@ static int bind_at(int fd, const char *path)
 	if (!bind(fd, a, sizeof(address)))
 		return CLI_OK;
 	if (errno == EADDRINUSE) {
-		if (replace_dead(&address))
+		if (room_make(&address))
 			return CLI_FAILED;
 		if (!bind(fd, a, sizeof(address)))
 			return CLI_OK;

@@ -437,7 +437,7 @@ def test_a_dead_socket_is_replaced(rssb, broker, directory):
 
 
 def test_what_is_in_use_or_no_socket_is_left_alone(rssb, broker, directory, server):
-    fails(command(rssb, broker, "--listen", server.path), "another process listens on")
+    fails(command(rssb, broker, "--listen", server.path), "is in use by another process: left alone")
     assert is_up(server.path)
     for make in (lambda p: p.write_text("x"), lambda p: p.mkdir(), lambda p: p.symlink_to("/x")):
         path = directory / "other"
