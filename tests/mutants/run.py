@@ -69,7 +69,8 @@ class Row:
     def target(self):
         program = "build/" + self.test[:-2]
         if not self.is_program:
-            return "all"
+            tool = " build/tests/tools/object_check" if self.file == "bpf/object_check.c" else ""
+            return "all" + tool
         return f"{program} {OBJECTS}" if self.file.startswith("bpf/") else program
 
     @property

@@ -47,13 +47,17 @@ def test_who_connects_before_the_broker_runs_is_served(build, directory, listene
 
 def test_fds_are_refused_on_a_passed_socket_too(build, directory, listener):
     """By the kernel where it can (the sender hears so), else by the broker."""
-    with Activated(build, listener), wire.Connection(directory / "sock") as client:
-        if kernel_refuses_fds():
-            with pytest.raises(PermissionError):
+    with Activated(build, listener) as broker:
+        os.kill(broker.process.pid, signal.SIGSTOP)  # before it is accepted, too
+        with wire.Connection(directory / "sock") as client:
+            if kernel_refuses_fds():
+                with pytest.raises(PermissionError):
+                    client.send(INFO, [0])
+                client.send(INFO)
+            else:
                 client.send(INFO, [0])
-        else:
-            client.send(INFO, [0])
-            assert client.receive().status == wire.MALFORMED
+            os.kill(broker.process.pid, signal.SIGCONT)
+            assert client.receive().status == (wire.OK if kernel_refuses_fds() else wire.MALFORMED)
 
 
 def test_fault_30_none(build):

@@ -336,9 +336,10 @@ def test_fault_46_out_of_fds(build):
     with Broker(build, prefix=["prlimit", f"--nofile={limit}"]) as broker:
         clients = [wire.Connection(broker.socket) for _ in range(limit)]
         wait_for(lambda: "cannot accept connections now: Too many open files" in broker.log(), "the log")
-        ticks = cpu_ticks(broker.front.pid)
-        time.sleep(0.5)
-        assert cpu_ticks(broker.front.pid) - ticks < 10  # it does not spin
+        ticks, own = cpu_ticks(broker.front.pid), time.process_time()
+        while time.process_time() - own < 0.5:
+            pass
+        assert cpu_ticks(broker.front.pid) - ticks < 15  # it does not spin, as this test did for 50
         assert len(broker.front.fds()) <= limit
         # Once in 100 ms: that pause is what keeps it from spinning.
         n_logged = broker.log().count("cannot accept connections now")
