@@ -11,9 +11,10 @@ from pathlib import Path
 import guest as guests
 from paths import ROOT
 from waiting import wait_for
+from world import NOBODY
 
 DOMAIN = """
-<domain type='qemu'>
+<domain type='{accelerator}'>
   <name>{name}</name>
   <memory unit='MiB'>256</memory>
   <vcpu>{queues}</vcpu>
@@ -54,20 +55,28 @@ def interface(tap, mac=guests.MAC):
 class Libvirt:
     """The daemon, and virsh.  Use it with `with`: the VMs end with it."""
 
+    owner = NOBODY  # the user that its QEMUs run as
+
     def __init__(self, world):
         self.world = world
         self.guests = []
         self.home, self.runtime = world.directory("home"), world.directory("runtime")
         self.runtime.chmod(0o700)
+        self.images = world.inside(ROOT / "build" / "guest")
+        self.pids = self.runtime / "libvirt/qemu/run"
+        self.logs = self.home / ".cache/libvirt/qemu/log"
         self.environment = {
             "HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.runtime),
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
             "LIBVIRT_DEFAULT_URI": "qemu:///session",
         }  # fmt: skip
 
-    def __enter__(self):
+    def _start(self):
         with open(self.world.dir / "libvirtd.log", "w") as log:
             self.world.start(["libvirtd"], unprivileged=True, env=self.environment, stderr=log)
+
+    def __enter__(self):
+        self._start()
         wait_for(lambda: self.run("uri", check=False).returncode == 0, "libvirtd")
         return self
 
@@ -90,11 +99,12 @@ class Guest(guests.Guest):
 
     def __init__(self, libvirt, name, emulator, devices, boot=True):
         self.libvirt, self.name = libvirt, name
-        self.dir = libvirt.world.directory(name)
+        self.dir = libvirt.world.directory(name, libvirt.owner)
         xml = self.dir / "domain.xml"
         xml.write_text(DOMAIN.format(
-            name=name, queues=guests.QUEUES, images=libvirt.world.inside(ROOT / "build" / "guest"),
-            cmdline=guests.CMDLINE, emulator=emulator, devices=devices, directory=self.dir,
+            name=name, queues=guests.QUEUES, images=libvirt.images, cmdline=guests.CMDLINE,
+            emulator=emulator, devices=devices, directory=self.dir,
+            accelerator="kvm" if guests.MACHINE[1] == "kvm" else "qemu",
         ))  # fmt: skip
         libvirt.run("create", xml, timeout=120)
         self._find()
@@ -103,8 +113,7 @@ class Guest(guests.Guest):
             self._meet(self.dir / "agent")
 
     def _find(self):
-        path = self.libvirt.runtime / f"libvirt/qemu/run/{self.name}.pid"
-        self._pid = int(path.read_text())
+        self._pid = int((self.libvirt.pids / f"{self.name}.pid").read_text())
 
     def resumed(self):
         """Its QEMU is another one; the agent in it goes on where it was, and does not speak first."""
@@ -122,7 +131,7 @@ class Guest(guests.Guest):
 
     def stderr(self):
         """The domain's log: what libvirt and its emulator have to say."""
-        return (self.libvirt.home / f".cache/libvirt/qemu/log/{self.name}.log").read_text()
+        return (self.libvirt.logs / f"{self.name}.log").read_text()
 
     def destroy(self):
         self.libvirt.run("destroy", self.name)

@@ -24,6 +24,7 @@ INSTALLED = {
     "etc/apparmor.d/usr.sbin.rss-broker",
     "etc/apparmor.d/abstractions/rss-broker-client",
     "etc/apparmor.d/abstractions/rss-broker-emulator",
+    "etc/apparmor.d/abstractions/rss-broker-libvirtd",
     "share/rss-broker/selinux/rss_broker.te",
     "share/rss-broker/selinux/rss_broker.if",
     "share/rss-broker/selinux/rss_broker.fc",

@@ -39,6 +39,7 @@ PARTS = {
     "bpf": (["tests/bpf"], {}),
     "promises": (["tests/hosts/short_run.py"], {}),
     "guests": (["tests/hosts/guests.py"], {}),
+    "libvirt": (["tests/hosts/system_libvirt_run.py"], {"memory_mb": 6144}),
     "cpus": (["tests/integration/broker/test_cpus.py", "tests/integration/cli/test_top.py",
               "tests/integration/cli/test_managed.py"], {"cpus": "2,maxcpus=255"}),
     "broker": (["tests/integration/broker"], {}),

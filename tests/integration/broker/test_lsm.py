@@ -61,7 +61,8 @@ def test_a_wrong_profile_does_not(destdir, profile, tmp_path):
     assert apparmor(destdir, wrong)[0] != 0
 
 
-@pytest.mark.parametrize("abstraction", ["rss-broker-client", "rss-broker-emulator"])
+@pytest.mark.parametrize("abstraction", ["rss-broker-client", "rss-broker-emulator",
+                                         "rss-broker-libvirtd"])  # fmt: skip
 def test_profiles_of_clients_compile(destdir, tmp_path, abstraction):
     client = tmp_path / "client"
     client.write_text(CLIENT_PROFILE % abstraction)
@@ -76,6 +77,8 @@ def test_the_profile_is_of_the_installed_program(destdir, profile):
     assert "/usr/bin/rssb rmix," in emulator
     assert "/usr/lib/rss-broker/librssb-qemu.so mr," in emulator
     assert "/etc/rss-broker/emulator.conf r," in emulator
+    libvirtd = (destdir / "etc/apparmor.d/abstractions/rss-broker-libvirtd").read_text()
+    assert "/usr/libexec/rss-broker/qemu-system-* PUx," in libvirtd
 
 
 def test_the_profile_executes_nothing(destdir, profile):

@@ -322,7 +322,7 @@ def test_a_qemu_too_old(run, broker):
     answers_as(run, 7, 2)
     for arguments in (NET, NET_JSON):
         why = run.fails(arguments=arguments)
-        assert "7.2" in why and "9.0" in why and "ebpf-rss-fds" in why
+        assert "7.2" in why and "9.0" in why and "ebpf-rss-fds" in why and "--on-demand" in why
     assert broker.requests == 0
 
 

@@ -118,14 +118,14 @@ static int probe_judge(struct run_plan *plan, const struct run_options *o,
 	if (check.lacking)
 		return run_fail(plan,
 				"%s: this QEMU, %d.%d, cannot take the fds (no ebpf-rss-fds): 9.0 "
-				"and newer can",
+				"and newer can, and from 8.0 on rssb run --on-demand may serve it",
 				run_device_name(check.lacking), probe->major, probe->minor);
 	if (qemu_args_converts(args))
 		obstacle = qemu_args_obstacle(args, probe->target);
 	if (obstacle)
 		return run_fail(plan,
 				"a device with rss on is in k=v form and %s: give the device as "
-				"-device '{\"driver\":...}'",
+				"-device '{\"driver\":...}', or use --on-demand",
 				obstacle);
 	cli_tell(o->verbose, "run", "QEMU %d.%d for %s answers", probe->major, probe->minor,
 		 probe->target);
@@ -141,8 +141,8 @@ static int probe_ask(struct run_plan *plan, const struct run_options *o, const c
 
 	if (o->no_probe && qemu_args_converts(args))
 		return run_fail(plan, "a device with rss on is in k=v form, and only QEMU knows "
-				      "its types: leave out --no-probe, or give the device as "
-				      "-device '{\"driver\":...}'");
+				      "its types: leave out --no-probe, give the device as "
+				      "-device '{\"driver\":...}', or use --on-demand");
 	if (o->no_probe)
 		return CLI_OK;
 	drivers = qemu_args_drivers(args);
