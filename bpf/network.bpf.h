@@ -39,10 +39,10 @@ static __always_inline bool parse_ipv6(struct __sk_buff *skb, __u64 off, union p
 		return false;
 	w->off = off + sizeof(f->v6.ip);
 	w->next = f->v6.ip.next;
+	w->routing = off + sizeof(f->v6.ip) - 16 - 8;
 	if (parse_steps(skb, w)) {
-		parse_steps(skb, w);
 #pragma unroll
-		for (int i = 2 * PARSE_STEPS; i < PARSE_EXTENSIONS_MAX; i++)
+		for (int i = PARSE_STEPS; i < PARSE_EXTENSIONS_MAX; i++)
 			parse_step(skb, w);
 	}
 	ret->off = w->off;

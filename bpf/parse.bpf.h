@@ -32,8 +32,9 @@ static __always_inline __u32 parse_start(struct __sk_buff *skb)
 }
 
 /*
- * The number of the type to hash any packet as, or a miss.  What is hashed is then in *f, where
- * IPv6 has its addresses and ports; IPv4's fit in the first two words, and zeros follow.
+ * The number of the type to hash any packet as, or a miss.  What is hashed is then in *f, all zeros
+ * before, where IPv6 has its addresses and ports; IPv4's fit in the first two words, and zeros
+ * follow.
  */
 __noinline int parse(struct __sk_buff *skb, __u32 types, union parse_frame *f)
 {
@@ -43,7 +44,6 @@ __noinline int parse(struct __sk_buff *skb, __u32 types, union parse_frame *f)
 
 	if (!f) /* never, but the verifier has to be told */
 		return PARSE_NOT_IP;
-	parse_clear(f);
 	if (bpf_skb_load_bytes_relative(skb, ETH_HLEN - 2, &proto, sizeof(proto),
 					BPF_HDR_START_MAC))
 		return PARSE_TRUNCATED;

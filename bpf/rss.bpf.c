@@ -18,6 +18,7 @@
 
 #include "bpf/rss_maps.h"
 #include "bpf/toeplitz.bpf.h"
+#include "bpf/fast.bpf.h"
 #include "bpf/parse.bpf.h"
 
 /*
@@ -73,9 +74,13 @@ struct verdict {
 	__u16 unused;
 } __attribute__((aligned(8)));
 
-static __always_inline void verdict_fallback(struct verdict *v, __u32 reason)
+static __always_inline void verdict_start(struct verdict *v)
 {
 	asm volatile("" : : "r"(v) : "memory"); /* or clang lays it out as it likes */
+}
+
+static __always_inline void verdict_fallback(struct verdict *v, __u32 reason)
+{
 	v->entry = RSS_TABLE_MAX;
 	v->outcome = RSS_STATS_TYPES + reason;
 }
@@ -93,6 +98,10 @@ static __always_inline void verdict_entry(struct verdict *v, __u32 entry)
 struct verdict {
 };
 
+static __always_inline void verdict_start(struct verdict *v)
+{
+}
+
 static __always_inline void verdict_fallback(struct verdict *v, __u32 reason)
 {
 }
@@ -106,199 +115,96 @@ static __always_inline void verdict_entry(struct verdict *v, __u32 entry)
 }
 #endif
 
-#ifdef RSS_TUNNEL
-#define STEERING_TYPES (RSS_HASH_ALL | RSS_TUNNEL_ALL)
-
-/* Whether a packet to this port may be a tunnel's, which is parse()'s to see into. */
-static __always_inline bool maybe_tunnel(__u32 types, __u8 protocol, __be32 ports)
-{
-	return tunnel_type(*((__be16 *)&ports + 1)) & types & -(protocol >> 4);
-}
-#else
-#define STEERING_TYPES RSS_HASH_ALL
-
-static __always_inline bool maybe_tunnel(__u32 types, __u8 protocol, __be32 ports)
-{
-	return false;
-}
-#endif
-
-/* The configuration, read once. */
-struct steering {
-	__u32 types;
-	__u32 mask;	     /* of an index into the table */
-	__u64 default_queue; /* like every number that clang may spill: see struct parse_walk */
-};
-
-/* False: all packets go to the default queue. */
-static __always_inline bool steering_read(struct steering *ret, const __u64 *config)
-{
-	__u64 word = *(const volatile __u64 *)config;
-	__u32 len, off;
-
-	ret->default_queue = *(const volatile __u16 *)(config + 1);
-	forget(ret->default_queue); /* or clang makes 32 bits of it */
-	ret->types = RSS_CONFIG_HASH_TYPES(word) & STEERING_TYPES;
-	len = RSS_CONFIG_TABLE_LEN(word);
-	ret->mask = len - 1;
-	forget(ret->mask); /* or clang counts bits */
-	off = parse_equal(RSS_CONFIG_REDIRECT(word), 0);
-	return !(off | ret->mask / RSS_TABLE_MAX | (len & ret->mask));
-}
-
-/* Reads a frame from `start` on, whose network header is of net_len bytes, and 8 bytes more. */
-static __always_inline bool frame_read(struct __sk_buff *skb, union parse_frame *f, __u32 start,
-				       __u32 net_len)
-{
-	return !bpf_skb_load_bytes_relative(
-		skb, start, f, ETH_HLEN - start + net_len + PARSE_UDP_LEN, BPF_HDR_START_MAC);
-}
-
 /*
- * Whether it is TCP or UDP, and its header whole.  skb->len may or may not count the MAC
- * header: a TCP segment so short that it depends on that is left to parse().
+ * The verifier remembers the state at a label, and skips what follows when it comes there again,
+ * only if it met two jumps since it last remembered one.  These two lead to the next instruction:
+ * the kernel leaves them out of the code.
  */
-static __always_inline bool has_ports(struct __sk_buff *skb, __u8 protocol, __u32 net_len)
+#define checkpoint() asm volatile("goto +0; goto +0")
+
+/* Of an index into the table; 127 at most, if the length is a power of two as it must be. */
+static __always_inline __u32 config_mask(__u64 word)
 {
-	return protocol == IPPROTO_UDP ||
-	       (protocol == IPPROTO_TCP && skb->len >= ETH_HLEN + net_len + PARSE_TCP_LEN);
+	__u32 mask = RSS_CONFIG_TABLE_LEN(word) - 1;
+
+	forget(mask); /* or clang counts bits */
+	return mask;
 }
 
-static __always_inline bool frame_is_ipv4(struct __sk_buff *skb, union parse_frame *f, __u32 types)
+static __always_inline bool config_valid(__u64 word)
 {
-	const struct parse_ipv4 *ip = &f->v4.ip;
-	__u32 other;
+	__u32 mask = config_mask(word), off = parse_equal(RSS_CONFIG_REDIRECT(word), 0);
 
-	if (!frame_read(skb, f, PARSE_V4_START, sizeof(*ip)))
-		return false;
-	other = (f->v4.proto ^ bpf_htons(ETH_P_IP)) | ((ip->ihl & 15) ^ 5) |
-		(ip->fragment & PARSE_IPV4_FRAGMENT);
-	forget(other);
-	return !other && has_ports(skb, ip->protocol, sizeof(*ip)) &&
-	       !maybe_tunnel(types, ip->protocol, f->v4.ports);
+	return !(off | mask / RSS_TABLE_MAX | (RSS_CONFIG_TABLE_LEN(word) & mask));
 }
 
-static __always_inline bool frame_is_ipv6(struct __sk_buff *skb, union parse_frame *f, __u32 types)
+static __always_inline const struct rss_key *key_get(__u32 *zero)
 {
-	return frame_read(skb, f, PARSE_V6_START, sizeof(f->v6.ip)) &&
-	       f->v6.proto == bpf_htons(ETH_P_IPV6) &&
-	       has_ports(skb, f->v6.ip.next, sizeof(f->v6.ip)) &&
-	       !maybe_tunnel(types, f->v6.ip.next, f->v6.ports);
+	return bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, zero);
 }
 
-/*
- * Of a TCP or UDP packet, as the verifier is not to know it: it would follow IPv4 and IPv6, each
- * protocol and each type on a way of its own.
- */
-struct fast {
-	__u32 types;	/* enabled ones, the family's own three lowest */
-	__u32 protocol; /* TCP or UDP */
-	__u64 all; /* all ones if there is more to hash than addresses and ports in two words */
-	__u8 more; /* FRAME_MORE, likewise, and other bits */
-};
-
-/* All ones if its own type is enabled; no branch. */
-static __always_inline __u32 ports_mask(const struct fast *fast)
+/* The low 7 bits of the packet's hash, and more above; 0, or an enum parse_miss. */
+static __always_inline int packet_hash(struct __sk_buff *skb, __u64 word, __u32 *zero,
+				       struct verdict *v)
 {
-	_Static_assert(!(IPPROTO_TCP >> 4) && IPPROTO_UDP >> 4 == 1, "tells TCP from UDP");
-	_Static_assert(RSS_HASH_IPV4 == 1 && RSS_HASH_TCPV4 == 2 && RSS_HASH_UDPV4 == 4 &&
-			       RSS_HASH_TCPV6 == 8 * RSS_HASH_TCPV4 &&
-			       RSS_HASH_UDPV6 == 8 * RSS_HASH_UDPV4,
-		       "IP, TCP, UDP, by family");
-
-	return -((fast->types >> (fast->protocol >> 4)) / RSS_HASH_TCPV4 & 1);
-}
-
-/* The number of its type, own being of ports_mask(); no branch. */
-static __always_inline __u32 fast_type(const struct fast *fast, __u32 own)
-{
-	return (fast->all & 3) + (own & (1 + (fast->protocol >> 4)));
-}
-
-/* What IPv6's ethertype has in its first byte, and IPv4's has not: there is more to hash. */
-#define FRAME_MORE 0x80
-
-/* A byte of a frame once more: the verifier knows what the one compared was, on each way. */
-static __always_inline __u32 frame_byte(const void *byte)
-{
-	__u32 value = *(const volatile __u8 *)byte;
-
-	forget(value);
-	return value;
-}
-
-/* Whether parse() is not needed: TCP or UDP, whole, without options or extension headers. */
-static __always_inline bool fast_read(struct __sk_buff *skb, __u32 types, union parse_frame *f,
-				      struct fast *ret)
-{
-	__u32 proto = skb->protocol; /* the sender's word for it; the frame decides */
-
-	if (proto == bpf_htons(ETH_P_IPV6) && frame_is_ipv6(skb, f, types)) {
-		ret->types = types / RSS_HASH_IPV6;
-		ret->protocol = frame_byte(&f->v6.ip.next);
-		ret->all = -1;
-		ret->more = frame_byte(&f->v6.proto);
-	} else if (proto == bpf_htons(ETH_P_IP) && frame_is_ipv4(skb, f, types)) {
-		ret->types = types;
-		ret->protocol = frame_byte(&f->v4.ip.protocol);
-		ret->all = 0;
-		ret->more = frame_byte(&f->v4.proto);
-	} else {
-		return false;
-	}
-	return true;
-}
-
-/* The low bits of the packet's hash, or an enum parse_miss. */
-static __always_inline int packet_hash(struct __sk_buff *skb, __u32 types,
-				       const struct rss_key *key, struct verdict *v)
-{
-	union parse_frame f = { 0 }; /* with CAP_BPF alone all of it has to be known at the end */
-	struct fast fast = { .more = FRAME_MORE };
-	__u32 own = -1;
-	__u64 keep = -1;
-	int type;
-
-	if (fast_read(skb, types, &f, &fast)) {
-		own = ports_mask(&fast);
-		if (!(own | (fast.types & RSS_HASH_IPV4)))
-			return PARSE_NO_TYPE;
-		verdict_type(v, fast_type(&fast, own));
-		keep = (__u64)own << 32 | fast.all;
-	} else {
-		type = parse(skb, types, &f);
-		if (type < 0)
-			return type;
-		verdict_type(v, type);
-	}
-	forget(fast.more); /* or clang makes a branch of it before */
-	return toeplitz(key, f.v6.ip.addresses, keep, fast.more & FRAME_MORE, f.v6.ports & own) &
-	       127;
-}
-
-static __always_inline __u64 steer(struct __sk_buff *skb, const __u64 *config, struct verdict *v)
-{
+	__u32 types = RSS_CONFIG_HASH_TYPES(word);
+	__u64 first, second, more = 0;
 	const struct rss_key *key;
+	union parse_frame f;
+	struct fast fast;
+	enum frame frame = frame_read(skb, &f, types, &fast);
+
+	if (frame == FRAME_IPV4) {
+		if (!(fast.own | fast.ip))
+			return PARSE_NO_TYPE;
+		verdict_type(v, fast.type);
+		first = fast.first;
+		second = toeplitz_ports(fast.ports & fast.own);
+		key = key_get(zero);
+		if (!key)
+			return PARSE_NO_TYPE;
+	} else {
+		if (frame == FRAME_IPV6) {
+			if (!(fast.own | fast.ip))
+				return PARSE_NO_TYPE;
+		} else {
+			__builtin_memset(&f, 0, sizeof(f));
+			fast.type = parse(skb, types, &f);
+			if ((int)fast.type < 0)
+				return fast.type;
+			fast.own = -1;
+		}
+		verdict_type(v, fast.type);
+		key = key_get(zero);
+		if (!key)
+			return PARSE_NO_TYPE;
+		first = bpf_be64_to_cpu(f.v6.ip.addresses[0]);
+		second = bpf_be64_to_cpu(f.v6.ip.addresses[1]);
+		more = toeplitz_more(key, second, f.v6.ip.addresses,
+				     toeplitz_ports(f.v6.ports & fast.own));
+	}
+	checkpoint();
+	return toeplitz(key, first, second, more) & 127;
+}
+
+/* The queue, or an enum parse_miss. */
+static __always_inline __s64 steer(struct __sk_buff *skb, __u64 word, __u32 *index,
+				   struct verdict *v)
+{
 	const volatile __u16 *queue;
-	struct steering s;
-	__u32 index = 0;
 	int hash;
 
-	verdict_fallback(v, RSS_FALLBACK_BAD_CONFIG);
-	if (!steering_read(&s, config))
-		return s.default_queue;
-	key = bpf_map_lookup_elem(&tap_rss_map_toeplitz_key, &index);
-	if (!key)
-		return s.default_queue;
-	hash = packet_hash(skb, s.types, key, v);
-	if (hash < 0) {
-		verdict_fallback(v, -1 - hash);
-		return s.default_queue;
-	}
-	index = hash & s.mask;
-	verdict_entry(v, index);
-	queue = bpf_map_lookup_elem(&tap_rss_map_indirection_table, &index);
-	return queue ? *queue : s.default_queue;
+	if (!config_valid(word))
+		return -1 - RSS_FALLBACK_BAD_CONFIG;
+	hash = packet_hash(skb, word, index, v);
+	if (hash < 0)
+		return hash;
+	forget(word); /* or clang keeps the mask over the hash */
+	*index = hash & config_mask(word);
+	verdict_entry(v, *index);
+	queue = bpf_map_lookup_elem(&tap_rss_map_indirection_table, index);
+	/* An array has all its elements.  A constant in the index's place would be refused. */
+	return queue ? *queue : *index;
 }
 
 #ifdef RSS_STATS
@@ -366,14 +272,20 @@ static __always_inline void count(struct __sk_buff *skb, __u64 queue, const stru
 SEC("socket")
 int tun_rss_steering_prog(struct __sk_buff *skb)
 {
-	__u32 zero = 0;
-	const __u64 *config = bpf_map_lookup_elem(&tap_rss_map_configurations, &zero);
+	__u32 index = 0;
+	const __u64 *config = bpf_map_lookup_elem(&tap_rss_map_configurations, &index);
 	struct verdict v;
-	__u64 queue;
+	__s64 queue;
 
 	if (!config)
 		return 0; /* never: an array has all its elements */
-	queue = steer(skb, config, &v);
+	verdict_start(&v);
+	queue = steer(skb, *(const volatile __u64 *)config, &index, &v);
+	if (queue < 0) {
+		checkpoint();
+		verdict_fallback(&v, -1 - queue);
+		queue = *(const volatile __u16 *)(config + 1);
+	}
 	count(skb, queue, &v);
 	return queue;
 }

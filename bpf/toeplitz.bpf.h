@@ -4,19 +4,19 @@
  *
  * Bit b of the hash is the parity of the input ANDed with the key shifted left
  * by 31 - b.  A table has at most 128 entries, so seven bits are enough: seven
- * sums of `input & key shifted`, folded together.  Taken 58 bits of input at a time
+ * sums of `input & key shifted`, merged into one word.  Taken 58 bits of input at a time
  * one 64-bit word has the key for all seven: it needs but to be shifted.  No table
  * and no state, so a writer of the key cannot be raced, and no branch on key or packet.
  *
- * Everything must stay in registers and at constant stack offsets: that is what
- * lets the program load with CAP_BPF alone.
+ * Everything must stay in registers: with CAP_BPF alone the kernel puts a barrier behind the first
+ * store to each stack slot, which takes 5 ns.  Hence one sum after the other, each merged at once.
  */
 #pragma once
 
-#include <stdbool.h>
 #include <linux/types.h>
 #include <bpf/bpf_endian.h>
 
+#include "bpf/frame.bpf.h" /* forget() */
 #include "bpf/rss_maps.h"
 
 #define TOEPLITZ_WORDS (RSS_KEY_LEN / 8)
@@ -25,10 +25,13 @@
 static __always_inline __u64 toeplitz_key_word(const struct rss_key *key, int i)
 {
 	const __u32 *half = (const __u32 *)key;
+	__u64 low;
 
-	if (i == 0)
-		return (__u64)half[0] << 32 | bpf_ntohl(half[1]);
-	return bpf_be64_to_cpu(((const __u64 *)key)[i]);
+	if (i)
+		return bpf_be64_to_cpu(((const __u64 *)key)[i]);
+	low = bpf_ntohl(half[1]);
+	forget(low); /* or clang swaps 64 bits of it and masks them */
+	return (__u64)half[0] << 32 | low;
 }
 
 /*
@@ -48,69 +51,110 @@ static __always_inline __u64 toeplitz_merge(__u64 a, __u64 b, int shift, __u64 l
 #define TOEPLITZ_IN_MASK (-1ull << (64 - TOEPLITZ_CHUNK))
 #define TOEPLITZ_FIRST	 (32 - TOEPLITZ_BITS) /* bit of the key that the first bit of input meets */
 
-/* in: a chunk of input, in the high bits; key: from the bit on that its first bit meets. */
-static __always_inline void toeplitz_add(__u64 sums[TOEPLITZ_BITS], __u64 in, __u64 key)
+/* The sum for one bit of the hash. */
+static __always_inline __u64 toeplitz_sum(const __u64 *in, const __u64 *key, int n)
+{
+	__u64 sum = in[0] & key[0];
+
+#pragma unroll
+	for (int i = 1; i < n; i++)
+		sum ^= in[i] & key[i];
+	forget(sum);
+	return sum;
+}
+
+/* The same for the bit below, for which the key has to be shifted. */
+static __always_inline __u64 toeplitz_next(const __u64 *in, __u64 *key, int n)
 {
 #pragma unroll
-	for (int b = 0; b < TOEPLITZ_BITS; b++)
-		sums[b] ^= in & key << (TOEPLITZ_BITS - 1 - b);
-}
-
-/* Bit i of the result's low 7 is the parity of sums[i]. */
-static __always_inline __u32 toeplitz_fold(const __u64 sums[TOEPLITZ_BITS])
-{
-	const __u64 m1 = 0x5555555555555555, m2 = 0x3333333333333333, m4 = 0x0f0f0f0f0f0f0f0f;
-	__u64 s01 = toeplitz_merge(sums[0], sums[1], 1, m1);
-	__u64 s23 = toeplitz_merge(sums[2], sums[3], 1, m1);
-	__u64 s03 = toeplitz_merge(s01, s23, 2, m2);
-	__u64 s45 = toeplitz_merge(sums[4], sums[5], 1, m1);
-	__u64 s46 = toeplitz_merge(s45, sums[6] ^ sums[6] >> 1, 2, m2);
-	__u64 s = toeplitz_merge(s03, s46, 4, m4);
-
-	s ^= s >> 32;
-	s ^= s >> 16;
-	return s ^ s >> 8;
-}
-
-/* 64 bits from bit `at` on of two words that follow on each other. */
-#define TOEPLITZ_WINDOW(first, second, at) ((first) << (at) | (second) >> (64 - (at)))
-
-/* A chunk of `in` and `next_in`, which are word number i of the input and the word behind it. */
-static __always_inline void toeplitz_chunk(__u64 sums[TOEPLITZ_BITS], const struct rss_key *key,
-					   int i, __u64 before, __u64 in)
-{
-	/* Each word ends 6 bits of input, and of key, later than the chunk that it begins in. */
-	const int late = i * (64 - TOEPLITZ_CHUNK), at = TOEPLITZ_FIRST - late;
-	__u64 next = i + 1 < TOEPLITZ_WORDS ? toeplitz_key_word(key, i + 1) : 0;
-
-	toeplitz_add(sums, (i ? TOEPLITZ_WINDOW(before, in, 64 - late) : in) & TOEPLITZ_IN_MASK,
-		     TOEPLITZ_WINDOW(toeplitz_key_word(key, i), next, at));
+	for (int i = 0; i < n; i++) {
+		key[i] <<= 1;
+		forget(key[i]);
+	}
+	return toeplitz_sum(in, key, n);
 }
 
 /*
- * The hash's low 7 bits, more bits undefined above.  words: as they lie in the packet, of which
- * the second counts where `keep` has ones, in host byte order; that is all there is to
- * IPv4: addresses and ports.  IPv6, or anything else, has `more`: four words of
- * addresses, and then its ports, 0 for none.
- *
- * One hash for both: the verifier follows it once, and where many sets take turns there is less
- * code to be fetched.
+ * All seven sums of n chunks of input, merged: in each byte of the result bit i is the parity of
+ * eight bits of the sum for bit i of the hash.  From the highest bit on, for which the key need
+ * not be shifted.
  */
-static __always_inline __u32 toeplitz(const struct rss_key *key, const __be64 *words, __u64 keep,
-				      bool more, __be32 ports)
+static __always_inline __u64 toeplitz_sums(const __u64 *in, __u64 *key, int n)
 {
-	__u64 in[TOEPLITZ_WORDS] = { bpf_be64_to_cpu(words[0]), bpf_be64_to_cpu(words[1]) & keep };
-	__u64 sums[TOEPLITZ_BITS] = { 0 };
+	const __u64 m1 = 0x5555555555555555, m2 = 0x3333333333333333, m4 = 0x0f0f0f0f0f0f0f0f;
+	__u64 high = toeplitz_sum(in, key, n), odd, low;
 
-	toeplitz_chunk(sums, key, 0, 0, in[0]);
-	toeplitz_chunk(sums, key, 1, in[0], in[1]);
-	if (more) {
-		in[2] = bpf_be64_to_cpu(words[2]);
-		in[3] = bpf_be64_to_cpu(words[3]);
-		in[4] = (__u64)bpf_ntohl(ports) << 32;
-#pragma unroll
-		for (int i = 2; i < TOEPLITZ_WORDS; i++)
-			toeplitz_chunk(sums, key, i, in[i - 1], in[i]);
-	}
-	return toeplitz_fold(sums);
+	high ^= high >> 1;
+	odd = toeplitz_next(in, key, n);
+	high = toeplitz_merge(toeplitz_merge(toeplitz_next(in, key, n), odd, 1, m1), high, 2, m2);
+	forget(high);
+	odd = toeplitz_next(in, key, n);
+	low = toeplitz_merge(toeplitz_next(in, key, n), odd, 1, m1);
+	forget(low);
+	odd = toeplitz_next(in, key, n);
+	low = toeplitz_merge(toeplitz_merge(toeplitz_next(in, key, n), odd, 1, m1), low, 2, m2);
+	return toeplitz_merge(low, high, 4, m4);
+}
+
+/* Ports as they lie in the packet, as the first half of a word of input. */
+static __always_inline __u64 toeplitz_ports(__be32 ports)
+{
+	__u32 half = bpf_ntohl(ports);
+	__u64 word;
+
+	forget(half); /* or clang masks what is 0 */
+	word = (__u64)half << 32;
+	forget(word);
+	return word;
+}
+
+/* 64 bits, from bit `at` on, of two words that follow on each other. */
+static __always_inline __u64 toeplitz_window(__u64 before, __u64 word, int at)
+{
+	__u64 window = before << at | word >> (64 - at);
+
+	forget(window);
+	return window;
+}
+
+/*
+ * Where chunk number i begins: of the input in word i - 1, of the key in word i.  Each word ends 6
+ * bits later than the chunk with its number.
+ */
+#define TOEPLITZ_IN_AT(i)  (64 - (i) * (64 - TOEPLITZ_CHUNK))
+#define TOEPLITZ_KEY_AT(i) (TOEPLITZ_FIRST - (i) * (64 - TOEPLITZ_CHUNK))
+
+/* The merged sums of what IPv6 has behind its first two words: second to fourth, and ports. */
+static __always_inline __u64 toeplitz_more(const struct rss_key *key, __u64 second,
+					   const __be64 *words, __u64 ports)
+{
+	__u64 w2 = bpf_be64_to_cpu(words[2]), w3 = bpf_be64_to_cpu(words[3]);
+	__u64 k2 = toeplitz_key_word(key, 2), k3 = toeplitz_key_word(key, 3);
+	__u64 k4 = toeplitz_key_word(key, 4);
+	__u64 in[] = { toeplitz_window(second, w2, TOEPLITZ_IN_AT(2)) & TOEPLITZ_IN_MASK,
+		       toeplitz_window(w2, w3, TOEPLITZ_IN_AT(3)) & TOEPLITZ_IN_MASK,
+		       toeplitz_window(w3, ports, TOEPLITZ_IN_AT(4)) };
+	__u64 keys[] = { toeplitz_window(k2, k3, TOEPLITZ_KEY_AT(2)),
+			 toeplitz_window(k3, k4, TOEPLITZ_KEY_AT(3)), k4 << TOEPLITZ_KEY_AT(4) };
+
+	return toeplitz_sums(in, keys, 3);
+}
+
+/*
+ * The hash's low 7 bits, more bits undefined above.  first, second: the first words of input, which
+ * is all that there is of IPv4: addresses and ports.  more: from toeplitz_more(), or 0.
+ */
+static __always_inline __u32 toeplitz(const struct rss_key *key, __u64 first, __u64 second,
+				      __u64 more)
+{
+	__u64 k1 = toeplitz_key_word(key, 1);
+	__u64 in[] = { first & TOEPLITZ_IN_MASK,
+		       toeplitz_window(first, second, TOEPLITZ_IN_AT(1)) & TOEPLITZ_IN_MASK };
+	__u64 keys[] = { toeplitz_window(toeplitz_key_word(key, 0), k1, TOEPLITZ_KEY_AT(0)),
+			 toeplitz_window(k1, toeplitz_key_word(key, 2), TOEPLITZ_KEY_AT(1)) };
+	__u64 sums = more ^ toeplitz_sums(in, keys, 2);
+
+	sums ^= sums >> 32;
+	sums ^= sums >> 16;
+	return sums ^ sums >> 8;
 }

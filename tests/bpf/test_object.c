@@ -17,8 +17,8 @@
 #include "tests/bpf/lib/packet.h"
 #include "tests/bpf/lib/reference.h"
 
-#define VERIFIED_INSNS_MAX 2000
-#define PROGRAM_HEADER_MAX 256 /* struct bpf_prog without its instructions, of any kernel */
+#define VERIFIED_INSNS_MAX 2500
+#define PROGRAM_HEADER_MAX 96 /* struct bpf_prog without its instructions, of Linux up to 6.18 */
 
 static const struct map {
 	const char *name;
