@@ -137,8 +137,11 @@ static int attach_set(struct retry *a, const struct target *t, const struct wish
 	char reason[256];
 	int r;
 
-	if (acquire(a, wish, &fds, &grant))
-		return cli_fail(attach_usage.name, "%s", retry_reason(a));
+	r = acquire(a, wish, &fds, &grant);
+	if (r)
+		return cli_fail(attach_usage.name, "%s%s", retry_reason(a),
+				r == -EEXIST ? "; end it by rssb release, or give another --label"
+					     : "");
 	r = tap_steer(t->queue, fds.prog, reason, sizeof(reason));
 	rssb_fds_close(&fds);
 	if (r && grant.id)

@@ -29,8 +29,7 @@ int cmd_release(struct cli *cli, int argc, char **argv)
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1)
 		return cli_usage_status(opt);
 	if (argc - optind != 1)
-		return cli_misuse(&usage,
-				  "needs GRANT, an id or a label (rssb status lists yours)");
+		return cli_misuse(&usage, "needs GRANT, an id or a label; rssb status lists yours");
 	if (grant_name_parse(&grant, argv[optind]))
 		return cli_misuse(&usage, "%s: neither a grant's id nor a label", argv[optind]);
 

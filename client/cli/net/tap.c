@@ -121,7 +121,7 @@ static int open_queue(const struct why *why, int *ret_fd)
 	if (r == -ENODEV)
 		return fail(why, r, "there is no such interface");
 	if (r == -ENAMETOOLONG)
-		return fail(why, r, "a name of %zu characters; an interface has at most %d",
+		return fail(why, r, "a name of %zu characters; an interface's has at most %d",
 			    strlen(ifname), IFNAMSIZ - 1);
 	if (r)
 		return fail(why, r, "cannot ask what it is: %m");

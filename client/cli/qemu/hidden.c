@@ -41,6 +41,8 @@ static void nic_add(struct qemu_args *a, const char *where, struct json_object *
 	if (model)
 		mem_json_set_string(props, "driver",
 				    strcmp(model, "virtio") == 0 ? "virtio-net" : model);
+	if (qemu_opts_get(opts, "rss")) /* QEMU refuses it here */
+		mem_json_set_string(props, "rss", qemu_opts_get(opts, "rss"));
 	hidden_add(a, mem_format("%s", where), props);
 }
 

@@ -95,4 +95,4 @@ def test_a_grant_that_is_gone(rssb):
 
 def test_a_name_that_no_interface_can_have(rssb):
     refused(rssb("attach", "vnet-of-machine17", "equal 2"),
-            "vnet-of-machine17: a name of 17 characters; an interface has at most 15", 1)  # fmt: skip
+            "vnet-of-machine17: a name of 17 characters; an interface's has at most 15", 1)  # fmt: skip

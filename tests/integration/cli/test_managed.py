@@ -81,7 +81,8 @@ def test_release(rssb, reader, attach, rng):
 
 def test_a_label_is_taken(rssb, reader, attach, rng):
     attach("--managed", "--label", "web", "table 1")
-    refused(rssb("attach", "tap0", "--label", "web", "table 2"), "web")
+    refused(rssb("attach", "tap0", "--label", "web", "table 2"),
+            "has label web; end it by rssb release, or give another --label")  # fmt: skip
     assert set(reader.queues_of(flows.random_flows(rng, 40))) == {1}
 
 

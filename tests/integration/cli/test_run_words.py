@@ -129,6 +129,7 @@ def config(tmp_path):
     (["-nic", "tap,model=virtio-net-pci", *GLOBAL], "the device virtio-net-pci of -nic"),
     (["-nic", "tap,model=virtio", *GLOBAL], "the device virtio-net of -nic"),
     (["-nic", "tap", *GLOBAL], "the device of -nic"),
+    (["-nic", "tap,model=virtio-net-pci,rss=on"], "the device virtio-net-pci of -nic"),
     (["-net", "nic,model=virtio-net-pci", "-net", "tap", *GLOBAL], "of -net nic"),
 ])  # fmt: skip
 def test_a_nic_with_rss_is_never_passed_over(run, broker, options, arguments, what):

@@ -178,8 +178,7 @@ static int parse_words(struct balance *b, int argc, char **argv)
 			return cli_usage_status(opt);
 	}
 	if (argc - optind != 1)
-		return cli_misuse(&usage,
-				  "needs GRANT, an id or a label (rssb status lists yours)");
+		return cli_misuse(&usage, "needs GRANT, an id or a label; rssb status lists yours");
 	b->name = argv[optind];
 	if (grant_name_parse(&b->grant, b->name))
 		return cli_misuse(&usage, "%s: neither a grant's id nor a label", b->name);

@@ -114,7 +114,7 @@ static int types_ask(struct plug *p)
 	p->types = qemu_types_of_list(list);
 	if (!json_object_object_get_ex(p->types, "ebpf-rss-fds", NULL))
 		return vm_fail(&p->vm,
-			       mem_format("%s: this QEMU's cannot take the fds (no ebpf-rss-fds): "
+			       mem_format("%s of this QEMU cannot take the fds (no ebpf-rss-fds): "
 					  "the virtio-net devices of 9.0 and newer can",
 					  p->o->device));
 	return CLI_OK;

@@ -55,7 +55,7 @@ static int hidden_check(struct run_plan *plan, const struct qemu_args *args)
 		return CLI_OK;
 	return run_fail(plan,
 			"%s has rss on, and fds can be given to a -device of the command line "
-			"alone: rssb run --on-demand serves it",
+			"alone: write it as one, or use rssb run --on-demand",
 			name);
 }
 

@@ -160,8 +160,7 @@ static int parse_words(struct top *top, int argc, char **argv)
 			return cli_usage_status(opt);
 	}
 	if (argc - optind != 1)
-		return cli_misuse(&usage,
-				  "needs GRANT, an id or a label (rssb status lists yours)");
+		return cli_misuse(&usage, "needs GRANT, an id or a label; rssb status lists yours");
 	top->name = argv[optind];
 	if (grant_name_parse(&top->grant, top->name))
 		return cli_misuse(&usage, "%s: neither a grant's id nor a label", top->name);
