@@ -110,6 +110,21 @@ def test_it_runs(world, shell, commands, page):
     assert done.stderr == ""
 
 
+def hashes():
+    """(page, a rssb hash, what it is shown to print)"""
+    shown = re.compile(r"^(rssb hash .*)\n\n?((?:(?:key|hash|entry|queue|\{) .*\n)+)", re.MULTILINE)
+    for page in PAGES:
+        text = "\n".join(documents.blocks(page))
+        yield from ((page, *match.groups()) for match in shown.finditer(text))
+
+
+def test_hashes_are_as_shown(shell):
+    found = list(hashes())
+    assert len(found) >= 5
+    for page, command, output in found:
+        assert shell(command).stdout == output, (page.name, command)
+
+
 def test_debugging(world, shell, workplace):
     """The commands of hacking.md, as root: a broker, a client, strace, bpftool."""
     for kind, where in (("tmpfs", "/run"), ("bpf", "/sys/fs/bpf")):
