@@ -64,7 +64,7 @@ WERROR ?= $(if $(CI),1)
 B := build$(if $(COVERAGE),/coverage,$(if $(FUZZING),/fuzz,$(if $(SAN),/san)))
 
 # Of all programs: the linker leaves out what one does not use.
-PKGS := libbpf libelf zlib libcap-ng libseccomp libmd json-c
+PKGS := libbpf libelf zlib libcap-ng libmd json-c
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
 

@@ -7,24 +7,59 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
-#include <seccomp.h>
 #include <signal.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "broker/common/log.h"
 #include "broker/common/syscalls.h"
 #include "proto/passrights.h"
 
+#if defined(__x86_64__) && !defined(__ILP32__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCHITECTURE AUDIT_ARCH_RISCV64
+#else
+#error "add this processor's AUDIT_ARCH_; the code below is for 64 bits, little-endian"
+#endif
+#define X32_FIRST 0x40000000u /* of amd64's second table of calls */
+
+/* A call that is allowed if an argument is right: (argument & mask) is value; or, with any, its
+ * lower half has one of the bits of mask. */
 struct seal_rule {
-	const char *name;
-	struct scmp_arg_cmp arg;
+	int nr;
+	unsigned arg;
+	uint64_t mask, value;
+	bool any;
 };
+#define NO_RULE                                                                                    \
+	{                                                                                          \
+		-1, 0, 0, 0, false                                                                 \
+	}
+#define ARG_IS(name, n, what)                                                                      \
+	{                                                                                          \
+		SYS_##name, n, ~(uint64_t)0, what, false                                           \
+	}
+#define ARG_LACKS(name, n, bits)                                                                   \
+	{                                                                                          \
+		SYS_##name, n, bits, 0, false                                                      \
+	}
+#define ARG_HAS_ANY(name, n, bits)                                                                 \
+	{                                                                                          \
+		SYS_##name, n, bits, 0, true                                                       \
+	}
 
 /*
  * #syscalls exit_group close
@@ -46,9 +81,9 @@ int __lsan_is_turned_off(void)
 #endif
 
 static const struct seal_rule loader_rules[] = {
-	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_MAP_CREATE) },
-	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_PROG_LOAD) },
-	{ 0 },
+	ARG_IS(bpf, 0, BPF_MAP_CREATE),
+	ARG_IS(bpf, 0, BPF_PROG_LOAD),
+	NO_RULE,
 };
 
 /*
@@ -57,126 +92,156 @@ static const struct seal_rule loader_rules[] = {
  * fcntl(2) send signals: an export is sealed with it, a lease made small.
  *
  * sendmsg(2) can name whom it sends to, so the line to the service manager (WATCHDOG_FD) must
- * not be in reach of it: fds 0 and 1 are not.  The rules say "one of the bits 1 to 19 is set",
- * for the kernel looks at the lower half of that argument alone: "not equal to 0" would let
- * 1 << 32 pass, which is fd 0.
+ * not be in reach of it: fds 0 and 1 are not.  The kernel looks at the lower half of that
+ * argument alone, in which 1 << 32 is fd 0, too.
  */
-#define SENDMSG_ON(bit)                                                                            \
-	{                                                                                          \
-		"sendmsg", SCMP_A0(SCMP_CMP_MASKED_EQ, 1u << (bit), 1u << (bit))                   \
-	}
 static const struct seal_rule front_rules[] = {
-	{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-	{ "ioctl", SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ) },
-	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_ADD_SEALS) },
-	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ) },
-	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS) },
-	{ "setsockopt", SCMP_A2(SCMP_CMP_EQ, SO_PASSCRED) },
-	SENDMSG_ON(1),
-	SENDMSG_ON(2),
-	SENDMSG_ON(3),
-	SENDMSG_ON(4),
-	SENDMSG_ON(5),
-	SENDMSG_ON(6),
-	SENDMSG_ON(7),
-	SENDMSG_ON(8),
-	SENDMSG_ON(9),
-	SENDMSG_ON(10),
-	SENDMSG_ON(11),
-	SENDMSG_ON(12),
-	SENDMSG_ON(13),
-	SENDMSG_ON(14),
-	SENDMSG_ON(15),
-	SENDMSG_ON(16),
-	SENDMSG_ON(17),
-	SENDMSG_ON(18),
-	SENDMSG_ON(19),
-	{ 0 },
+	ARG_LACKS(mmap, 2, PROT_EXEC),	      ARG_IS(ioctl, 1, SIOCOUTQ),
+	ARG_IS(fcntl, 1, F_ADD_SEALS),	      ARG_IS(fcntl, 1, F_SETPIPE_SZ),
+	ARG_IS(setsockopt, 2, SO_PASSRIGHTS), ARG_IS(setsockopt, 2, SO_PASSCRED),
+	ARG_HAS_ANY(sendmsg, 0, ~1u),	      NO_RULE,
 };
 
 /* What libbpf asks for, to check and load an object: also of another version than was tried. */
 static const struct seal_rule trial_rules[] = {
-	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_MAP_CREATE) },
-	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_PROG_LOAD) },
-	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_BTF_LOAD) },
-	{ "bpf", SCMP_A0(SCMP_CMP_EQ, BPF_OBJ_GET_INFO_BY_FD) },
-	{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-	{ "fcntl", SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC) },
-	{ 0 },
+	ARG_IS(bpf, 0, BPF_MAP_CREATE),
+	ARG_IS(bpf, 0, BPF_PROG_LOAD),
+	ARG_IS(bpf, 0, BPF_BTF_LOAD),
+	ARG_IS(bpf, 0, BPF_OBJ_GET_INFO_BY_FD),
+	ARG_LACKS(mmap, 2, PROT_EXEC),
+	ARG_IS(fcntl, 1, F_DUPFD_CLOEXEC),
+	NO_RULE,
 };
 
 /* A child process that shares nothing: no thread, no other namespace. */
 #define CLONE_FLAGS_OF_FORK ((uint64_t)CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
 
 static const struct seal_rule closer_rules[] = {
-	{ "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, ~CLONE_FLAGS_OF_FORK, 0) },
-	{ 0 },
+	ARG_LACKS(clone, 0, ~CLONE_FLAGS_OF_FORK),
+	NO_RULE,
 };
 
-static bool rule_exists(const struct seal_rule *rules, const char *name)
+/* --- the filter's program ---------------------------------------------------------- */
+
+#define INSNS_MAX 256
+
+/* Whether all of it has room is known at the end. */
+struct program {
+	struct sock_filter insns[INSNS_MAX];
+	unsigned n;
+};
+
+static void emit(struct program *p, struct sock_filter insn)
 {
-	for (; rules->name; rules++) {
-		if (!strcmp(rules->name, name))
+	if (p->n < INSNS_MAX)
+		p->insns[p->n] = insn;
+	p->n++;
+}
+
+static void emit_load(struct program *p, size_t offset)
+{
+	emit(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
+}
+
+/* Goes on behind so many instructions if the word that was loaded is not value. */
+static void emit_unless(struct program *p, uint32_t value, uint8_t skip)
+{
+	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip));
+}
+
+static void emit_return(struct program *p, uint32_t action)
+{
+	emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
+}
+
+/* What is made by another table of calls is none of ours. */
+static void emit_begin(struct program *p)
+{
+	emit_load(p, offsetof(struct seccomp_data, arch));
+	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0));
+	emit_return(p, SECCOMP_RET_KILL_PROCESS);
+	emit_load(p, offsetof(struct seccomp_data, nr));
+	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_FIRST, 0, 1));
+	emit_return(p, SECCOMP_RET_KILL_PROCESS);
+}
+
+static void emit_rule(struct program *p, const struct seal_rule *rule)
+{
+	const size_t low = offsetof(struct seccomp_data, args) + rule->arg * sizeof(uint64_t);
+
+	emit_load(p, offsetof(struct seccomp_data, nr));
+	if (rule->any) {
+		emit_unless(p, (uint32_t)rule->nr, 3);
+		emit_load(p, low);
+		emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K,
+						     (uint32_t)rule->mask, 0, 1));
+	} else {
+		emit_unless(p, (uint32_t)rule->nr, 7);
+		emit_load(p, low);
+		emit(p,
+		     (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (uint32_t)rule->mask));
+		emit_unless(p, (uint32_t)rule->value, 4);
+		emit_load(p, low + sizeof(uint32_t));
+		emit(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K,
+						     (uint32_t)(rule->mask >> 32)));
+		emit_unless(p, (uint32_t)(rule->value >> 32), 1);
+	}
+	emit_return(p, SECCOMP_RET_ALLOW);
+}
+
+static bool rule_exists(const struct seal_rule *rules, int nr)
+{
+	for (; rules->nr >= 0; rules++) {
+		if (rules->nr == nr)
 			return true;
 	}
 	return false;
 }
 
-/* Names that this architecture does not have resolve to a negative number. */
-static int seal_add(scmp_filter_ctx ctx, const char *const *names, const struct seal_rule *rules)
+static void emit_calls(struct program *p, const int *numbers, const struct seal_rule *rules)
 {
-	int err = 0;
-
-	for (; *names && !err; names++) {
-		int nr = seccomp_syscall_resolve_name(*names);
-
-		if (nr >= 0 && !rule_exists(rules, *names))
-			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+	for (; *numbers >= 0; numbers++) {
+		if (rule_exists(rules, *numbers))
+			continue;
+		emit_unless(p, (uint32_t)*numbers, 1);
+		emit_return(p, SECCOMP_RET_ALLOW);
 	}
-	for (; rules->name && !err; rules++)
-		err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
-					     seccomp_syscall_resolve_name(rules->name), 1,
-					     &rules->arg);
-	return err;
 }
 
-static int seal(const char *const *names, const struct seal_rule *rules, uint32_t otherwise)
+/* Without malloc(3): who has no memory gets no other filter than usual, and waits for none. */
+static int seal(const int *numbers, const struct seal_rule *rules, uint32_t otherwise)
 {
-	static const char *const sanitizer[] = { SYSCALLS_SANITIZER NULL };
-	static const struct seal_rule none = { 0 };
-	scmp_filter_ctx ctx = seccomp_init(otherwise);
-	int err;
+	static const struct seal_rule none[] = { NO_RULE };
+	struct program p = { .n = 0 };
+	struct sock_fprog load = { .filter = p.insns };
 
-	if (!ctx)
-		return log_error(-ENOMEM, "cannot make a seccomp filter");
-	err = seal_add(ctx, names, rules);
-	if (!err)
-		err = seal_add(ctx, sanitizer, &none);
-	if (!err)
-		err = seccomp_load(ctx);
-	seccomp_release(ctx);
-	return err ? log_error(err, "cannot load the seccomp filter") : 0;
+	emit_begin(&p);
+	emit_calls(&p, numbers, rules);
+	emit_calls(&p, syscalls_sanitizer, none);
+	for (; rules->nr >= 0; rules++)
+		emit_rule(&p, rules);
+	emit_return(&p, otherwise);
+	if (p.n > INSNS_MAX)
+		return log_error(-E2BIG, "the seccomp filter has %u instructions", p.n);
+	load.len = (unsigned short)p.n;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &load))
+		return log_error(-errno, "cannot load the seccomp filter");
+	return 0;
 }
 
 int seccomp_front(void)
 {
-	static const char *const names[] = { SYSCALLS_FRONT NULL };
-
-	return seal(names, front_rules, SCMP_ACT_KILL_PROCESS);
+	return seal(syscalls_front, front_rules, SECCOMP_RET_KILL_PROCESS);
 }
 
 int seccomp_loader(void)
 {
-	static const char *const names[] = { SYSCALLS_LOADER NULL };
-
-	return seal(names, loader_rules, SCMP_ACT_KILL_PROCESS);
+	return seal(syscalls_loader, loader_rules, SECCOMP_RET_KILL_PROCESS);
 }
 
 int seccomp_closer(void)
 {
-	static const char *const names[] = { SYSCALLS_CLOSER NULL };
-
-	return seal(names, closer_rules, SCMP_ACT_KILL_PROCESS);
+	return seal(syscalls_closer, closer_rules, SECCOMP_RET_KILL_PROCESS);
 }
 
 /*
@@ -185,7 +250,5 @@ int seccomp_closer(void)
  */
 int seccomp_trial(void)
 {
-	static const char *const names[] = { SYSCALLS_TRIAL NULL };
-
-	return seal(names, trial_rules, SCMP_ACT_ERRNO(EPERM));
+	return seal(syscalls_trial, trial_rules, SECCOMP_RET_ERRNO | EPERM);
 }

@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Collects the "#syscalls[:process] NAME..." comments of the given sources into a header with one
-# list a process: :front, :loader, :closer, :trial, :sanitizer, or all when none is named.
+# list a process: :front, :loader, :closer, :trial, :sanitizer, or all when none is named.  Each list
+# is there as names, which tests and people read, and as a table of the numbers that this
+# processor has, ended by -1.
 set -eu
 
 
@@ -10,6 +12,15 @@ names() { # PATTERN FILE...
     shift
     sed -n "s/.*#syscalls\($pattern\) \([a-z0-9_ ]*\).*/\2/p" "$@" | tr ' ' '\n' |
         sed '/^$/d' | LC_ALL=C sort -u | sed 's/.*/"&",/' | tr '\n' ' '
+}
+
+table() { # NAME PATTERN FILE...
+    name=$1
+    shift
+    echo "static const int syscalls_$name[] = {"
+    names "$@" | tr -d '",' | tr ' ' '\n' | sed '/^$/d; s/.*/#ifdef SYS_&\n\tSYS_&,\n#endif/'
+    echo "	-1"
+    echo "};"
 }
 
 echo "/* Made by broker/common/syscalls.sh from the #syscalls comments. */"
@@ -21,4 +32,13 @@ echo "#ifdef RSSB_SANITIZED"
 echo "#define SYSCALLS_SANITIZER $(names ':sanitizer' "$@")"
 echo "#else"
 echo "#define SYSCALLS_SANITIZER"
+echo "#endif"
+table front '\|:front' "$@"
+table loader '\|:loader' "$@"
+table closer '\|:closer' "$@"
+table trial '\|:trial' "$@"
+echo "#ifndef RSSB_SANITIZED"
+echo "static const int syscalls_sanitizer[] = { -1 };"
+echo "#else"
+table sanitizer ':sanitizer' "$@"
 echo "#endif"

@@ -183,7 +183,7 @@ def is_harmless(what):
 
 def test_fault_68_no_name_is_reached_through_the_managers_line(build, environment, world):
     """write(2) goes to the manager; sendmsg(2) on that fd, however it is spelt, is the end."""
-    for fd in (0, 1 << 32, 1 << 20):
+    for fd in (0, 1 << 32, 3 << 32):
         with taken_over(build, environment, world) as broker:
             world.manager.setblocking(True)
             assert world.manager.recv(100) == b"READY=1"
