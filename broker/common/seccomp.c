@@ -96,10 +96,14 @@ static const struct seal_rule loader_rules[] = {
  * argument alone, in which 1 << 32 is fd 0, too.
  */
 static const struct seal_rule front_rules[] = {
-	ARG_LACKS(mmap, 2, PROT_EXEC),	      ARG_IS(ioctl, 1, SIOCOUTQ),
-	ARG_IS(fcntl, 1, F_ADD_SEALS),	      ARG_IS(fcntl, 1, F_SETPIPE_SZ),
-	ARG_IS(setsockopt, 2, SO_PASSRIGHTS), ARG_IS(setsockopt, 2, SO_PASSCRED),
-	ARG_HAS_ANY(sendmsg, 0, ~1u),	      NO_RULE,
+	ARG_LACKS(mmap, 2, PROT_EXEC), /* a map, never code */
+	ARG_IS(ioctl, 1, SIOCOUTQ),
+	ARG_IS(fcntl, 1, F_ADD_SEALS),
+	ARG_IS(fcntl, 1, F_SETPIPE_SZ),
+	ARG_IS(setsockopt, 2, SO_PASSRIGHTS),
+	ARG_IS(setsockopt, 2, SO_PASSCRED),
+	ARG_HAS_ANY(sendmsg, 0, ~1u), /* neither fd 0 nor fd 1 */
+	NO_RULE,
 };
 
 /* What libbpf asks for, to check and load an object: also of another version than was tried. */

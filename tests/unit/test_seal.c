@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -58,6 +60,11 @@ static const struct row {
 	{ "bpf BPF_RAW_TRACEPOINT_OPEN", 0, SYS_bpf, { BPF_RAW_TRACEPOINT_OPEN } },
 	{ "mmap", FRONT, SYS_mmap, { 0, 0, PROT_READ } },
 	{ "mmap PROT_EXEC", 0, SYS_mmap, { 0, 0, PROT_READ | PROT_EXEC } },
+	{ "ioctl", FRONT, SYS_ioctl, { -1, SIOCOUTQ } },
+	{ "ioctl, with an upper half", 0, SYS_ioctl, { -1, 1L << 32 | SIOCOUTQ } },
+#ifdef __x86_64__
+	{ "close, of x32", 0, 0x40000000 | SYS_close, { -1 } },
+#endif
 	{ "mprotect", 0, SYS_mprotect, { 0 } },
 	{ "clone of a process", CLOSER, SYS_clone, { SIGCHLD } },
 	{ "clone of a thread", 0, SYS_clone, { CLONE_VM | CLONE_SIGHAND | CLONE_THREAD } },
