@@ -267,7 +267,7 @@ def test_no_broker(world, start, taps, on_demand, version):
                  words=on_demand("--wait", "0.1", socket=path))  # fmt: skip
     warned_after(qemu, f"rssb: on-demand: no broker: {path} does not exist; start one (systemctl "
                        "start rss-broker.socket), or say by --socket where it is; QEMU goes on "
-                       "without")  # fmt: skip
+                       "without a steering set")  # fmt: skip
 
 
 def test_a_broker_that_says_no(world, build, start, taps, on_demand):

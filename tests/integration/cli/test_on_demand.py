@@ -3,8 +3,11 @@
 
 tests/e2e/test_on_demand_qemu.py has the QEMUs.
 """
+import contextlib
 import json
+import platform
 import re
+import socket
 import subprocess
 
 import pytest
@@ -12,7 +15,7 @@ import pytest
 import fake_broker
 from fake_broker import FakeBroker
 from waiting import wait_for
-from world import DAEMON
+from world import DAEMON, NOBODY
 
 # argv: the object, then what to do with it.  Prints one line of JSON a word.
 LOADER = """
@@ -78,6 +81,8 @@ for word in sys.argv[2:]:
     print(json.dumps(globals()[word]()), flush=True)
 """
 
+LINKER = {"x86_64": "/lib64/ld-linux-x86-64.so.2",
+          "aarch64": "/lib/ld-linux-aarch64.so.1"}[platform.machine()]  # fmt: skip
 SET = {"bpf-prog": 1, "bpf-map": 3, "pipe": 1}
 
 
@@ -107,6 +112,22 @@ def load(world, build, broker, on_demand):
         return [json.loads(line) for line in done.stdout.splitlines()], said
 
     return run
+
+
+NETNS = 'mount -t tmpfs tmpfs /run && ip netns add inner && exec ip netns exec inner "$@"'
+
+
+def test_in_another_network(world, build, load, broker, on_demand):
+    """Behind ip netns exec, setpriv and the dynamic linker by its own name."""
+    load("once")  # which writes the loader
+    setpriv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+    done = on_demand(broker.socket, [
+        "unshare", "--mount", "sh", "-c", NETNS, "sh", *setpriv, LINKER, "/usr/bin/python3",
+        world.dir / "loader.py", world.inside(build / "bpf/rss.bpf.o"), "once",
+    ], "--wait", "60", unprivileged=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [0, SET, {}]
+    nothing_left(broker)
 
 
 def nothing_left(broker):
@@ -268,7 +289,7 @@ def test_no_broker(load, world):
     assert seen[0] < 0 and seen[1:] == [{}, {}]
     assert line == (f"rssb: on-demand: no broker: {path} does not exist; start one (systemctl "
                     "start rss-broker.socket), or say by --socket where it is; QEMU goes on "
-                    "without")  # fmt: skip
+                    "without a steering set")  # fmt: skip
 
 
 def test_it_waits_for_a_busy_broker(load, world):
@@ -290,6 +311,24 @@ def test_it_gives_up_on_a_busy_broker(load, world):
     assert len(said) == 2
     for line in said:
         assert re.fullmatch(r"rssb: on-demand: .*; QEMU goes on without a steering set", line)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["silent", "queue full"])
+def test_a_broker_that_does_nothing(load, world, full):
+    """It neither answers nor takes connections; QEMU's main loop goes on all the same."""
+    path = world.dir / f"hangs{full:d}"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.listen(0)
+        for _ in range(2 if full else 0):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            client.setblocking(False)
+            client.connect_ex(str(path))
+        (seen, again), said = load("once", "once", socket=path, options=["--wait", "0.5"])
+    assert seen[0] < 0 and again[0] < 0 and seen[1:] == again[1:] == [{}, {}]
+    assert len(said) == 2 and all("; QEMU goes on without" in line for line in said)
 
 
 def test_a_refusal_is_not_asked_again(load, world):
