@@ -6,7 +6,6 @@ virsh that is one too: after a failure nothing that was given may be left.
 """
 import base64
 import hashlib
-import json
 import os
 from pathlib import Path
 

@@ -12,29 +12,12 @@ import guest as guests
 import machine
 import steered
 from paths import ROOT
-from unbooted import WARNING
+from unbooted import WARNING, readconfig
 from waiting import wait_for
 
 MACS = [guests.MAC, "52:54:00:12:34:57"]
 MINUTE = 60
 
-CONFIG = """
-[netdev "n0"]
-  type = "tap"
-  ifname = "{tap}"
-  script = "no"
-  downscript = "no"
-  queues = "4"
-  vhost = "off"
-
-[device "net0"]
-  driver = "virtio-net-pci"
-  netdev = "n0"
-  mac = "{mac}"
-  vectors = "10"
-  mq = "on"
-  rss = "on"
-"""
 
 
 def by_nic(_, tap):
@@ -47,7 +30,7 @@ def by_nic(_, tap):
 
 def by_config(world, tap):
     path = world.dir / "qemu.conf"
-    path.write_text(CONFIG.format(tap=tap, mac=MACS[0]))
+    path.write_text(readconfig(tap, mac=MACS[0], vectors=10))
     return ["-readconfig", path]
 
 

@@ -12,7 +12,7 @@ import pytest
 import fake_broker
 import proc
 from test_sandbox import bubblewrap
-from unbooted import WARNING, Unbooted, set_of, tap_netdev
+from unbooted import WARNING, Unbooted, readconfig, set_of, tap_netdev
 from waiting import wait_for
 from world import DAEMON, NOBODY, ROOT, Broker, World
 
@@ -76,23 +76,6 @@ def settles(broker, n):
 
 # --- however a device is written ------------------------------------------------------
 
-CONFIG = """
-[netdev "n0"]
-  type = "tap"
-  ifname = "{tap}"
-  script = "no"
-  downscript = "no"
-  queues = "4"
-  vhost = "off"
-
-[device "nic"]
-  driver = "virtio-net-pci"
-  netdev = "n0"
-  mq = "on"
-  rss = "on"
-"""
-
-
 def forms(tap, config):
     nic = tap_netdev(tap).replace(",id=n0", ",model=virtio-net-pci")
     turn_on = [word for name in ("mq", "rss") for word in ("-global", f"virtio-net-pci.{name}=on")]
@@ -109,7 +92,7 @@ def forms(tap, config):
 @pytest.mark.parametrize("form", ["k=v", "JSON", "-readconfig", "-nic"])
 def test_each_form(world, broker, start, taps, version, form):
     config = world.dir / "qemu.conf"
-    config.write_text(CONFIG.format(tap=taps[0]))
+    config.write_text(readconfig(taps[0]))
     arguments = forms(taps[0], config)[form]
     qemu = start(*arguments, version=version)
     assert qemu.sets() == set_of(1)

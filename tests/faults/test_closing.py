@@ -8,8 +8,6 @@ import errno
 import os
 import select
 import signal
-import socket
-import struct
 import time
 
 import pytest
@@ -19,6 +17,7 @@ from activated import Activated
 from broker import CLIENT, Broker
 from injected import CLOSER, HAND, KILL, Fault, Injected
 from interposed import OLD_KERNEL
+from lingering import lingering
 from sweep import Served, demand, faults, samples, sweep
 from waiting import wait_for
 
@@ -29,20 +28,10 @@ LINGER_S = 80  # far beyond what a busy machine takes for anything here
 
 @pytest.fixture
 def slow():
-    """A socket whose last close waits: its peer reads nothing of what it has sent."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        sock = socket.create_connection(server.getsockname())
-        receiver, _ = server.accept()
-    sock.setblocking(False)
-    try:
-        while True:
-            sock.send(bytes(65536))
-    except BlockingIOError:
-        pass
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_S))
-    yield sock
+    sender, receiver = lingering(LINGER_S)
+    yield sender
     receiver.close()
-    sock.close()
+    sender.close()
 
 
 def serves(broker):

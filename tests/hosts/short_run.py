@@ -9,8 +9,6 @@ import json
 import os
 import re
 import resource
-import socket
-import struct
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ import guest as guests
 import vectors
 import wire
 from broker import CLIENT, Broker, in_cgroup
+from lingering import lingering, set_linger
 from tap_reader import TapReader
 from waiting import FACTOR, wait_for
 from world import Broker as BrokerOfWorld
@@ -78,22 +77,11 @@ def test_a_request_and_the_three_processes(build):
 
 @pytest.fixture
 def slow():
-    """A socket whose last close waits: its peer reads nothing of what it has sent."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        sock = socket.create_connection(server.getsockname())
-        receiver, _ = server.accept()
-    sock.setblocking(False)
-    try:
-        while True:
-            sock.send(bytes(65536))
-    except BlockingIOError:
-        pass
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_S))
-    yield sock
-    # Without the linger: our own close must not wait.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+    sender, receiver = lingering(LINGER_S)
+    yield sender
+    set_linger(sender, 0)  # our own close must not wait
     receiver.close()
-    sock.close()
+    sender.close()
 
 
 @pytest.mark.parametrize("reads", [True, False], ids=["read", "left unread"])

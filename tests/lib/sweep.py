@@ -14,7 +14,7 @@ from pathlib import Path
 import bpf_fd
 import wire
 from flows import TCP, Flow, Steering
-from injected import DEADLINE_S, FRONT, KILL, LOADER, Fault, Injected
+from injected import DEADLINE_S, FRONT, KILL, Fault, Injected
 from waiting import wait_for
 
 WHOLE = bool(os.environ.get("RSSB_SOAK"))

@@ -24,6 +24,16 @@ def tap_netdev(ifname, number=0, queues=4):
             "vhost=off")  # fmt: skip
 
 
+def readconfig(ifname, **properties):
+    """The file of -readconfig for a virtio-net device with rss on: its netdev is tap_netdev()'s."""
+    device = {"driver": "virtio-net-pci", "netdev": "n0", "mq": "on", "rss": "on", **properties}
+    netdev = dict(word.split("=") for word in ("type=" + tap_netdev(ifname)).split(","))
+    sections = (f'netdev "{netdev.pop("id")}"', netdev), ('device "net0"', device)
+    return "\n".join(
+        f"[{name}]\n" + "".join(f'  {key} = "{value}"\n' for key, value in options.items())
+        for name, options in sections)  # fmt: skip
+
+
 class Unbooted:
     """Use it with `with`.  start: the words before QEMU."""
 

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import socket
-import struct
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import vectors
 import wire
 from broker import CLIENT, Broker, in_cgroup
 from interposed import OLD_KERNEL
+from lingering import lingering
 from waiting import wait_for
 
 KEY = bytes(range(91, 131))  # of whom nothing else in a broker's memory reminds
@@ -117,7 +116,7 @@ def calls_after_the_seal(trace):
 
 def send_what_lingers(path):
     """On an old kernel: an fd whose close waits until the closer's timer ends that."""
-    sender, receiver = lingering()
+    sender, receiver = lingering(600)
     with receiver, wire.as_user(CLIENT), wire.Connection(path) as c:
         c.send(vectors.read("request-info"), [sender.fileno()])
         sender.close()
@@ -213,23 +212,6 @@ def test_only_managed_maps_stay_with_the_front(build, kind, kept):
 # --- what could block ------------------------------------------------------------------------
 
 
-def lingering():
-    """A connected TCP socket with unsent data, whose last close() waits for a minute."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(1)
-        sender = socket.create_connection(listener.getsockname())
-        receiver, _ = listener.accept()
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
-    sender.setblocking(False)
-    try:
-        while True:
-            sender.send(bytes(1 << 16))
-    except BlockingIOError:
-        sender.setblocking(True)
-        return sender, receiver
-
-
 def as_client(broker):
     with wire.as_user(CLIENT):
         return wire.Connection(broker.socket)
@@ -251,7 +233,7 @@ def test_fault_12_a_close_that_blocks_blocks_nobody(build, interposed, when):
         wait_for(lambda: broker.front.kinds().get("anon_inode:bpf-prog") == 11, "a full pool")
         before, receivers = broker.front.fds(), []
         for _ in range(3):
-            sender, receiver = lingering()
+            sender, receiver = lingering(600)
             receivers.append(receiver)
             early = when != "before it is accepted"
             if early:

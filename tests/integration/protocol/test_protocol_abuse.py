@@ -13,6 +13,7 @@ import pytest
 import vectors
 import wire
 from broker import CLIENT, Broker, kernel_refuses_fds
+from lingering import lingering, set_linger
 from waiting import wait_for
 
 # Else the account of one test would wait for the fault of another.
@@ -172,21 +173,11 @@ def test_fault_11_fds_are_refused_before_the_connection_is_accepted(broker):
 
 @pytest.fixture
 def slow_socket():
-    """A socket whose close blocks for as long as its owner chose, if it is the last one."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow = socket.create_connection(listener.getsockname())
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
-    slow.setblocking(False)
-    try:
-        while True:
-            slow.send(bytes(65536))
-    except BlockingIOError:
-        slow.setblocking(True)
-    yield slow
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    slow.close()
-    listener.close()
+    sender, receiver = lingering(600)
+    yield sender
+    set_linger(sender, 0)
+    sender.close()
+    receiver.close()
 
 
 def test_a_lingering_socket_blocks_nobody(broker, client, slow_socket):
