@@ -213,6 +213,14 @@ def test_fault_37_changed_objects_fail(what, compiled, verdict):
     assert why in (verdict(compiled(text)) or "it passed")
 
 
+def test_what_an_object_says_of_itself_is_printable(compiled, verdict, tmp_path):
+    """Its names are in the reason, which is a line of a log."""
+    good = compiled(source()).read_bytes()
+    path = tmp_path / "odd.o"
+    path.write_bytes(good.replace(b"tun_rss_steering_prog", b"tun_rss\x1b[2J\nsteering_"))
+    assert verdict(path) == "the program is tun_rss?[2J?steering_, not tun_rss_steering_prog"
+
+
 def test_fault_36_without_btf(compiled, verdict):
     assert "BTF is required" in verdict(compiled(source(), "-g0"))
 
