@@ -216,7 +216,7 @@ int privileges_drop(const struct identity *id, enum privileges_caps caps)
 	if (caps_verify(caps_of[caps], bounding) || ids_verify(id))
 		return log_error(
 			-EPERM, "privileges were not dropped as asked: ids or capabilities differ");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		return log_error(-errno, "cannot clear dumpable");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return log_error(-errno, "cannot set no_new_privs or clear dumpable");
 	return 0;
 }

@@ -45,8 +45,8 @@ bool privileges_may_change_id(void);
 
 /*
  * 2. After the last use of the file system.  Should: be identity, with exactly
- *    caps, no bounding set (where CAP_SETPCAP was there), not dumpable;
- *    checked by reading back.  Mustn't: hold anything more.
+ *    caps, no bounding set (where CAP_SETPCAP was there), no_new_privs, not
+ *    dumpable; checked by reading back.  Mustn't: hold anything more.
  */
 int privileges_drop(const struct identity *id, enum privileges_caps caps);
 
@@ -54,7 +54,6 @@ int privileges_drop(const struct identity *id, enum privileges_caps caps);
  * 3. Last.  Should: make the system calls tagged "#syscalls" in the sources, and
  *    in the loader bpf(2) with the commands that make a set.  Mustn't: open,
  *    connect, exec, fork (but the closer); anything else kills the process.
- *    libseccomp sets no_new_privs before it loads a filter.
  */
 int seccomp_front(void);
 int seccomp_loader(void);
