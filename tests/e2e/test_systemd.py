@@ -8,6 +8,8 @@ import re
 import pytest
 import systemd_guest
 
+pytestmark = pytest.mark.limit(systemd_guest.BOOT_TIMEOUT_S + 60)
+
 
 @pytest.fixture(scope="module")
 def system(qemu, destdir, tmp_path_factory):
@@ -69,6 +71,10 @@ def test_a_restart_refuses_nobody(system):
 
 def test_a_front_that_was_stopped_goes_on(system):
     assert system["stopped"] == ["served", "the same"]
+
+
+def test_a_front_that_hangs_is_ended_by_the_watchdog(system):
+    assert system["watchdog"] == ["served", "another"]
 
 
 def test_memory_limit_is_seen_from_inside(system):
