@@ -4,6 +4,7 @@
 rssb runs as nobody without a capability, and owns the taps that it may steer.
 """
 import dataclasses
+import json
 import os
 import socket
 import struct
@@ -245,6 +246,23 @@ def test_it_waits_for_the_broker(build):
         Broker(world, build)
         assert early.communicate(timeout=60) == (None, "")
         assert early.returncode == 0
+
+
+def test_a_tap_that_goes_meanwhile_leaves_no_grant(build):
+    """It has got one by then, which would stay: with a label it has no lease."""
+    with World() as world:
+        path = world.dir / "broker" / "sock"
+        world.tap()
+        attach = ["attach", "--wait", "60", "--label", "late", "tap0", "equal 4"]
+        early = world.start([world.inside(build) / "rssb", "--socket", path, *attach],
+                            unprivileged=True, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        wait_for(lambda: queue_counts(world, "tap0") == (0, 1), "its queue")
+        world.run(["ip", "link", "del", "tap0"])
+        broker = Broker(world, build)
+        assert early.communicate(timeout=60)[1] and early.returncode == 1
+        assert "ACQUIRE uid=65534 " in broker.log.read_text()
+        told = world.run(broker.rssb("status", "--json")).stdout
+        assert json.loads(told)["grants"] == []
 
 
 def test_its_own_queue_gets_no_packet(build):
