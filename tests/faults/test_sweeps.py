@@ -17,10 +17,12 @@ import subprocess
 import bpf_fd
 import pytest
 import wire
-from broker import CLIENT, Broker
-from injected import FRONT, KILL, LOADER, TRIAL, Fault, Injected
+from broker import CLIENT, Broker, running
+from injected import CLOSER, FRONT, KILL, LOADER, TRIAL, Fault, Injected
+from interposed import OLD_KERNEL
 from request_kinds import KINDS, ask, prepared
-from sweep import ACQUIRE, FLOWS, MAC, WHOLE, Served, faults, mostly_met, samples, start_under, steers, sweep
+from sweep import (ACQUIRE, FLOWS, MAC, WHOLE, Served, faults, mostly_met, samples, serves,
+                   start_under, steers, sweep)  # fmt: skip
 from waiting import wait_for
 
 PROCESSES = {"front": FRONT, "loader": LOADER}
@@ -71,6 +73,34 @@ both = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
 @at_start
 def test_fault_38_killed_at_start(build, start_calls, process):
     sweep_start(build, start_calls, process, KILL)
+
+
+def killed_with_a_closer(build, environment, n, process):
+    """A broker whose process is killed in front of its n-th call; all of them are gone then."""
+    with contextlib.ExitStack() as stack:
+        broker = Injected(build, fault=Fault(process, KILL, n), env=environment)
+        stack.callback(broker.clean)
+        broker.start()
+        if broker.outcome() == "up":  # the closer's end may be noticed a moment later
+            serves(broker)
+            broker.stop()
+        wait_for(lambda: not running(broker.program), "the end of all its processes")
+        wait_for(lambda: not broker.n_programs(), "the end of its programs")
+        return "killed" if broker.hit else "not met"
+
+
+@pytest.mark.parametrize("process", [FRONT, CLOSER], ids=["front", "closer"])
+def test_fault_38_killed_at_start_with_a_closer(build, interposed, process):
+    """Whichever is killed, and wherever, none of the other processes is left."""
+    environment = interposed(OLD_KERNEL)
+    with Injected(build, env=environment) as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        n = broker.calls(process)
+    assert n > 5
+    calls = samples(n, 5 if process == CLOSER else 3 * EVERY_AT_START)
+    found = sweep(lambda fault: killed_with_a_closer(build, environment, fault.n, process),
+                  faults(process, KILL, calls))  # fmt: skip
+    assert found["killed"]
 
 
 @at_start
