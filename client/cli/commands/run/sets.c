@@ -71,7 +71,6 @@ int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t 
 		if (r == -ENOENT && a.connected && plan->object_id)
 			missing = object_choice_missing(plan->object_id);
 		run_fail(plan, "%s", missing ? missing : retry_reason(&a));
-		run_sets_done(&plan->sets);
 	}
 	retry_done(&a);
 	return r ? CLI_FAILED : CLI_OK;
