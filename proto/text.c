@@ -4,16 +4,21 @@
 
 #include <stddef.h>
 
-void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
-			   const uint8_t id[RSSB_OBJECT_ID_LEN])
+void rssb_hex_format(char *ret, const uint8_t *bytes, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < RSSB_OBJECT_ID_LEN; i++) {
-		ret[2 * i] = digits[id[i] >> 4];
-		ret[2 * i + 1] = digits[id[i] & 15];
+	for (size_t i = 0; i < n; i++) {
+		*ret++ = digits[bytes[i] >> 4];
+		*ret++ = digits[bytes[i] & 15];
 	}
-	ret[2 * RSSB_OBJECT_ID_LEN] = '\0';
+	*ret = '\0';
+}
+
+void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
+			   const uint8_t id[RSSB_OBJECT_ID_LEN])
+{
+	rssb_hex_format(ret, id, RSSB_OBJECT_ID_LEN);
 }
 
 const char *rssb_status_name(unsigned status)

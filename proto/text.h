@@ -2,9 +2,13 @@
 /* What the wire's numbers are called: for logs, reasons and people. */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proto/rssb_proto.h"
+
+/* Writes n bytes as 2 * n hex digits and a NUL. */
+void rssb_hex_format(char *ret, const uint8_t *bytes, size_t n);
 
 /* Writes an id as 64 hex digits and a NUL. */
 void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],

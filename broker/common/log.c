@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "broker/common/clock.h"
+#include "broker/common/line_format.h"
 #include "proto/fd.h"
 
 #define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
@@ -29,6 +30,7 @@ static const struct token_bucket_rule share_rule = { .burst = 512, .token_us = 5
 static struct {
 	int level;
 	bool terminal, socket;
+	bool never_waits; /* a write to it, so that nobody has to ask first */
 	unsigned long dropped;
 	struct token_bucket lines; /* at LOG_NOTICE and below */
 } sink = { .level = LOG_INFO };
@@ -73,8 +75,7 @@ static void own_description_open(mode_t type)
 	if (!S_ISFIFO(type) && !S_ISCHR(type))
 		return; /* a file has an offset, which its other writers share */
 	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd >= 0)
-		dup3(fd, STDERR_FILENO, O_CLOEXEC);
+	sink.never_waits = fd >= 0 && dup3(fd, STDERR_FILENO, O_CLOEXEC) >= 0;
 }
 
 void log_open(void)
@@ -85,6 +86,7 @@ void log_open(void)
 	if (fstat(STDERR_FILENO, &st))
 		return;
 	sink.socket = S_ISSOCK(st.st_mode);
+	sink.never_waits = sink.socket; /* by a flag */
 	own_description_open(st.st_mode);
 }
 
@@ -96,8 +98,9 @@ static bool sink_ready(void)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	return poll(&p, 1, 0) == 1 &&
-	       (p.revents & POLLOUT); /* #syscalls poll ppoll restart_syscall */
+	return sink.never_waits ||
+	       (poll(&p, 1, 0) == 1 &&
+		(p.revents & POLLOUT)); /* #syscalls poll ppoll restart_syscall */
 }
 
 static bool line_send(const char *line, size_t len)
@@ -116,20 +119,18 @@ static bool line_send(const char *line, size_t len)
 /* Returns whether it was written. */
 static bool sink_write(int level, const char *text)
 {
+	static const char start[] = "<0>rss-broker: ";
+	const size_t before = sizeof(start) - 1, left_out = sink.terminal ? strlen("<0>") : 0;
 	char line[LINE_MAX_LEN];
-	int n;
+	size_t len = strnlen(text, sizeof(line) - before - 1);
 
 	if (!sink_ready())
 		return false;
-	if (sink.terminal)
-		n = snprintf(line, sizeof(line), "rss-broker: %s\n", text);
-	else
-		n = snprintf(line, sizeof(line), "<%d>rss-broker: %s\n", level, text);
-	if (n >= (int)sizeof(line)) {
-		n = sizeof(line);
-		line[n - 1] = '\n';
-	}
-	return line_send(line, (size_t)n);
+	memcpy(line, start, before);
+	line[1] = (char)('0' + level);
+	memcpy(line + before, text, len);
+	line[before + len] = '\n';
+	return line_send(line + left_out, before + len + 1 - left_out);
 }
 
 static void log_text(int level, const char *text)
@@ -181,7 +182,7 @@ void log_line(int level, const char *format, ...)
 	if (!log_shows(level) || !sink_take(level))
 		return;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	line_format(text, sizeof(text), format, args);
 	va_end(args);
 	log_text(level, text);
 }
@@ -195,9 +196,8 @@ void log_line_of(struct log_share *share, int level, const char *format, ...)
 	if (!log_shows(level) || !share_take(share, level) || !sink_take(level))
 		return;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	n = line_format(text, sizeof(text), format, args);
 	va_end(args);
-	n = strlen(text);
 	if (share->left_out)
 		snprintf(text + n, sizeof(text) - n, " left_out=%lu", share->left_out);
 	share->left_out = 0;

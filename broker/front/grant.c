@@ -42,18 +42,18 @@ static bool id_is_free(const struct grants *g, uint64_t id)
  */
 static uint64_t id_make(struct grants *g)
 {
-	uint8_t digest[SHA256_DIGEST_LENGTH];
+	const size_t n_ids = sizeof(g->digest) / sizeof(g->digest[0]);
 	uint64_t id;
 	SHA2_CTX sha;
 
 	do {
-		g->n_made++;
-		SHA256Init(&sha);
-		SHA256Update(&sha, g->secret, sizeof(g->secret));
-		SHA256Update(&sha, (const uint8_t *)&g->n_made, sizeof(g->n_made));
-		SHA256Final(digest, &sha);
-		memcpy(&id, digest, sizeof(id));
-		id >>= 11;
+		if (g->n_made % n_ids == 0) {
+			SHA256Init(&sha);
+			SHA256Update(&sha, g->secret, sizeof(g->secret));
+			SHA256Update(&sha, (const uint8_t *)&g->n_made, sizeof(g->n_made));
+			SHA256Final((uint8_t *)g->digest, &sha);
+		}
+		id = g->digest[g->n_made++ % n_ids] >> 11;
 	} while (!id || !id_is_free(g, id));
 	return id;
 }

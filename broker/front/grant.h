@@ -35,6 +35,7 @@ struct grant {
 struct grants {
 	uint8_t secret[32]; /* that ids are made of */
 	uint64_t n_made;
+	uint64_t digest[4]; /* what the next ids are made of, one word each */
 	uint32_t n_live, first_free;
 	struct grant list[GRANTS_MAX];
 };

@@ -125,9 +125,10 @@ void grant_maps_fill(struct grant_maps *h, const struct rssb_steering_wire *stee
 		.table_len = steering->table_len,
 		.default_queue = steering->default_queue,
 	};
+	char *entry = steering_map(h, TABLE);
 
-	for (size_t i = 0; i < steering->table_len; i++)
-		grant_maps_set_entry(h, i, steering->table[i]);
+	for (size_t i = 0; i < steering->table_len; i++, entry += RSS_TABLE_STRIDE)
+		store16(entry, steering->table[i]);
 	if (steering->key_len)
 		key_store(steering_map(h, KEY), steering->key);
 	config_store(steering_map(h, CONFIG), &config);

@@ -7,15 +7,17 @@
 #include "broker/common/log.h"
 #include "proto/fd.h"
 
+#define OBJECT_SHOWN 6 /* bytes of its id */
+
 /* Never the key; of the client's bytes the grant's label alone, which was checked. */
 static void log_grant(const struct grant *grant, const struct object *object)
 {
 	struct account *account = grant->account;
-	char id[2 * RSSB_OBJECT_ID_LEN + 1];
+	char id[2 * OBJECT_SHOWN + 1];
 
-	rssb_object_id_format(id, object->id);
+	rssb_hex_format(id, object->id, OBJECT_SHOWN);
 	log_line_of(&account->log, LOG_INFO,
-		    "ACQUIRE uid=%u label=%s pid=%d grant=%llu name=%.16s object=%.12s result=ok",
+		    "ACQUIRE uid=%u label=%s pid=%d grant=%llu name=%.16s object=%s result=ok",
 		    account->uid, account->shown, grant->pid, (unsigned long long)grant->id,
 		    grant->label[0] ? grant->label : "-", id);
 }
