@@ -32,7 +32,7 @@ static const struct command {
 	{ "run", cmd_run, "start QEMU with steering sets for its devices" },
 	{ "status", cmd_status, "how the broker does, and the grants" },
 	{ "top", cmd_top, "what a grant counts, live" },
-	{ "unplug", cmd_unplug, "unplug such a NIC, and end its grant" },
+	{ "unplug", cmd_unplug, "unplug a NIC of rssb hotplug, and end its grant" },
 	{ "update", cmd_update, "change the steering of a managed grant" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

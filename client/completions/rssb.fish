@@ -42,7 +42,7 @@ complete -c rssb -n $first -a release -d 'End a grant'
 complete -c rssb -n $first -a run -d 'Start QEMU with steering sets for its devices'
 complete -c rssb -n $first -a status -d 'How the broker does, and the grants'
 complete -c rssb -n $first -a top -d 'What a grant counts, live'
-complete -c rssb -n $first -a unplug -d 'Unplug such a NIC, and end its grant'
+complete -c rssb -n $first -a unplug -d 'Unplug a NIC of rssb hotplug, and end its grant'
 complete -c rssb -n $first -a update -d 'Change the steering of a managed grant'
 
 set -l attach '__fish_seen_subcommand_from attach'

@@ -19,7 +19,6 @@ MACS = [guests.MAC, "52:54:00:12:34:57"]
 MINUTE = 60
 
 
-
 def by_nic(_, tap):
     turn_on = {"mq": "on", "rss": "on", "vectors": "10"}
     return ["-nic", f"tap,model=virtio-net-pci,mac={MACS[0]},ifname={tap},script=no,"

@@ -76,6 +76,7 @@ def settles(broker, n):
 
 # --- however a device is written ------------------------------------------------------
 
+
 def forms(tap, config):
     nic = tap_netdev(tap).replace(",id=n0", ",model=virtio-net-pci")
     turn_on = [word for name in ("mq", "rss") for word in ("-global", f"virtio-net-pci.{name}=on")]
