@@ -59,7 +59,7 @@ check-hosts: deps
 	$(Q)tests/setup/guest.sh
 	$(Q)tests/setup/host.sh $(HOSTS)
 	$(Q)tests/setup/libvirt.sh
-	+$(Q)$(MAKE) install DESTDIR=$(abspath $(B))/hosts/installed PREFIX=/usr
+	+$(Q)$(MAKE) install DESTDIR=$(CURDIR)/build/hosts/installed PREFIX=/usr
 ifneq ($(filter arm64,$(HOSTS)),)
 	$(Q)tests/setup/deps.sh arm64
 	$(Q)tests/setup/qemu.sh 10.0-arm
