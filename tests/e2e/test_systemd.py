@@ -79,7 +79,8 @@ def test_a_front_that_hangs_is_ended_by_the_watchdog(system):
 
 def test_memory_limit_is_seen_from_inside(system):
     """The sandbox and the profile leave the cgroup's files readable."""
-    assert "rss-broker: memory: new grants are refused above 75 % of 268435456 bytes" in system["log"]
+    wanted = "memory: new grants are refused above 75 % of 268435456 bytes, the limit of its control group"
+    assert f"rss-broker: {wanted}" in system["log"]
 
 
 def test_the_profile_denies_nothing_that_is_needed(system):
