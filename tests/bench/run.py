@@ -25,7 +25,9 @@ import isolation  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
 import plots  # noqa: E402
+import start  # noqa: E402
 import vmstart  # noqa: E402
+import weight  # noqa: E402
 from bench_world import BenchWorld, end_well  # noqa: E402
 from paths import ROOT  # noqa: E402
 from report import Report  # noqa: E402
@@ -63,6 +65,16 @@ def bench_memory(report, args):
         memory.section(
             report, asking, broker, lambda: Broker(another, args.build, *acquire.UNLIMITED)
         )
+
+
+def bench_weight(report, args):
+    with BenchWorld() as world:
+        weight.section(report, world, args.build)
+
+
+def bench_start(report, args):
+    with BenchWorld() as world:
+        start.section(report, world, args.build)
 
 
 def bench_isolation(report, args):
@@ -113,6 +125,8 @@ SECTIONS = {
     "instructions": bench_instructions,
     "crowd": bench_crowd,
     "memory": bench_memory,
+    "weight": bench_weight,
+    "start": bench_start,
     "isolation": bench_isolation,
     "steering": bench_steering,
     "packets": bench_packets,

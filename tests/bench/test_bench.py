@@ -112,6 +112,12 @@ def test_steps_count_instructions(asking, build):
     assert all(30 < each < most for each in once) and max(once) < 1.2 * min(once)
 
 
+def test_weigh_makes_sets_and_keeps_them(build):
+    command = [build / "tests/bench/weigh", build / "bpf/rss-stats.bpf.o", "2", "3"]
+    done = subprocess.run(command, input="\n\n", capture_output=True, text=True, check=True)
+    assert done.stdout == "ready\nheld\n"
+
+
 def test_load_says_what_libbpf_took(asking, build):
     found = asking.load(build / "bpf" / "rss.bpf.o")
     assert len(found["ns"]) == 1 and found["ns"][0] > 10000

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""What a set weighs, by its memory cgroup, on hosts of more and fewer CPU numbers.
+
+A counting set has a block of counters for each number, up to a bound: so many are made here, on
+any machine.  (What the kernel itself keeps for each CPU of a program is this machine's.)
+"""
+import time
+
+from memory import memory_group
+
+CPU_NUMBERS = (2, 64, 256)
+BLOCKS_MAX = 32  # RSS_STATS_BLOCKS
+SETS = 101  # one is made before; must stay far below 500 at once
+LOOKS, LOOK_S = 4, 0.15
+PLAIN_KIB_MAX = 48
+COLUMNS = {"object": "a set of", "cpus": "CPU numbers", "kib": "KiB", "goal": "to reach, KiB",
+           "told": "to reach"}  # fmt: skip
+
+
+def settled_bytes(group):
+    looks = []
+    for _ in range(LOOKS):
+        looks.append(group.kernel_bytes())
+        time.sleep(LOOK_S)
+    return min(looks)
+
+
+def say(process, word):
+    if process.stdout.readline() != f"{word}\n":
+        raise RuntimeError(f"weigh does not say {word}")
+
+
+def weigh(world, build, path, blocks):
+    """KiB a set; None where this machine lets nobody make a memory cgroup."""
+    process = world.start(
+        [world.inside(build) / "tests/bench/weigh", world.inside(path), blocks, SETS],
+        stdin=-1, stdout=-1, text=True, bufsize=1,
+    )  # fmt: skip
+    say(process, "ready")
+    with memory_group([process.pid]) as group:
+        before = settled_bytes(group) if group else 0
+        process.stdin.write("\n")
+        say(process, "held")
+        after = settled_bytes(group) if group else 0
+        process.stdin.close()
+        process.wait()
+    return (after - before) / (SETS - 1) / 1024 if group else None
+
+
+def rows(world, build):
+    plain = weigh(world, build, build / "bpf/rss.bpf.o", 1)
+    if plain is None:
+        return
+    for cpus in CPU_NUMBERS:
+        yield {"object": "rss", "cpus": cpus, "kib": plain, "goal": PLAIN_KIB_MAX}
+    for cpus in CPU_NUMBERS:
+        kib = weigh(world, build, build / "bpf/rss-stats.bpf.o", min(cpus, BLOCKS_MAX))
+        yield {"object": "rss-stats", "cpus": cpus, "kib": kib, "goal": plain + cpus}
+
+
+def section(report, world, build):
+    report.progress("what a set weighs")
+    found = list(rows(world, build))
+    for row in found:
+        row["reached"] = row["kib"] <= row["goal"]
+        row["told"] = "reached" if row["reached"] else "MISSED"
+    report.table("weight", "A set's weight in its memory cgroup", COLUMNS, found)
