@@ -110,7 +110,7 @@ int run_setenv(struct run_plan *plan, const char *name, const char *value);
 
 /*
  * Gets n sets of a kind, with the options' steering if they have one, waiting
- * as long as they say.  0, or CLI_FAILED with plan->why and no set.
+ * as long as they say.  0, or CLI_FAILED with plan->why; run() ends those that came before.
  */
 int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t n,
 		     enum rssb_grant_kind kind);
