@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Collects the "#syscalls[:process] NAME..." comments of the given sources into a header with one
-# list a process: :front, :loader, :closer, :trial, :sanitizer, or all when none is named.  Each list
-# is there as names, which tests and people read, and as a table of the numbers that this
+# list a process: :front, :loader, :closer, :trial, :sanitizer, or all when none is named.  Each
+# list is there as names, which tests and people read, and as a table of the numbers that this
 # processor has, ended by -1.
 set -eu
 
@@ -17,7 +17,7 @@ names() { # PATTERN FILE...
 table() { # NAME PATTERN FILE...
     name=$1
     shift
-    echo "static const int syscalls_$name[] = {"
+    echo "static const int syscalls_${name}[] = {"
     names "$@" | tr -d '",' | tr ' ' '\n' | sed '/^$/d; s/.*/#ifdef SYS_&\n\tSYS_&,\n#endif/'
     echo "	-1"
     echo "};"

@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MANY (16 * PRICE_SET) /* tokens spent of late: 16 sets, more than one client that starts   \
-			       */
-#define REPEAT_MS 10000	      /* a line of one kind is logged once in this time */
+#define MANY	  (16 * PRICE_SET) /* tokens spent of late: more than one client that starts */
+#define REPEAT_MS 10000		   /* a line of one kind is logged once in this time */
 #define KIB	  1024
 
 static struct token_bucket_rule token_rule(const struct limits *l)

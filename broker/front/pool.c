@@ -6,11 +6,8 @@
 
 #include "broker/common/clock.h"
 
-#define ASKED_MAX                                                                                  \
-	4 /* requests in the loader's queue: enough that it need not wait, and few, so that other  \
-	     objects do not */
-#define RESERVE 2 /* of a stock's sets, kept for accounts that took few lately: at most a quarter  \
-		   */
+#define ASKED_MAX 4 /* requests in the loader's queue: it need not wait, nor others for it */
+#define RESERVE	  2 /* of a stock's sets, for accounts that took few lately: at most a quarter */
 
 void pool_init(struct pool *ret, const struct loader_link *loader, const struct objects *objects,
 	       unsigned target)
