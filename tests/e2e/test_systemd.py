@@ -60,6 +60,15 @@ def test_the_qmp_units_answer(system):
     assert answers.startswith('{"QMP": ') and '{"return": {"object": "f0VMRg' in answers
 
 
+def test_the_template_balances_a_label(system):
+    """A user's grant, as root without a capability."""
+    grant, first, *state, process = [line for line in system["balance"] if line]
+    assert re.fullmatch(r"grant \d+ web", grant)
+    assert re.fullmatch(r"round 1: 0 packets in .*; nothing to balance", first)
+    assert set(state) == {"ActiveState=active", "SubState=running", "NRestarts=0"}
+    assert re.fullmatch(r"Uid: 0 0 0 0 CapEff: 0{16} NoNewPrivs: 1 Seccomp: 2 *", process)
+
+
 def test_crashes_in_a_row_end_neither_service_nor_socket(system):
     """More than systemd's start limit allows by default."""
     assert [line for line in system["crashes"] if line] == ["served"] * 8 + ["ActiveState=active"]

@@ -13,7 +13,8 @@ from paths import ROOT
 SOURCES = ROOT / "tests" / "guest" / "systemd"
 GUEST = ROOT / "build" / "guest"
 SYSTEMD = Path("/usr/lib/systemd")
-PROGRAMS = ["/usr/bin/systemctl", "/usr/bin/journalctl", "/usr/bin/setpriv", "/usr/sbin/apparmor_parser"]
+PROGRAMS = ["/usr/sbin/ip", "/usr/bin/systemctl", "/usr/bin/journalctl", "/usr/bin/setpriv",
+            "/usr/sbin/apparmor_parser"]  # fmt: skip
 # The manager, and what it starts itself where there is one of that name.
 MANAGER = "systemd systemd-executor systemd-shutdown systemd-journald".split()
 UNITS = """basic.target sysinit.target sockets.target multi-user.target shutdown.target
@@ -87,6 +88,8 @@ def make_root(root, destdir):
     shutil.copy(GUEST / "root/bin/busybox", root / "usr/bin")
     shutil.copy(SOURCES / "init", root / "init")
     shutil.copy(SOURCES / "check", root / "check")
+    (tun,) = (GUEST / "debian/lib/modules").rglob("tun.ko")
+    shutil.copy(tun, root)
     for program in (*PROGRAMS, destdir / "usr/sbin/rss-broker", destdir / "usr/bin/rssb"):
         if str(program).startswith(str(destdir)):
             for library in libraries(program):
