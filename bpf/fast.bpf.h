@@ -13,12 +13,12 @@
 
 #ifdef RSS_TUNNEL
 /* Whether a packet to this port may be a tunnel's, which is parse()'s to see into. */
-static __always_inline bool maybe_tunnel(__u32 types, __u8 protocol, __be32 ports)
+static __always_inline bool maybe_tunnel(__u64 types, __u64 protocol, __be32 ports)
 {
 	return tunnel_type(*((__be16 *)&ports + 1)) & types & -(protocol >> 4);
 }
 #else
-static __always_inline bool maybe_tunnel(__u32 types, __u8 protocol, __be32 ports)
+static __always_inline bool maybe_tunnel(__u64 types, __u64 protocol, __be32 ports)
 {
 	return false;
 }
@@ -35,8 +35,9 @@ struct fast {
 
 /* What an IPv4 packet's headers say, wherever they were read to. */
 struct ipv4 {
-	__u32 other; /* 0: neither another protocol than IPv4, nor options, nor a fragment */
-	__u32 protocol;
+	__u32 other;	/* 0: neither another protocol than IPv4, nor options, nor a fragment */
+	__u64 protocol; /* of 64 bits, like every number that clang may spill: see struct parse_walk
+			 */
 };
 
 /* Which layout of union parse_frame a packet lies in, if parse() is not needed. */
