@@ -51,7 +51,7 @@ def test_fault_17_a_thousand_uids_in_debt_keep_nobody_out(build):
 
 def test_fault_21_a_thousand_uids_that_kept_a_set_keep_nobody_out(build):
     """Each is charged for what it may have kept: that is no reason to have no place for others."""
-    with Broker(build, "--allow-group", str(GROUP)) as broker:
+    with Broker(build, "--allow-group", str(GROUP), "--memory=1024") as broker:
         for uid in range(70000, 74800):
             with wire.as_user(uid, GROUP):
                 reply = wire.ask(broker.socket, EXPORT)
