@@ -3,11 +3,9 @@
 
 rssb runs as nobody without a capability, and owns the taps that it may steer.
 """
-import dataclasses
 import json
 import os
 import socket
-import struct
 import subprocess
 import time
 
@@ -15,6 +13,7 @@ import pytest
 
 import flows
 from command import ok, refused
+from in_tunnel import gre, ipip, vxlan_gpe
 from tap_reader import TapReader
 from waiting import wait_for
 from world import Broker, World
@@ -46,36 +45,6 @@ def test_symmetric_puts_both_directions_on_one_queue(rssb, reader, rng):
     assert reader.queues_of(back) == there and set(there) == set(range(QUEUES))
     ok(rssb("attach", "tap0", "equal 4"))  # a random key: the peer
     assert reader.queues_of(back) != reader.queues_of(sent)
-
-
-@dataclasses.dataclass
-class InTunnel:
-    """A flow's packets inside a tunnel of one outer flow."""
-
-    flow: flows.Flow
-    protocol: int
-    header: bytes  # GRE's, or that of UDP and what is over it
-
-    def frame(self, payload, mac):
-        inside = self.header + self.flow.frame(payload, mac)[14:]
-        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(inside), 0, 0, 64, self.protocol, 0,
-                         bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]))  # fmt: skip
-        ethernet = mac + bytes.fromhex("020000000001") + struct.pack("!H", flows.ETH_P_IP)
-        return ethernet + ip[:10] + struct.pack("!H", flows.checksum(ip)) + ip[12:] + inside
-
-
-def gre(flow):
-    proto = flows.ETH_P_IP if flow.src.version == 4 else flows.ETH_P_IPV6
-    return InTunnel(flow, 47, struct.pack("!HH", 0, proto))
-
-
-def ipip(flow):
-    return InTunnel(flow, 4 if flow.src.version == 4 else 41, b"")
-
-
-def vxlan_gpe(flow):
-    udp = struct.pack("!HHHH", 49152, 4790, 1000, 0)
-    return InTunnel(flow, 17, udp + bytes([12, 0, 0, 1 if flow.src.version == 4 else 2]) + bytes(4))
 
 
 @pytest.mark.parametrize("options", [[], ["--managed", "--stats", "--label", "web"]])

@@ -14,6 +14,7 @@ import struct
 import pytest
 
 import flows
+from in_tunnel import gre
 from tap_reader import IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, TapReader
 
 QUEUES = 4
@@ -93,6 +94,15 @@ def test_by_name(rssb_run, reader, rng):
     assert given["preload"].endswith("/librssb-qemu.so") and given["steered"] == "tap0"
     assert [kind.split(":")[0] for kind in given["fds"].values()] == ["pipe"]
     assert reader.queues_of(sent) == [steering.queue(flow) for flow in sent]
+
+
+def test_tunnels(rssb_run, reader, rng):
+    """Each inner flow of a tunnel that is named has its queue."""
+    steering = flows.Steering(rng.randbytes(40), [i % QUEUES for i in range(128)])
+    words = f"equal {QUEUES} hkey {steering.key.hex(':')} hash-types gre"
+    report(rssb_run(["--host-steering", words], *net("virtio-net-pci,netdev=n0,mq=on")))
+    sent = flows.random_flows(rng, FLOWS)
+    assert reader.queues_of([gre(flow) for flow in sent]) == list(map(steering.queue, sent))
 
 
 @pytest.mark.parametrize("queue", [1, 3])
