@@ -48,7 +48,8 @@ def test_every_fault_has_a_test_with_its_number():
 
 
 def test_every_fault_has_a_row():
-    rows = re.findall(r"^\| ([\d, -]+) ?[^|]*\|", PAGE, re.M)
+    measured = re.compile(r"<!-- bench .*?<!-- end -->", re.DOTALL)  # its numbers are no faults'
+    rows = re.findall(r"^\| ([\d, -]+) ?[^|]*\|", measured.sub("", PAGE), re.M)
     covered = set()
     for row in rows:
         for part in row.replace(" ", "").strip(",-").split(","):
