@@ -119,8 +119,9 @@ static int front_serve(struct front *front, struct service_manager *a)
 {
 	int err;
 
-	service_manager_say_ready(a, &front->watchdog); /* its line is closed, or write-only, */
-	err = seccomp_front();				/* and nothing opens again */
+	/* Closes the line to the service manager, or leaves it to the watchdog alone. */
+	service_manager_say_ready(a, &front->watchdog);
+	err = seccomp_front(); /* nothing is opened from here on */
 	if (err)
 		return err;
 	log_info("ready: %zu objects", front->service.objects.n);

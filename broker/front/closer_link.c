@@ -16,8 +16,8 @@ int closer_link_take(const struct closer_link *c, int *fd)
 	if (err == -EAGAIN || err == -ETOOMANYREFS || err == -ENOBUFS || err == -ENOMEM)
 		return -EAGAIN;
 	fd_closep(fd);
-	if (!err) /* the closer closes its copy at the next packet: this one, or if there is no room
-		     for it, a later one */
+	/* The closer closes its copy at the next packet: at a later one if this finds no room. */
+	if (!err)
 		packet_send(c->sock, &nothing, sizeof(nothing), NULL, 0);
 	return err;
 }

@@ -118,9 +118,7 @@ static void conclude_grant(struct front *f, struct session *session, struct outc
 static void conclude(struct front *f, struct session *session, const struct rssb_header *request,
 		     struct outcome *o)
 {
-	unsigned status =
-		o->reply.base
-			.status; /* before sending, which turns it into the wire's byte order */
+	unsigned status = o->reply.base.status; /* sending puts it into the wire's byte order */
 	int err = reply_send(session, request->tag, o);
 
 	if (err) {
@@ -265,10 +263,9 @@ static void answer_fault(struct front *f, struct session *session, const struct 
 /* There is input before the last reply was read: a request, or the end of the peer's sending. */
 static void answer_early(struct front *f, struct session *session)
 {
+	/* Who has closed is watched no more until the deadline of its reply. */
 	if (peer_has_closed(session))
-		front_watch_session(
-			f, session,
-			false); /* until it ends, or the deadline of its reply is over */
+		front_watch_session(f, session, false);
 	else
 		refuse_fault(f, session, PRICE_MALFORMED,
 			     "a request came before the last reply was read: read it first");

@@ -10,11 +10,10 @@ struct limits {
 	unsigned grants;	 /* live, in all */
 	unsigned memory_percent; /* of the memory limit: above it nothing is handed out */
 	unsigned memory_mib;	 /* the memory limit where the memory cgroup has none */
-	unsigned share; /* a uid may hold 1/share of what is left of connections, grants and memory
-			 */
-	unsigned ended_kib;	   /* KiB of ended grants forgotten in a minute */
-	unsigned tokens;	   /* an account may spend at once */
-	unsigned token_rate;	   /* an account gets back in a second */
+	unsigned share;	     /* a uid may hold 1/share of what is left: places, grants, memory */
+	unsigned ended_kib;  /* KiB of ended grants forgotten in a minute */
+	unsigned tokens;     /* an account may spend at once */
+	unsigned token_rate; /* an account gets back in a second */
 	unsigned first_request_ms; /* deadlines */
 	unsigned read_reply_ms;
 };

@@ -57,8 +57,7 @@ int loader_link_receive(const struct loader_link *l, struct loader_answer *ret)
 	struct loader_reply reply;
 	struct packet p;
 	int err = packet_recv(l->sock, &p);
-	bool cut = err == -EBADMSG; /* too few fds are free in the front: passes, and is not the
-				       loader's fault */
+	bool cut = err == -EBADMSG; /* too few fds are free in the front, for a while */
 
 	if (cut) {
 		packet_done(&p);

@@ -4,25 +4,15 @@
 A counting set has a block of counters for each number, up to a bound: so many are made here, on
 any machine.  (What the kernel itself keeps for each CPU of a program is this machine's.)
 """
-import time
 
-from memory import memory_group
+from memory import memory_group, settled_bytes
 
 CPU_NUMBERS = (2, 64, 256)
 BLOCKS_MAX = 32  # RSS_STATS_BLOCKS
 SETS = 101  # one is made before; must stay far below 500 at once
-LOOKS, LOOK_S = 4, 0.15
 PLAIN_KIB_MAX = 48
 COLUMNS = {"object": "a set of", "cpus": "CPU numbers", "kib": "KiB", "goal": "to reach, KiB",
            "told": "to reach"}  # fmt: skip
-
-
-def settled_bytes(group):
-    looks = []
-    for _ in range(LOOKS):
-        looks.append(group.kernel_bytes())
-        time.sleep(LOOK_S)
-    return min(looks)
 
 
 def say(process, word):
