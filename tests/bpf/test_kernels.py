@@ -39,8 +39,8 @@ def initrd(build, tmp_path_factory):
 def verified(qemu, kernel, initrd):
     """{(object, capabilities): (errno, instructions)}"""
     done = subprocess.run(
-        [qemu, "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-nographic", "-no-reboot",
-         "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1",
+        [qemu, "-accel", "tcg,thread=single", "-cpu", "max", "-m", "256", "-nodefaults", "-nographic",
+         "-no-reboot", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1",
          "-serial", "stdio"], stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=500,
         check=False,
     )  # fmt: skip

@@ -48,7 +48,8 @@ def install(world, build, name, qemus):
 
 @pytest.fixture(scope="module")
 def prefix(world, build, qemu):
-    return install(world, build, "prefix", world.inside(qemu).parent)
+    qemus = world.directory("one-thread", owner=0)
+    return install(world, build, "prefix", virt.one_thread(world.inside(qemu), qemus).parent)
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +123,12 @@ def test_a_domain_starts(guest, libvirt):
     """libvirt starts its QEMU stopped, goes on by its monitor, and passes both by fd."""
     assert libvirt.run("domstate", guest.name).stdout.strip() == "running"
     command_line = guest.command_line()
+    assert "tcg,thread=single" in command_line
     assert "-S" in command_line
     assert re.search(r"id=charmonitor,fd=\d+", " ".join(command_line))
     netdevs = [json.loads(word) for word in command_line if '"hostnet' in word and "fds" in word]
     assert [len(netdev["fds"].split(":")) for netdev in netdevs if "type" in netdev] == [4, 4]
-    assert WARNING not in guest.stderr() and "rssb" not in guest.stderr().split("msg timestamp")[1]
+    assert WARNING not in guest.stderr() and "rssb" not in guest.stderr().split("msg timestamp")[-1]
     status = Path(f"/proc/{guest.pid}/status").read_text()
     assert re.search(rf"^Uid:\s+{NOBODY}\s", status, re.MULTILINE)
     assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)

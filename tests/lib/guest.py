@@ -64,24 +64,31 @@ class Guest:
             "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
         ]  # fmt: skip
         command = [*prefix, world.inside(qemu), *machine, *arguments]
-        for boot in range(1, BOOTS + 1):
+
+        def start():
             with open(self.stderr_path, "w") as stderr:
                 self.process = world.start(command, unprivileged=unprivileged, stderr=stderr,
                                            pass_fds=pass_fds)  # fmt: skip
+
+        self._boot(start, agent)
+
+    def _boot(self, start, agent):
+        """Calls start, again if the agent behind its socket does not speak."""
+        for boot in range(1, BOOTS + 1):
+            start()
+            self._connect(agent)
             try:
-                self._meet(agent)
+                self.wait_ready()
                 return
             except Silent as error:
                 if boot == BOOTS:
                     raise
-                warnings.warn(f"{name} is started again: {error}", stacklevel=2)
-                self.process.kill()
-                self.process.wait()
+                warnings.warn(f"{self.dir.name} is started again: {error}", stacklevel=2)
+                self._end()
 
-    def _meet(self, agent):
-        """Waits for the agent behind this socket to speak."""
-        self._connect(agent)
-        self.wait_ready()
+    def _end(self):
+        self.process.kill()
+        self.process.wait()
 
     def _connect(self, agent):
         self._agent = socket.socket(socket.AF_UNIX)
