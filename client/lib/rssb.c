@@ -7,12 +7,15 @@
 #include "client/include/rssb.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/lib/connection.h"
 #include "client/lib/fill.h"
 #include "proto/fd.h"
+
+#define OBJECTS_MAX 1024 /* far more than any broker has: whoever lists them comes to an end */
 
 static const char *default_path(void)
 {
@@ -65,6 +68,9 @@ int rssb_info(struct rssb *c, struct rssb_info *ret)
 
 	if (r)
 		return r;
+	if (reply.info.n_objects > OBJECTS_MAX)
+		return connection_fail(c, -EPROTO, "the broker says that it has %u objects",
+				       reply.info.n_objects);
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->version, reply.info.version, sizeof(ret->version) - 1);
 	ret->n_objects = reply.info.n_objects;
@@ -131,6 +137,17 @@ static void moves_fill(struct rssb_request_move *ret, const struct rssb_move *mo
 	}
 }
 
+/* Whether who uses the queues and entries as an index stays within its arrays. */
+static bool table_right(const struct rssb_reply_move *reply)
+{
+	if (reply->queues > RSSB_QUEUES_MAX || reply->table_len > RSSB_TABLE_MAX)
+		return false;
+	for (size_t i = 0; i < RSSB_TABLE_MAX; i++)
+		if (reply->table[i] >= (i < reply->table_len ? reply->queues : 1))
+			return false;
+	return true;
+}
+
 int rssb_move(struct rssb *c, uint64_t id, const char *label, const struct rssb_move *moves,
 	      size_t n, struct rssb_table *ret_table)
 {
@@ -147,9 +164,11 @@ int rssb_move(struct rssb *c, uint64_t id, const char *label, const struct rssb_
 	err = connection_ask(c, &request, &reply);
 	if (err)
 		return err;
-	if (reply.move.queues > RSSB_QUEUES_MAX || reply.move.table_len > RSSB_TABLE_MAX)
-		return connection_fail(c, -EPROTO,
-				       "the broker's reply has too many queues or table entries");
+	if (!table_right(&reply.move))
+		return connection_fail(
+			c, -EPROTO,
+			"the broker's reply has no table: a queue or an entry is out "
+			"of range");
 	ret_table->grant_id = reply.move.grant_id;
 	ret_table->queues = reply.move.queues;
 	ret_table->len = reply.move.table_len;

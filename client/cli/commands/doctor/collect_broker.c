@@ -17,7 +17,7 @@ static int objects_list(struct rssb *c, struct doctor_broker *b)
 {
 	int r = 0;
 
-	b->objects = mem_new(b->info.n_objects + 1, sizeof(*b->objects));
+	b->objects = mem_new(b->info.n_objects, sizeof(*b->objects));
 	for (; b->n_objects < b->info.n_objects && r == 0; b->n_objects += r == 0)
 		r = rssb_object(c, b->n_objects, &b->objects[b->n_objects]);
 	return r;

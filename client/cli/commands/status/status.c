@@ -28,12 +28,19 @@ static const struct cli_usage usage = {
 		"  --prometheus  in the text format of a metrics scraper\n",
 };
 
-static int grants_read(struct rssb *c, struct status *s)
+#define GRANTS_MAX 65536 /* more than any broker has: a list without an end fills no memory */
+
+/* *ret_why is left alone where librssb knows the reason. */
+static int grants_read(struct rssb *c, struct status *s, const char **ret_why)
 {
 	size_t room = 0;
 	int r;
 
 	for (;;) {
+		if (s->n_grants == GRANTS_MAX) {
+			*ret_why = "the broker's list of grants has no end";
+			return -EPROTO;
+		}
 		if (s->n_grants == room) {
 			room = room ? 2 * room : 16;
 			s->grants = mem_must(reallocarray(s->grants, room, sizeof(*s->grants)));
@@ -51,6 +58,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 	void (*print)(const struct status *) = status_print_text;
 	struct status s = { 0 };
 	struct rssb *c = NULL;
+	const char *why = NULL;
 	int opt, status = CLI_OK;
 
 	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
@@ -65,8 +73,8 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
 
-	if (rssb_info(c, &s.info) || rssb_status(c, &s.broker) || grants_read(c, &s))
-		status = cli_fail(usage.name, "%s", rssb_reason(c));
+	if (rssb_info(c, &s.info) || rssb_status(c, &s.broker) || grants_read(c, &s, &why))
+		status = cli_fail(usage.name, "%s", why ? why : rssb_reason(c));
 	else
 		print(&s);
 	free(s.grants);

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""rssb, as root, at a broker whose front somebody has taken over.
+
+Each answer is one of the protocol in its form, and means harm by its numbers.
+"""
+import contextlib
+import itertools
+import resource
+import socket
+import struct
+import subprocess
+import threading
+
+import pytest
+
+import wire
+
+HEADER, REPLY, MAGIC = struct.Struct("<IHHII"), struct.Struct("<HHI8s160s"), 0x42535352
+OBJECTS, GRANTS = 2**32 - 1, 2**17  # an overflow of 32 bits; more than any broker has
+
+
+def info(n_objects=1):
+    return struct.pack("<32sIHHII", b"0.1.0", n_objects, 256, 128, 0x7FE, 0xE)
+
+
+class Hostile:
+    """Answers each operation by a function, which returns the reply's body."""
+
+    def __init__(self, path, **bodies):
+        self.path, self.bodies = path, {wire.OPS[name]: body for name, body in bodies.items()}
+
+    def __enter__(self):
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(str(self.path))
+        self.listener.listen()
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    while request := connection.recv(4096):
+                        connection.send(self._answer(request))
+
+    def _answer(self, request):
+        _, _, op, _, tag = HEADER.unpack_from(request)
+        body = self.bodies[op]() if op in self.bodies else b""
+        status = wire.OK if body else wire.INTERNAL
+        length = HEADER.size + REPLY.size + len(body)
+        return (HEADER.pack(MAGIC, 1, op | wire.REPLY, length, tag)
+                + REPLY.pack(status, 0, 0, b"", b"" if body else b"not here") + body)  # fmt: skip
+
+
+@pytest.fixture
+def rssb(build, tmp_path):
+    def run(*words, **bodies):
+        path = tmp_path / "sock"
+        with Hostile(path, **bodies):
+            return subprocess.run([build / "rssb", "--socket", path, *words], text=True, timeout=300,
+                                  capture_output=True, check=False,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["doctor", "info"])
+def test_objects_without_an_end(rssb, command):
+    """The list that doctor makes room for was as long as what is left of the number in 32 bits."""
+    rows = (struct.pack("<32s32sII", bytes(32), b"A" * 31, 1, 1) for _ in range(5000))
+    done = rssb(command, INFO=lambda: info(OBJECTS), OBJECT=lambda: next(rows, b""))
+    assert done.returncode == 1
+    assert f"the broker says that it has {OBJECTS} objects" in done.stdout + done.stderr
+    assert next(rows, None)  # it did not ask for all of them
+
+
+def grant(number):
+    """Number 0 is the end of the list."""
+    return struct.pack("<QQIIHHHHI4x16s32s", number % GRANTS, 1, 0, 1, 3, 0, 1, 1, 1, b"a", bytes(32))
+
+
+def test_grants_without_an_end(rssb):
+    ids = itertools.count(1)
+    done = rssb("status", INFO=info, STATUS=lambda: bytes(512), GRANT=lambda: grant(next(ids)))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "rssb: status: the broker's list of grants has no end\n"
+
+
+def move_reply(queues, table_len, entry):
+    return struct.pack("<QHH4x128H", 1, queues, table_len, *[entry] * table_len, *[0] * (128 - table_len))
+
+
+@pytest.mark.parametrize("queues, table_len, entry",
+                         [(4, 128, 4), (4, 128, 65535), (256, 1, 256), (0, 128, 0), (257, 1, 0), (4, 0, 0)])  # fmt: skip
+def test_a_table_that_names_no_queue(rssb, queues, table_len, entry):
+    """Of balance an entry is an index, and what is counted for it is written there: root's stack."""
+    looks = itertools.count(1)
+
+    def stats():
+        n = next(looks)
+        counts = [word for _ in range(256 + 128) for word in (n << 56, n)]
+        return struct.pack("<QQHHI104x768Q", 1, n * 10**9, 4, 128, 0x3F, *counts)
+
+    done = rssb("balance", "--once", "--every", "0.1", "web", STATS=stats,
+                MOVE=lambda: move_reply(queues, table_len, entry))  # fmt: skip
+    harmless = queues <= 256 and (not table_len or entry < queues)
+    assert done.returncode == (0 if harmless else 1)
+    if not harmless:
+        assert "the broker's reply has no table: a queue or an entry is out of range" in done.stderr
