@@ -89,6 +89,19 @@ def test_an_answer_without_an_end_is_cut(build, tmp_path, ask):
     assert result.memory_kib < 200 << 10
 
 
+def unplug(build, path):
+    return Result(build, "--socket", path.parent / "none", "unplug", "--qmp", path, "--id", "net0")
+
+
+@pytest.mark.parametrize("ask", [hotplug, unplug])
+@pytest.mark.parametrize("value", [{}, None, 5, "text", True])
+def test_an_answer_of_another_type_is_refused(build, tmp_path, ask, value):
+    """json-c ends the process that counts the elements of what is no array."""
+    with Hostile(tmp_path / "qmp", lambda: [json.dumps({"return": value}).encode() + b"\n"]) as path:
+        result = ask(build, path)
+    assert (result.status, result.stderr) == (1, f"rssb: {ask.__name__}: qom-list: QEMU's answer is no list\n")
+
+
 COMMANDS = ["query-version", "request-ebpf", "qom-list", "qom-get"]
 
 

@@ -72,6 +72,8 @@ int vm_has_device(struct vm *vm, const char *id, bool *ret)
 	int r = vm_execute(vm, "qom-list", vm_argument("path", "/machine/peripheral"), -1, &list);
 	bool found = false;
 
+	if (!r && !json_object_is_type(list, json_type_array))
+		r = vm_fail(vm, mem_format("qom-list: QEMU's answer is no list"));
 	for (size_t i = 0; !r && i < json_object_array_length(list); i++) {
 		const char *name = qemu_opts_get(json_object_array_get_idx(list, i), "name");
 
