@@ -29,23 +29,17 @@
 static int socket_directory_open(const char *path, int *ret)
 {
 	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	const char *dir, *why;
+	char why[DIRECTORY_WHY_MAX];
+	const char *dir;
 	int err;
 
 	strcpy(copy, path); /* path_check() has measured it */
 	dir = dirname(copy);
 	if (!strcmp(path, RSSB_SOCKET_DEFAULT) && mkdir(dir, 0755) && errno != EEXIST)
 		return log_error(-errno, "cannot make directory %s", dir);
-	err = directory_open(dir, O_PATH, ret, &why);
-	if (err == -ENOENT || err == -ENOTDIR)
-		return log_error(
-			err, "cannot open the socket's directory %s (root makes it: mkdir -m 755)",
-			dir);
+	err = directory_open(dir, O_PATH, ret, why);
 	if (err)
-		log_line(LOG_ERR,
-			 "the socket's directory %s: %s; it, and each above it, must belong to "
-			 "root or to uid %u, and not be writable by others",
-			 dir, why, geteuid());
+		log_line(LOG_ERR, "the socket's directory %s: %s", dir, why);
 	return err;
 }
 

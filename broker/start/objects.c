@@ -173,11 +173,13 @@ int objects_read(struct objects_trials *to, const char *directory)
 {
 	_cleanup_fd_ int dir = -1;
 	struct dirent **entries;
-	const char *why;
-	int err = directory_open(directory, O_RDONLY, &dir, &why), n, n_others = 0;
+	char why[DIRECTORY_WHY_MAX];
+	int err = directory_open(directory, O_RDONLY, &dir, why), n, n_others = 0;
 
-	if (err)
-		return log_error(err, "object directory %s: %s", directory, why);
+	if (err) {
+		log_line(LOG_ERR, "object directory %s: %s", directory, why);
+		return err;
+	}
 	/* By name, so that numbers do not depend on the file system. */
 	n = scandirat(dir, ".", &entries, NULL, alphasort);
 	if (n < 0)

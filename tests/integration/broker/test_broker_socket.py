@@ -212,44 +212,72 @@ def test_lock_that_is_no_file(broker, make):
 # --- the directory ------------------------------------------------------------
 
 
+def refused_for(broker, directory):
+    """Why the broker does not start: its one line about the directory."""
+    status, log = broker.fails()
+    begin = f"the socket's directory {directory}: "
+    assert (status, log.count(begin), len(log.splitlines())) == (1, 1, 1), log
+    return log.partition(begin)[2].strip()
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775, 0o757])
 def test_fault_28_directory_that_others_can_write(broker, mode):
     broker.dir.chmod(mode)
-    status, log = broker.fails()
-    assert status == 1
-    assert f"the socket's directory {broker.dir}: it is writable by others; it, and each above it" in log
+    whose = "its group" if mode == 0o775 else "everybody"
+    assert refused_for(broker, broker.dir) == (
+        f"{broker.dir} (owner uid 0, mode {mode:04o}) can be written by {whose}: chmod go-w {broker.dir}")  # fmt: skip
     assert not broker.socket.exists()
 
 
 def test_directory_of_somebody_else(broker):
     os.chown(broker.dir, 1000, 0)
-    status, log = broker.fails()
-    assert (status, NOT_ROOTS in log) == (1, True)
+    mode = stat.S_IMODE(broker.dir.stat().st_mode)
+    assert refused_for(broker, broker.dir) == (
+        f"{broker.dir} (owner uid 1000, mode {mode:04o}) does not belong to root: chown root {broker.dir}")  # fmt: skip
 
 
-NOT_ROOTS = "it, or a directory above it, is not root's; it, and each above it, must belong to root or to uid 0,"
+FAULTY_PARENTS = {
+    "another's": (lambda above: os.chown(above, 1000, 0),
+                  "(owner uid 1000, mode 0755) does not belong to root: chown root {above}"),
+    "everybody's": (lambda above: above.chmod(0o757),
+                    "(owner uid 0, mode 0757) can be written by everybody: chmod go-w {above}{or_sticky}"),
+    "its group's": (lambda above: above.chmod(0o775),
+                    "(owner uid 0, mode 0775) can be written by its group: chmod go-w {above}{or_sticky}"),
+    "a symlink": (lambda above: replace_by_symlink(above, "a\n\x1breal"),
+                  "(owner uid 0, mode 0777) is a symlink to a??real, and none is followed: give "
+                  "the path that has no symlink in it"),
+    "a file": (lambda above: replace_by_file(above),
+               "(owner uid 0, mode 0644) is not a directory: remove it, or give another path"),
+    "missing": (lambda above: above.rename(above.with_name("other")),
+                "does not exist: mkdir -m 755 {above}"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["another's", "writable", "a symlink"])
-@pytest.mark.parametrize("depth", [1, 3])
+def replace_by_symlink(path, name):
+    path.rename(path.with_name(name))
+    path.symlink_to(name)
+
+
+def replace_by_file(path):
+    path.rename(path.with_name("other"))
+    path.touch(0o644)
+    path.chmod(0o644)
+
+
+@pytest.mark.parametrize("what", FAULTY_PARENTS)
+@pytest.mark.parametrize("depth", [0, 1, 3])
 def test_fault_74_a_directory_above_that_others_can_change(broker, what, depth):
     """Whoever can rename a directory on the way can put a socket of his own in its place."""
     above = broker.dir / "above"
     inner = above.joinpath(*["inner"] * depth)
     inner.mkdir(parents=True)
-    if what == "another's":
-        os.chown(above, 1000, 0)
-    elif what == "writable":
-        above.chmod(0o777)
-    else:
-        above.rename(broker.dir / "real")
-        above.symlink_to("real")
+    above.chmod(0o755)
+    make, why = FAULTY_PARENTS[what]
+    make(above)
     broker.command[broker.command.index("--socket") + 1] = str(inner / "sock")
-    status, log = broker.fails()
-    why = {"another's": NOT_ROOTS, "a symlink": "a component is a symlink",
-           "writable": "it, or a directory above it, is writable by others"}[what]  # fmt: skip
-    assert (status, f"the socket's directory {inner}: {why}" in log) == (1, True), log
-    assert not (inner / "sock").exists()
+    why = why.format(above=above, or_sticky=" (or chmod +t)" if depth else "")
+    assert refused_for(broker, inner) == f"{above} {why}"
+    assert not list(broker.dir.rglob("sock"))
 
 
 def test_a_sticky_directory_above_is_as_good(broker):
@@ -261,19 +289,3 @@ def test_a_sticky_directory_above_is_as_good(broker):
     broker.command[broker.command.index("--socket") + 1] = str(broker.socket)
     broker.start().wait_ready()
     assert serves(broker)
-
-
-@pytest.mark.parametrize("what", ["nothing", "a file", "a symlink"])
-def test_no_directory(build, what):
-    broker = Broker(build)
-    inner = broker.dir / "run"
-    if what == "a file":
-        inner.touch()
-    elif what == "a symlink":
-        broker.dir.joinpath("real").mkdir()
-        inner.symlink_to("real")
-    broker.command[broker.command.index("--socket") + 1] = str(inner / "sock")
-    status, log = broker.fails()
-    broker.clean()
-    why = ": a component is a symlink" if what == "a symlink" else " (root makes it: mkdir -m 755)"
-    assert (status, f"the socket's directory {inner}{why}" in log) == (1, True)

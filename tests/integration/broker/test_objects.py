@@ -12,6 +12,7 @@ import re
 import struct
 import subprocess
 import threading
+from pathlib import Path
 
 import bpf_fd
 import pytest
@@ -188,14 +189,19 @@ def test_a_name_with_odd_bytes(build, store, elf):
         assert "\x1b" not in broker.log()
 
 
-REFUSED = {"missing": "cannot be opened", "symlink": "a component is a symlink",
-           "writable": "it is writable by others", "its group's": "it is writable by others",
-           "not root's": "it, or a directory above it, is not root's",
-           "below such": "it, or a directory above it, is not root's"}  # fmt: skip
+REFUSED = {
+    "missing": "{path} does not exist: mkdir -m 755 {path}",
+    "symlink": "{path} (owner uid 0, mode 0777) is a symlink to {store}, and none is followed: ",
+    "writable": "{path} (owner uid 0, mode 1777) can be written by everybody: chmod go-w {path}\n",
+    "its group's": "{path} (owner uid 0, mode 1775) can be written by its group: chmod go-w {path}\n",
+    "not root's": "{path} (owner uid 1000, mode 0755) does not belong to root: chown root {path}\n",
+    "named from where it starts": "{store} (owner uid 1000, mode 0755) does not belong to root: ",
+    "below such": "{above} (owner uid 1000, mode {mode:04o}) does not belong to root: chown root {above}\n",
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_fault_34_directories_that_are_refused(build, store, elf, what):
+def test_fault_34_directories_that_are_refused(build, store, elf, what, monkeypatch):
     """Fault 34: whoever can replace the directory can replace what is loaded."""
     path = store
     put(store, "good.bpf.o", elf)
@@ -210,6 +216,10 @@ def test_fault_34_directories_that_are_refused(build, store, elf, what):
         store.chmod(0o1775)
     elif what == "not root's":
         os.chown(store, 1000, 0)
+    elif what == "named from where it starts":
+        os.chown(store, 1000, 0)
+        monkeypatch.chdir(store.parent)
+        path = Path(store.name)
     else:
         os.chown(store.parent, 1000, 0)
     broker = Broker(build, "--objects", path)
@@ -218,7 +228,9 @@ def test_fault_34_directories_that_are_refused(build, store, elf, what):
     finally:
         broker.clean()
         os.chown(store.parent, 0, 0)
-    assert status == 1 and f"object directory {path}: {REFUSED[what]}" in log
+    why = REFUSED[what].format(
+        path=path, store=store, above=store.parent, mode=store.parent.stat().st_mode & 0o7777)  # fmt: skip
+    assert status == 1 and f"object directory {path}: {why}" in log
 
 
 def compile_bad(store, tmp_path, text):
