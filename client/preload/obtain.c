@@ -70,6 +70,19 @@ static bool passes(int r, bool connected)
 	return r == -EAGAIN || r == -EDQUOT || r == -ECONNRESET;
 }
 
+/*
+ * QEMU maps what it gets: a file that gets shorter would end it at a command of its guest.
+ * An older kernel does not tell what an fd is.
+ */
+static int set_check(struct rssb *c, struct rssb_fds *fds)
+{
+	if (rssb_fds_verify(fds) != -EINVAL)
+		return 0;
+	rssb_fds_close(fds);
+	return connection_fail(c, -EPROTO,
+			       "the broker sent fds that are not a program and its maps");
+}
+
 static int ask_once(struct rssb *c, int64_t deadline, bool *ret_connected, struct rssb_fds *ret)
 {
 	const struct rssb_acquire_options options = {
@@ -88,6 +101,8 @@ static int ask_once(struct rssb *c, int64_t deadline, bool *ret_connected, struc
 	c->timeout_ms = deadline_left_ms(deadline);
 	r = rssb_acquire(c, &options, ret, &grant);
 	fd_closep(&c->sock);
+	if (!r)
+		r = set_check(c, ret);
 	if (!r && (preload_settings.stats || preload_settings.verbose))
 		preload_say("grant %" PRIu64, grant.id);
 	return r;

@@ -2,14 +2,19 @@
 """A broker that does what a test tells it, for failures that the real one shows rarely.
 
 It answers ACQUIRE alone, by a script: each item is a status (docs/protocol.md),
-or HANG_UP.  When the script is over every request succeeds.  Its fds are memfds
-and a pipe: they can be counted and inherited, and steer nothing.
+or HANG_UP.  When the script is over every request succeeds, with a set that all
+of its clients share.
 """
 import contextlib
+import ctypes
+import functools
 import os
 import socket
 import struct
 import threading
+from pathlib import Path
+
+import bpf_fd
 
 OK, DENIED, NO_OBJECT, BUSY, LIMIT, INTERNAL = 0, 5, 6, 9, 10, 11
 HANG_UP = object()
@@ -20,12 +25,31 @@ MAGIC, VERSION = 0x42535352, 1
 OP_ACQUIRE, OP_REPLY = 3, 0x8000
 ROLES = bytes([1, 2, 3, 4, 5])
 OBJECT_ID = bytes(range(32))
+MAPS = {"config": b"tap_rss_map_configurations", "key": b"tap_rss_map_toeplitz_key",
+        "table": b"tap_rss_map_indirection_table"}  # fmt: skip
+
+
+@functools.lru_cache
+def a_set(frozen=False):
+    """A program and its maps, as the kernel has them; frozen ones cannot be mapped for writing."""
+    bpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    bpf.bpf_object__open_file.restype = bpf.bpf_object__find_program_by_name.restype = ctypes.c_void_p
+    path = Path(os.environ.get("RSSB_BUILD", "build")) / "bpf/rss.bpf.o"
+    loaded = ctypes.c_void_p(bpf.bpf_object__open_file(os.fsencode(path), None))
+    assert loaded.value and not bpf.bpf_object__load(loaded), f"{path}: libbpf cannot load it"
+    program = ctypes.c_void_p(bpf.bpf_object__find_program_by_name(loaded, b"tun_rss_steering_prog"))
+    fds = {"prog": bpf.bpf_program__fd(program)}
+    for name, map_name in MAPS.items():
+        fds[name] = bpf.bpf_object__find_map_fd_by_name(loaded, map_name)
+        if frozen:
+            bpf_fd.bpf(bpf_fd.MAP_FREEZE, struct.pack("<I", fds[name]))
+    return fds
 
 
 class FakeBroker:
     """Use it with `with`."""
 
-    def __init__(self, path, script=(), retry_ms=0, make_fd=os.memfd_create):
+    def __init__(self, path, script=(), retry_ms=0, make_fd=lambda name: os.dup(a_set()[name])):
         self.path = path
         self.script = list(script)
         self.retry_ms = retry_ms

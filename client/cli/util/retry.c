@@ -16,7 +16,7 @@ enum { RETRY_MS = 50, RETRY_MAX_MS = 500, ABSENT_MS = 1000 };
 void retry_start(struct retry *a, int wait_ms)
 {
 	a->c = NULL;
-	a->connected = a->told = false;
+	a->connected = a->told = a->no_set = false;
 	a->pause_ms = RETRY_MS;
 	a->deadline = deadline_in(wait_ms);
 	a->absent_until = 0;
@@ -30,6 +30,8 @@ void retry_done(struct retry *a)
 
 static const char *last_reason(const struct retry *a)
 {
+	if (a->no_set)
+		return "the broker sent fds that are not a program and its maps";
 	return a->c ? rssb_reason(a->c) : "out of memory";
 }
 
@@ -96,12 +98,22 @@ static int connect_again(struct retry *a)
 	return r;
 }
 
+/*
+ * Whoever gets the fds will map them, and a file that gets shorter would end it.  An older
+ * kernel does not tell what an fd is.
+ */
 static int ask_once(struct retry *a, const struct rssb_acquire_options *options,
 		    struct rssb_fds *ret, struct rssb_grant *ret_grant)
 {
 	int r = a->connected ? 0 : connect_again(a);
 
-	return r ? r : rssb_acquire(a->c, options, ret, ret_grant);
+	if (!r)
+		r = rssb_acquire(a->c, options, ret, ret_grant);
+	a->no_set = !r && rssb_fds_verify(ret) == -EINVAL;
+	if (!a->no_set)
+		return r;
+	rssb_fds_close(ret);
+	return -EPROTO;
 }
 
 static void reason_keep(struct retry *a, int r)

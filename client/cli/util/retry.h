@@ -20,6 +20,7 @@ struct retry {
 	struct rssb *c; /* keeps the last reason even when it is no longer connected */
 	bool connected;
 	bool told;
+	bool no_set; /* what came last was none */
 	uint32_t pause_ms;
 	int64_t deadline;
 	char reason[400];     /* of the last failure */

@@ -5,6 +5,7 @@ tests/e2e/test_on_demand_qemu.py has the QEMUs.
 """
 import contextlib
 import json
+import os
 import platform
 import re
 import socket
@@ -299,6 +300,17 @@ def test_it_waits_for_a_busy_broker(load, world):
         ((seen,), said) = load("once", socket=path, options=["--wait", "60"])
         assert broker.requests == 4
     assert seen[0] == 0 and seen[1]["pipe"] == 1 and seen[2] == {} and said == []
+
+
+def test_fds_that_are_no_set(load, world):
+    """A front that somebody has taken over can make files and shorten them: QEMU, which maps
+    what it gets, would then end at a command of its guest."""
+    path = world.dir / "files"
+    with FakeBroker(path, make_fd=os.memfd_create):
+        (seen, again), said = load("once", "once", socket=path, options=["--wait", "60"])
+    assert seen[0] < 0 and again[0] < 0 and seen[1:] == again[1:] == [{}, {}]
+    assert said == ["rssb: on-demand: the broker sent fds that are not a program and its maps; "
+                    "QEMU goes on without a steering set"] * 2  # fmt: skip
 
 
 def test_it_gives_up_on_a_busy_broker(load, world):
