@@ -101,9 +101,12 @@ ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*/*.c broker/*/*.S)))
+# librssb is put into others' programs: it has nothing of command lines and start-up.
+WIRE_OBJS := $(filter-out $(B)/proto/listen_fds.o $(B)/proto/option_table.o $(B)/proto/suggest.o,$(PROTO_OBJS))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/lib/*.c))
 # Built anew for it: librssb, and what answers QEMU.
-PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/lib/*.c proto/*.c))
+PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/lib/*.c)) \
+	$(WIRE_OBJS:$(B)/%=$(B)/preload/%)
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c client/cli/*/*/*.c))
 # What an object must look like: checked by the broker, and without privilege by rssb.
 OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,bpf/object_check.c)
@@ -169,14 +172,14 @@ $(B)/rss-broker: $(BROKER_MAIN) $(B)/libbroker.a $(B)/libproto.a
 	$(call run,LD,$@)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # The static library is one object: what is internal clashes with nobody's names.
-$(B)/librssb.o: $(LIB_OBJS) $(PROTO_OBJS)
+$(B)/librssb.o: $(LIB_OBJS) $(WIRE_OBJS)
 	$(call run,LD,$@)$(CC) -r -nostdlib -o $@ $^
 	$(Q)$(OBJCOPY) --localize-hidden $@
 
 $(B)/rssb: $(B)/client/cli/main.o $(B)/libcli.a $(B)/librssb.a $(B)/libproto.a
 	$(call run,LD,$@)$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(PROTO_OBJS) client/lib/librssb.map
+$(B)/librssb.so.$(SOVERSION): $(LIB_OBJS) $(WIRE_OBJS) client/lib/librssb.map
 	$(call run,LD,$@)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,librssb.so.$(SOVERSION) \
 		-Wl,--version-script=client/lib/librssb.map -o $@ $(filter %.o,$^)
 

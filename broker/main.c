@@ -132,7 +132,8 @@ static int serve(struct options *o, struct service_manager *a)
 {
 	static struct front front; /* all of the front's memory */
 	_cleanup_fd_ int listener = -1, lock = -1;
-	enum privileges_caps caps = o->perfmon ? PRIVILEGES_CAPS_BPF_PERFMON : PRIVILEGES_CAPS_BPF;
+	enum privileges_caps caps = o->no_perfmon ? PRIVILEGES_CAPS_BPF
+						  : PRIVILEGES_CAPS_BPF_PERFMON;
 	struct loader_link loader = LOADER_LINK_INIT;
 	struct identity id;
 	struct objects objects = { 0 };

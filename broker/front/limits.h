@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What one client may cost the others: every number, with its default. */
+/*
+ * What one client may cost the others: every number, with its default.  The option
+ * that changes it, and its range, are a row of broker/start/options.c.
+ */
 #pragma once
-
-#include <stddef.h>
 
 struct limits {
 	unsigned connections;	 /* in all */
@@ -35,19 +36,3 @@ enum price {
 	PRICE_LATE = 2000, /* it missed a deadline */
 	PRICE_FD = 5000,   /* it sent an fd */
 };
-
-/* One limit as an option: --NAME VALUE, min to max. */
-struct limit_row {
-	const char *name;
-	size_t offset; /* in struct limits */
-	unsigned min, max;
-	const char *help;
-};
-
-/* Ends with a row without a name. */
-extern const struct limit_row limit_rows[];
-
-/* -ERANGE: value is no number from the row's min to its max. */
-int limit_set(struct limits *l, const struct limit_row *row, const char *value);
-
-unsigned limit_get(const struct limits *l, const struct limit_row *row);

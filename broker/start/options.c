@@ -5,225 +5,139 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "broker/common/log.h"
+#include "broker/front/grant.h"
 #include "broker/front/pool.h"
 #include "broker/start/policy_names.h"
-
-static int set_socket(struct options *o, const char *value)
-{
-	o->socket = value;
-	return 0;
-}
-
-static int set_objects(struct options *o, const char *value)
-{
-	o->objects = value;
-	return 0;
-}
-
-static int set_user(struct options *o, const char *value)
-{
-	o->user = value;
-	return 0;
-}
-
-static int add_user(struct options *o, const char *value)
-{
-	return policy_allow_user(&o->front.policy, value);
-}
-
-static int add_group(struct options *o, const char *value)
-{
-	return policy_allow_group(&o->front.policy, value);
-}
-
-static int set_pool(struct options *o, const char *value)
-{
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
-
-	if (value[0] < '0' || value[0] > '9' || *end || n < 1 || n > POOL_MAX)
-		return -ERANGE;
-	o->front.pool = (unsigned)n;
-	return 0;
-}
-
-static int set_no_perfmon(struct options *o, const char *value)
-{
-	o->perfmon = false;
-	return 0;
-}
-
-static int set_log_level(struct options *o, const char *value)
-{
-	o->log_level = log_level_parse(value);
-	return o->log_level < 0 ? -EINVAL : 0;
-}
-
-static int print_version(struct options *o, const char *value)
-{
-	puts("rss-broker " PACKAGE_VERSION);
-	return 1;
-}
-
-static int print_help(struct options *o, const char *value);
-
-static const struct row {
-	const char *name, *argument;
-	int (*apply)(struct options *, const char *value);
-	const char *help;
-} rows[] = {
-	{ "socket", "PATH", set_socket, "listen here (" RSSB_SOCKET_DEFAULT ")" },
-	{ "user", "NAME|UID", set_user, "change from root to this user (" BROKER_USER ")" },
-	{ "allow-user", "NAME|UID", add_user, "let this user make requests; may be repeated" },
-	{ "allow-group", "NAME|GID", add_group, "let this group make requests; may be repeated" },
-	{ "objects", "DIR", set_objects, "offer each *.bpf.o of this directory, too" },
-	{ "pool", "N", set_pool, "sets kept ready, 1 to 64 (8)" },
-	{ "no-perfmon", NULL, set_no_perfmon, "load with CAP_BPF alone: packets cost more" },
-	{ "log-level", "LEVEL", set_log_level, "err, warning, notice, info, debug (info)" },
-	{ "version", NULL, print_version, "print the version" },
-	{ "help", NULL, print_help, "print this" },
-};
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
-/* getopt's values, above what it returns for itself, such as '?'; each option its
- * own, else an abbreviation of two is taken for the first of them. */
-#define ROWS_AT	  256
-#define LIMITS_AT 512
-
-static void print_row(const char *name, const char *argument, const char *help)
-{
-	char left[40];
-
-	snprintf(left, sizeof(left), "--%s%s%s", name, argument ? " " : "", argument ?: "");
-	printf("  %-29s  %s\n", left, help);
-}
-
-static int print_help(struct options *o, const char *value)
-{
-	const struct limits defaults = LIMITS_DEFAULT;
-
-	puts("Usage: rss-broker [OPTION]...\n"
-	     "\n"
-	     "Loads receive-side scaling programs for unprivileged virtio-net hosts and hands\n"
-	     "them out over a UNIX socket.  Takes a socket from LISTEN_FDS when there is one.\n"
-	     "Without --allow-user and --allow-group, root and the members of the "
-	     "group\n" BROKER_GROUP " may make requests.\n");
-	for (size_t i = 0; i < ROWS; i++)
-		print_row(rows[i].name, rows[i].argument, rows[i].help);
-	puts("\nLimits.  An account is a uid, together with its label where a security module\n"
-	     "gives processes labels.  Root pays no tokens and may hold all that is left.\n");
-	for (const struct limit_row *row = limit_rows; row->name; row++) {
-		char help[160];
-
-		snprintf(help, sizeof(help), "%s (%u)", row->help, limit_get(&defaults, row));
-		print_row(row->name, "N", help);
-	}
-	return 1;
-}
+#include "proto/option_table.h"
 
 #define TEXT(x)	      #x
 #define TEXT_OF(name) TEXT(name)
 
-static const char *value_error(int err)
+static int name_refuse(const char *option, const char *value, int err, char *why)
 {
-	switch (err) {
-	case -ENOENT:
-		return "no such user or group";
-	case -E2BIG:
-		return "at most " TEXT_OF(POLICY_NAMES_MAX) " may be given";
-	case -ERANGE:
-		return "must be a number from 1 to " TEXT_OF(POOL_MAX);
-	default:
-		return "must be err, warning, notice, info or debug";
-	}
+	snprintf(why, OPTION_WHY_MAX, "--%s %s: %s", option, value,
+		 err == -E2BIG ? "at most " TEXT_OF(POLICY_NAMES_MAX) " may be given"
+			       : "no such user or group");
+	return err;
 }
 
-static int complain(const char *name, const char *value, int err)
+static int user_allow(void *o, const char *value, char *why)
 {
-	fprintf(stderr, "rss-broker: --%s %s: %s; see rss-broker --help\n", name, value,
-		value_error(err));
-	return -EINVAL;
+	int err = policy_allow_user(&((struct options *)o)->front.policy, value);
+
+	return err ? name_refuse("allow-user", value, err, why) : 0;
 }
 
-static int apply_row(struct options *o, const struct row *row, const char *value)
+static int group_allow(void *o, const char *value, char *why)
 {
-	int err = row->apply(o, value);
+	int err = policy_allow_group(&((struct options *)o)->front.policy, value);
 
-	return err < 0 ? complain(row->name, value, err) : err;
+	return err ? name_refuse("allow-group", value, err, why) : 0;
 }
 
-static int apply_limit(struct options *o, const struct limit_row *row, const char *value)
+static int log_level_take(void *o, const char *value, char *why)
 {
-	if (!limit_set(&o->front.limits, row, value))
-		return 0;
-	fprintf(stderr, "rss-broker: --%s %s: not a number from %u to %u; see rss-broker --help\n",
-		row->name, value, row->min, row->max);
-	return -EINVAL;
+	const int level = log_level_parse(value);
+
+	if (level >= 0)
+		((struct options *)o)->log_level = level;
+	else
+		snprintf(why, OPTION_WHY_MAX,
+			 "--log-level %s: must be err, warning, notice, info or debug", value);
+	return level < 0 ? level : 0;
 }
 
-/* What getopt could not make sense of. */
-static int complain_word(const char *word, int c)
-{
-	fprintf(stderr, "rss-broker: %s: %s; see rss-broker --help\n", word,
-		c == ':'	    ? "needs a value"
-		: optopt >= ROWS_AT ? "takes no value"
-				    : "unknown or ambiguous option");
-	return -EINVAL;
-}
+/* A number that --help shows with its default. */
+#define NUMBER(member, from, to)                                                                   \
+	.argument = "N", .show_default = true, OPTION_NUMBER(struct options, front.member, from, to)
 
-/* One table for getopt: the rows, then the limits. */
-static void options_for_getopt(struct option ret[], size_t max)
-{
-	size_t n = 0;
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"Usage: rss-broker [OPTION]...\n"
+		"\n"
+		"Loads receive-side scaling programs for unprivileged virtio-net hosts and hands\n"
+		"them out over a UNIX socket.  Takes a socket from LISTEN_FDS when there is one.\n"
+		"Without --allow-user and --allow-group, root and the members of the "
+		"group\n" BROKER_GROUP " may make requests.\n"
+		"\n"),
+	{ "socket", .argument = "PATH", OPTION_TEXT(struct options, socket),
+	  .help = "listen here (" RSSB_SOCKET_DEFAULT ")" },
+	{ "user", .argument = "NAME|UID", OPTION_TEXT(struct options, user),
+	  .help = "change from root to this user (" BROKER_USER ")" },
+	{ "allow-user", .argument = "NAME|UID", OPTION_CALL(user_allow),
+	  .help = "let this user make requests; may be repeated" },
+	{ "allow-group", .argument = "NAME|GID", OPTION_CALL(group_allow),
+	  .help = "let this group make requests; may be repeated" },
+	{ "objects", .argument = "DIR", OPTION_TEXT(struct options, objects),
+	  .help = "offer each *.bpf.o of this directory, too" },
+	{ "pool", NUMBER(pool, 1, POOL_MAX), .help = "sets kept ready, 1 to " TEXT_OF(POOL_MAX) },
+	{ "no-perfmon", OPTION_FLAG(struct options, no_perfmon),
+	  .help = "load with CAP_BPF alone: packets cost more" },
+	{ "log-level", .argument = "LEVEL", OPTION_CALL(log_level_take),
+	  .help = "err, warning, notice, info, debug (info)" },
+	{ "version", .kind = OPTION_KIND_VERSION, .help = "print the version" },
+	{ "help", .kind = OPTION_KIND_HELP, .help = "print this" },
+	OPTION_PARAGRAPH(
+		"\n"
+		"Limits.  An account is a uid, together with its label where a security module\n"
+		"gives processes labels.  Root pays no tokens and may hold all that is left.\n"
+		"\n"),
+	{ "max-connections", NUMBER(limits.connections, 1, 512),
+	  .help = "open connections, all clients together" },
+	{ "max-unread", NUMBER(limits.unread, 1, 512),
+	  .help = "replies that an account has yet to read" },
+	{ "max-grants", NUMBER(limits.grants, 1, GRANTS_MAX),
+	  .help = "live grants, all clients together" },
+	{ "memory-percent", NUMBER(limits.memory_percent, 1, 100),
+	  .help = "% of the memory limit that clients may use" },
+	{ "memory", NUMBER(limits.memory_mib, 1, 1 << 20),
+	  .help = "memory limit in MiB, if no cgroup has one" },
+	{ "share", NUMBER(limits.share, 1, 1000), .help = "a uid may hold 1/N of what is left" },
+	{ "ended-forgotten", NUMBER(limits.ended_kib, 1, 1 << 20),
+	  .help = "KiB of ended grants forgotten in a minute" },
+	{ "tokens", NUMBER(limits.tokens, 1, 1000000000),
+	  .help = "tokens an account may spend at once" },
+	{ "token-rate", NUMBER(limits.token_rate, 1, 1000000),
+	  .help = "tokens an account gets back in a second" },
+	{ "first-request-timeout", NUMBER(limits.first_request_ms, 10, 600000),
+	  .help = "ms from connect() to the first request" },
+	{ "read-reply-timeout", NUMBER(limits.read_reply_ms, 10, 600000),
+	  .help = "ms within which a reply must be read" },
+	OPTION_END,
+};
 
-	for (size_t i = 0; i < ROWS; i++)
-		ret[n++] = (struct option){ rows[i].name,
-					    rows[i].argument ? required_argument : no_argument,
-					    NULL, ROWS_AT + (int)i };
-	for (size_t i = 0; limit_rows[i].name && n + 1 < max; i++)
-		ret[n++] = (struct option){ limit_rows[i].name, required_argument, NULL,
-					    LIMITS_AT + (int)i };
-	ret[n] = (struct option){ 0 };
-}
+static const struct options defaults = {
+	.socket = RSSB_SOCKET_DEFAULT,
+	.user = BROKER_USER,
+	.front.limits = LIMITS_DEFAULT,
+	.front.pool = 8,
+	.log_level = LOG_INFO,
+};
 
-static int apply(struct options *o, int c, const char *value)
+static int complain(const char *why)
 {
-	if (c >= LIMITS_AT)
-		return apply_limit(o, &limit_rows[c - LIMITS_AT], value);
-	if (c >= ROWS_AT && c < ROWS_AT + (int)ROWS)
-		return apply_row(o, &rows[c - ROWS_AT], value);
+	fprintf(stderr, "rss-broker: %s; see rss-broker --help\n", why);
 	return -EINVAL;
 }
 
 int options_parse(struct options *ret, int argc, char **argv)
 {
-	struct option table[64];
-	struct options o = {
-		.socket = RSSB_SOCKET_DEFAULT,
-		.user = BROKER_USER,
-		.front.limits = LIMITS_DEFAULT,
-		.front.pool = 8,
-		.perfmon = true,
-		.log_level = LOG_INFO,
-	};
-	int c, err;
+	struct options o = defaults;
+	const struct option_table tables[] = { { rows, &o }, { NULL } };
+	char why[OPTION_WHY_MAX];
+	int r = option_table_read(tables, false, argc, argv, why);
 
-	options_for_getopt(table, sizeof(table) / sizeof(table[0]));
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-		if (c == '?' || c == ':')
-			return complain_word(argv[optind - 1], c);
-		err = apply(&o, c, optarg);
-		if (err)
-			return err;
-	}
+	if (r == OPTION_HELP)
+		option_table_print(stdout, &(struct option_table){ rows, (void *)&defaults }, 33);
+	else if (r == OPTION_VERSION)
+		puts("rss-broker " PACKAGE_VERSION);
+	if (r)
+		return r < 0 ? complain(why) : 1;
 	if (optind < argc) {
-		fprintf(stderr, "rss-broker: %s: unexpected argument; see rss-broker --help\n",
-			argv[optind]);
-		return -EINVAL;
+		snprintf(why, sizeof(why), "%s: unexpected argument", argv[optind]);
+		return complain(why);
 	}
 	*ret = o;
 	return 0;

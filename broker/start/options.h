@@ -13,7 +13,7 @@ struct options {
 	const char *user;
 	const char *objects; /* a directory of further objects; NULL: none */
 	struct front_settings front;
-	bool perfmon;
+	bool no_perfmon;
 	int log_level;
 };
 

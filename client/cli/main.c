@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "client/cli/commands/commands.h"
-#include "client/cli/util/suggest.h"
+#include "proto/suggest.h"
 #include "proto/rssb_proto.h"
 
 static const struct command {
@@ -39,29 +39,27 @@ static const struct command {
 
 static void print_commands(void)
 {
-	printf("Commands (rssb help COMMAND says more):\n");
+	printf("\nCommands (rssb help COMMAND says more):\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
 }
 
-static const struct option global_options[] = {
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage global_usage = {
-	.name = "",
-	.shorts = "+:hV", /* '+': what follows the command is the command's */
-	.options = global_options,
-	.help = "usage: rssb [--socket PATH] COMMAND [ARG...]\n"
+static const struct option_row global_rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb [--socket PATH] COMMAND [ARG...]\n"
 		"       rssb help [COMMAND]\n"
 		"       rssb version\n"
 		"\n"
 		"Receive-side scaling for unprivileged virtual machines, from rss-broker.\n"
-		"\n"
-		"  --socket PATH  the broker's socket, before or after COMMAND\n"
-		"                 (default: $RSSB_SOCKET, else " RSSB_SOCKET_DEFAULT ")\n"
-		"  --version      print the version, as rssb version does\n"
-		"\n",
+		"\n"),
+	OPTION_END,
+};
+
+static const struct cli_usage global_usage = {
+	.name = "",
+	.rows = global_rows,
+	.column = 17,
+	.only_first = true,
 	.more = print_commands,
 };
 
@@ -90,12 +88,6 @@ static int no_command(const char *word)
 	return cli_misuse(&global_usage, "%s: no such command", word);
 }
 
-static int command_run(const struct command *command, struct cli *cli, int argc, char **argv)
-{
-	optind = 0; /* the GNU way of starting over with another argv */
-	return command->run(cli, argc, argv);
-}
-
 /* "help COMMAND" is "COMMAND --help". */
 static int help(struct cli *cli, int argc, char **argv)
 {
@@ -103,11 +95,10 @@ static int help(struct cli *cli, int argc, char **argv)
 	char *words[] = { argv[1], (char *)"--help", NULL };
 
 	if (argc < 2) {
-		fputs(global_usage.help, stdout);
-		print_commands();
+		cli_print_help(&global_usage);
 		return CLI_OK;
 	}
-	return command ? command_run(command, cli, 2, words) : no_command(argv[1]);
+	return command ? command->run(cli, 2, words) : no_command(argv[1]);
 }
 
 static int run_command(struct cli *cli, int argc, char **argv)
@@ -117,7 +108,7 @@ static int run_command(struct cli *cli, int argc, char **argv)
 	if (argc < 1)
 		return cli_misuse(&global_usage, "no command given");
 	if (command)
-		return command_run(command, cli, argc, argv);
+		return command->run(cli, argc, argv);
 	if (strcmp(argv[0], "help") == 0)
 		return help(cli, argc, argv);
 	if (strcmp(argv[0], "version") != 0)
@@ -129,15 +120,11 @@ static int run_command(struct cli *cli, int argc, char **argv)
 static int run(int argc, char **argv)
 {
 	struct cli cli = { 0 };
-	int opt;
+	int status;
 
 	cli_global_options(&cli);
-	while ((opt = cli_getopt(&global_usage, argc, argv)) != -1) {
-		if (opt == 'V')
-			puts("rssb " PACKAGE_VERSION);
-		return opt == 'V' ? CLI_OK : cli_usage_status(opt);
-	}
-	return run_command(&cli, argc - optind, argv + optind);
+	status = cli_options(&global_usage, NULL, argc, argv);
+	return status == CLI_GO_ON ? run_command(&cli, argc - optind, argv + optind) : status;
 }
 
 /* What is opened later must not become stdin, stdout or stderr, here or in what is executed. */

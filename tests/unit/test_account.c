@@ -406,36 +406,6 @@ static void refusals_are_news_once(void **state)
 	assert_int_equal(repeated, 0);
 }
 
-/* --- limits as options ------------------------------------------------------------------ */
-
-static void limits_have_ranges(void **state)
-{
-	char text[24];
-
-	for (const struct limit_row *row = limit_rows; row->name; row++) {
-		struct limits l = defaults;
-		unsigned was = limit_get(&l, row);
-
-		assert_in_range(was, row->min, row->max); /* a default that could be given */
-		snprintf(text, sizeof(text), "%llu", row->max + 1ull);
-		assert_int_equal(limit_set(&l, row, text), -ERANGE);
-		assert_int_equal(limit_set(&l, row, "x"), -ERANGE);
-		assert_int_equal(limit_set(&l, row, ""), -ERANGE);
-		assert_int_equal(limit_set(&l, row, "-1"), -ERANGE);
-		assert_int_equal(limit_set(&l, row, "1s"), -ERANGE);
-		assert_int_equal(limit_set(&l, row, "99999999999999999999"), -ERANGE);
-		if (row->min)
-			assert_int_equal(limit_set(&l, row, "0"), -ERANGE);
-		assert_int_equal(limit_get(&l, row), was);
-		snprintf(text, sizeof(text), "%u", row->max);
-		assert_int_equal(limit_set(&l, row, text), 0);
-		assert_int_equal(limit_get(&l, row), row->max);
-		snprintf(text, sizeof(text), "%u", row->min);
-		assert_int_equal(limit_set(&l, row, text), 0);
-		assert_int_equal(limit_get(&l, row), row->min);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,7 +429,6 @@ int main(void)
 		cmocka_unit_test_setup(fault_65_heavy_sets, setup),
 		cmocka_unit_test_setup(ended_bytes, setup),
 		cmocka_unit_test_setup(refusals_are_news_once, setup),
-		cmocka_unit_test(limits_have_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

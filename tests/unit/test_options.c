@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <getopt.h>
 
 #include "broker/common/log.h"
+#include "broker/front/grant.h"
 #include "broker/start/options.h"
 #include "tests/unit/capture.h"
 
@@ -23,7 +23,6 @@ static int parse(struct options *o, struct capture *ret_said, int target, char *
 
 	while (*words)
 		argv[argc++] = *words++;
-	optind = 0; /* starts getopt afresh */
 	capture_begin(ret_said, target);
 	r = options_parse(o, argc, argv);
 	capture_end(ret_said);
@@ -44,7 +43,7 @@ static void defaults(void **state)
 	assert_int_equal(o.front.policy.n_uids, 0);
 	assert_int_equal(o.front.policy.n_gids, 0);
 	assert_int_equal(o.front.pool, 8);
-	assert_true(o.perfmon);
+	assert_false(o.no_perfmon);
 	assert_int_equal(o.log_level, LOG_INFO);
 	assert_string_equal(said.text, "");
 }
@@ -69,7 +68,7 @@ static void every_option(void **state)
 	assert_int_equal(o.front.policy.gids[0], 12345);
 	assert_int_equal(o.front.policy.gids[1], 0);
 	assert_int_equal(o.front.pool, 64);
-	assert_false(o.perfmon);
+	assert_true(o.no_perfmon);
 	assert_int_equal(o.log_level, LOG_DEBUG);
 	assert_string_equal(said.text, "");
 }
@@ -127,11 +126,15 @@ static void bad_options(void **state)
 	static const struct {
 		char *word;
 		const char *said;
-	} words[] = { { "--nope", "unknown or ambiguous option" },
-		      { "--socket", "needs a value" },
-		      { "-x", "unknown or ambiguous option" },
-		      { "--no-perfmon=1", "takes no value" },
-		      { "--allow=1", "unknown or ambiguous option" } };
+	} words[] = {
+		{ "--nope", "--nope: no such option" },
+		{ "--polo=2", "--polo: no such option; did you mean --pool?" },
+		{ "--socket", "--socket: needs a value" },
+		{ "-x", "-x: no such option" },
+		{ "-h", "-h: no such option" },
+		{ "--no-perfmon=1", "--no-perfmon: takes no value" },
+		{ "--allow=1", "--allow: more than one option begins with this" },
+	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		struct capture said;
@@ -139,9 +142,68 @@ static void bad_options(void **state)
 		char want[128];
 
 		assert_int_equal(PARSE(&o, &said, STDERR_FILENO, words[i].word), -EINVAL);
-		snprintf(want, sizeof(want), "rss-broker: %s: %s; see rss-broker --help\n",
-			 words[i].word, words[i].said);
+		snprintf(want, sizeof(want), "rss-broker: %s; see rss-broker --help\n",
+			 words[i].said);
 		assert_string_equal(said.text, want);
+	}
+}
+
+#define LIMIT(name, member, min, max)                                                              \
+	{                                                                                          \
+		name, offsetof(struct options, front.limits.member), min, max                      \
+	}
+
+/* Every limit takes its least and its most, which its default lies between, and nothing else. */
+static void limits_have_ranges(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+		unsigned min, max;
+	} limits[] = {
+		LIMIT("max-connections", connections, 1, 512),
+		LIMIT("max-unread", unread, 1, 512),
+		LIMIT("max-grants", grants, 1, GRANTS_MAX),
+		LIMIT("memory-percent", memory_percent, 1, 100),
+		LIMIT("memory", memory_mib, 1, 1048576),
+		LIMIT("share", share, 1, 1000),
+		LIMIT("ended-forgotten", ended_kib, 1, 1048576),
+		LIMIT("tokens", tokens, 1, 1000000000),
+		LIMIT("token-rate", token_rate, 1, 1000000),
+		LIMIT("first-request-timeout", first_request_ms, 10, 600000),
+		LIMIT("read-reply-timeout", read_reply_ms, 10, 600000),
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		char refused[][24] = { "x", "", "-1", "+9", " 9", "9s", "99999999999999999999",
+				       "",  "" };
+		const size_t n = sizeof(refused) / sizeof(refused[0]);
+		char option[32], text[24], want[400];
+		struct options o;
+		const unsigned *value = (const void *)((const char *)&o + limits[i].offset);
+		struct capture said;
+
+		snprintf(option, sizeof(option), "--%s", limits[i].name);
+		assert_int_equal(PARSE(&o, &said, STDERR_FILENO, NULL), 0);
+		assert_in_range(*value, limits[i].min, limits[i].max);
+		for (int most = 0; most < 2; most++) {
+			const unsigned bound = most ? limits[i].max : limits[i].min;
+
+			snprintf(text, sizeof(text), "%u", bound);
+			assert_int_equal(PARSE(&o, &said, STDERR_FILENO, option, text), 0);
+			assert_int_equal(*value, bound);
+		}
+		snprintf(refused[n - 2], sizeof(refused[0]), "%u", limits[i].min - 1);
+		snprintf(refused[n - 1], sizeof(refused[0]), "%llu", limits[i].max + 1ull);
+		for (size_t j = 0; j < n; j++) {
+			assert_int_equal(PARSE(&o, &said, STDERR_FILENO, option, refused[j]),
+					 -EINVAL);
+			snprintf(want, sizeof(want),
+				 "rss-broker: %s %s: must be a number from %u to %u; see "
+				 "rss-broker --help\n",
+				 option, refused[j], limits[i].min, limits[i].max);
+			assert_string_equal(said.text, want);
+		}
 	}
 }
 
@@ -197,8 +259,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),	  cmocka_unit_test(every_option),
 		cmocka_unit_test(bad_values),	  cmocka_unit_test(bad_options),
-		cmocka_unit_test(too_many_names), cmocka_unit_test(version),
-		cmocka_unit_test(help),
+		cmocka_unit_test(too_many_names), cmocka_unit_test(limits_have_ranges),
+		cmocka_unit_test(version),	  cmocka_unit_test(help),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,9 +3,9 @@
  * rssb attach and rssb detach: steering for a VMM that knows none.  The tap comes
  * first, so that no grant is made for one that cannot be steered.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/cli/commands/commands.h"
@@ -14,57 +14,6 @@
 #include "client/cli/util/retry.h"
 #include "proto/codec.h"
 #include "proto/fd.h"
-
-static const struct option attach_options[] = {
-	{ "fd", required_argument, NULL, 'f' },	  { "label", required_argument, NULL, 'l' },
-	{ "managed", no_argument, NULL, 'm' },	  { "stats", no_argument, NULL, 's' },
-	{ "wait", required_argument, NULL, 'w' }, CLI_OPTIONS_END,
-};
-
-static const struct cli_usage attach_usage = {
-	.name = "attach",
-	.shorts = ":hf:l:msw:",
-	.options = attach_options,
-	.help = "usage: rssb attach IFNAME STEERING [OPTION...]\n"
-		"       rssb attach --fd N STEERING [OPTION...]\n"
-		"\n"
-		"Puts a steering program on a multi-queue tap, in the place of what was there,\n"
-		"for a VMM that knows no RSS.  It stays until it is replaced, rssb detach, or\n"
-		"the end of the tap.\n"
-		"\n"
-		"IFNAME is a tap that you may open.  A queue of it is opened and detached at\n"
-		"once; if no program steers the tap yet, packets that the kernel puts there in\n"
-		"between are lost: one or two, at 40,000 a second.  With --fd none is: N is an\n"
-		"inherited fd of one of the tap's queues.\n"
-		"\n"
-		"  --fd N      use this open queue\n"
-		"  --wait S    seconds, for a busy or restarting broker (default: 10)\n"
-		"  --managed   its steering can be changed by rssb update\n"
-		"  --stats     it counts packets, for rssb top\n"
-		"  --label L   name the grant: 1-16 of A-Z a-z 0-9 . _ -, not all digits\n"
-		"\n"
-		"With any of the last three the grant is printed and lives until rssb release;\n"
-		"without, it ends with rssb attach, and its steering is fixed.\n"
-		"\n" STEERING_HELP("a random one"),
-};
-
-static const struct option detach_options[] = {
-	{ "fd", required_argument, NULL, 'f' },
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage detach_usage = {
-	.name = "detach",
-	.shorts = ":hf:",
-	.options = detach_options,
-	.help = "usage: rssb detach IFNAME\n"
-		"       rssb detach --fd N\n"
-		"\n"
-		"Takes the steering program off a tap: the kernel chooses queues its own way\n"
-		"again.  IFNAME and --fd are as for rssb attach.\n"
-		"\n"
-		"  --fd N  use this open queue\n",
-};
 
 /* Which tap: by name, or by an inherited fd. */
 struct target {
@@ -76,6 +25,75 @@ struct target {
 		.queue = -1                                                                        \
 	}
 
+/* What attach is to ask the broker for, and for which tap. */
+struct wish {
+	struct target target;
+	bool managed, stats;
+	int wait_ms;
+	const char *label; /* NULL: none */
+	struct steering steering;
+};
+
+static int label_take(void *to, const char *value, char *why)
+{
+	((struct wish *)to)->label = value;
+	if (rssb_label_valid(value))
+		return 0;
+	snprintf(why, OPTION_WHY_MAX,
+		 "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -, and not all digits: that is an id",
+		 value);
+	return -EINVAL;
+}
+
+static const struct option_row attach_rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb attach IFNAME STEERING [OPTION...]\n"
+		"       rssb attach --fd N STEERING [OPTION...]\n"
+		"\n"
+		"Puts a steering program on a multi-queue tap, in the place of what was there,\n"
+		"for a VMM that knows no RSS.  It stays until it is replaced, rssb detach, or\n"
+		"the end of the tap.\n"
+		"\n"
+		"IFNAME is a tap that you may open.  A queue of it is opened and detached at\n"
+		"once; if no program steers the tap yet, packets that the kernel puts there in\n"
+		"between are lost: one or two, at 40,000 a second.  With --fd none is: N is an\n"
+		"inherited fd of one of the tap's queues.\n"
+		"\n"),
+	{ "fd", .unlisted = 'f', .argument = "N", OPTION_TEXT(struct wish, target.fd_text),
+	  .help = "use this open queue" },
+	{ "wait", .unlisted = 'w', .argument = "S", OPTION_MS(struct wish, wait_ms, 0, 86400),
+	  .help = "seconds, for a busy or restarting broker (default: 10)" },
+	{ "managed", .unlisted = 'm', OPTION_FLAG(struct wish, managed),
+	  .help = "its steering can be changed by rssb update" },
+	{ "stats", .unlisted = 's', OPTION_FLAG(struct wish, stats),
+	  .help = "it counts packets, for rssb top" },
+	{ "label", .unlisted = 'l', .argument = "L", OPTION_CALL(label_take),
+	  .help = "name the grant: 1-16 of A-Z a-z 0-9 . _ -, not all digits" },
+	OPTION_PARAGRAPH(
+		"\n"
+		"With any of the last three the grant is printed and lives until rssb release;\n"
+		"without, it ends with rssb attach, and its steering is fixed.\n"
+		"\n" STEERING_HELP("a random one")),
+	OPTION_END,
+};
+
+static const struct cli_usage attach_usage = { "attach", attach_rows, 14 };
+
+static const struct option_row detach_rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb detach IFNAME\n"
+		"       rssb detach --fd N\n"
+		"\n"
+		"Takes the steering program off a tap: the kernel chooses queues its own way\n"
+		"again.  IFNAME and --fd are as for rssb attach.\n"
+		"\n"),
+	{ "fd", .unlisted = 'f', .argument = "N", OPTION_TEXT(struct target, fd_text),
+	  .help = "use this open queue" },
+	OPTION_END,
+};
+
+static const struct cli_usage detach_usage = { "detach", detach_rows, 10 };
+
 static void target_done(struct target *t)
 {
 	if (!t->fd_text)
@@ -85,13 +103,12 @@ static void target_done(struct target *t)
 /* CLI_GO_ON with a tap that can be steered, or the status to end with. */
 static int target_open(const struct cli_usage *usage, struct target *t, const char *ifname)
 {
-	char reason[256], *end;
-	long fd;
+	char reason[256];
+	unsigned fd;
 	int r;
 
 	if (t->fd_text) {
-		fd = strtol(t->fd_text, &end, 10);
-		if (*end || end == t->fd_text || fd < 0 || fd > INT32_MAX)
+		if (option_number(t->fd_text, 0, INT_MAX, &fd))
 			return cli_misuse(usage, "--fd %s: must be the number of an open fd",
 					  t->fd_text);
 		t->queue = (int)fd;
@@ -101,14 +118,6 @@ static int target_open(const struct cli_usage *usage, struct target *t, const ch
 	}
 	return r ? cli_fail(usage->name, "%s", reason) : CLI_GO_ON;
 }
-
-/* What attach is to ask the broker for. */
-struct wish {
-	bool managed, stats;
-	int wait_ms;
-	const char *label; /* NULL: none */
-	struct steering steering;
-};
 
 static int acquire(struct retry *a, const struct wish *wish, struct rssb_fds *ret,
 		   struct rssb_grant *ret_grant)
@@ -130,7 +139,7 @@ static int acquire(struct retry *a, const struct wish *wish, struct rssb_fds *re
 }
 
 /* A kept grant that steers nothing would stay for nobody. */
-static int attach_set(struct retry *a, const struct target *t, const struct wish *wish)
+static int attach_set(struct retry *a, const struct wish *wish)
 {
 	struct rssb_fds fds = RSSB_FDS_INIT;
 	struct rssb_grant grant = { 0 };
@@ -142,7 +151,7 @@ static int attach_set(struct retry *a, const struct target *t, const struct wish
 		return cli_fail(attach_usage.name, "%s%s", retry_reason(a),
 				r == -EEXIST ? "; end it by rssb release, or give another --label"
 					     : "");
-	r = tap_steer(t->queue, fds.prog, reason, sizeof(reason));
+	r = tap_steer(wish->target.queue, fds.prog, reason, sizeof(reason));
 	rssb_fds_close(&fds);
 	if (r && grant.id)
 		rssb_release(a->c, grant.id, NULL);
@@ -155,86 +164,49 @@ static int attach_set(struct retry *a, const struct target *t, const struct wish
 }
 
 /* The kernel takes what the program says modulo the number of queues that are attached. */
-static void queues_warn(const struct target *t, const struct steering *steering)
+static void queues_warn(const struct wish *wish)
 {
-	unsigned live = tap_live_queues(t->queue);
+	const unsigned live = tap_live_queues(wish->target.queue), queues = wish->steering.queues;
 
-	if (live && steering->queues > live)
+	if (live && queues > live)
 		cli_fail(
 			attach_usage.name,
 			"warning: STEERING names queue %u, and the tap has %u attached: the kernel "
 			"puts its packets on queue %u until there are more",
-			steering->queues - 1u, live, (steering->queues - 1u) % live);
+			queues - 1, live, (queues - 1) % live);
 }
 
-static int attach(struct cli *cli, struct target *t, const char *ifname, struct wish *wish)
+static int attach(struct cli *cli, struct wish *wish, const char *ifname)
 {
 	struct retry a = { .what = attach_usage.name, .socket = cli->socket };
-	int status = target_open(&attach_usage, t, ifname);
+	int status = target_open(&attach_usage, &wish->target, ifname);
 
 	if (status != CLI_GO_ON)
 		return status;
-	queues_warn(t, &wish->steering);
+	queues_warn(wish);
 	retry_start(&a, wish->wait_ms);
-	status = attach_set(&a, t, wish);
+	status = attach_set(&a, wish);
 	retry_done(&a);
-	target_done(t);
+	target_done(&wish->target);
 	return status;
-}
-
-static int attach_options_parse(int argc, char **argv, struct target *t, struct wish *wish)
-{
-	int opt;
-
-	while ((opt = cli_getopt(&attach_usage, argc, argv)) != -1) {
-		switch (opt) {
-		case 'f':
-			t->fd_text = optarg;
-			break;
-		case 'l':
-			if (!rssb_label_valid(optarg))
-				return cli_misuse(&attach_usage,
-						  "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -, "
-						  "and not all "
-						  "digits: that is an id",
-						  optarg);
-			wish->label = optarg;
-			break;
-		case 'm':
-			wish->managed = true;
-			break;
-		case 's':
-			wish->stats = true;
-			break;
-		case 'w':
-			if (cli_parse_seconds(optarg, 0, 86400, &wish->wait_ms))
-				return cli_misuse(&attach_usage,
-						  "--wait %s: must be seconds, from 0 to 86400",
-						  optarg);
-			break;
-		default:
-			return cli_usage_status(opt);
-		}
-	}
-	return CLI_GO_ON;
 }
 
 int cmd_attach(struct cli *cli, int argc, char **argv)
 {
-	struct target t = TARGET_INIT;
-	struct wish wish = { .wait_ms = 10000 };
+	struct wish wish = { .target = TARGET_INIT, .wait_ms = 10000 };
 	char reason[256];
-	int status = attach_options_parse(argc, argv, &t, &wish);
+	int status = cli_options(&attach_usage, &wish, argc, argv);
+	const bool by_fd = wish.target.fd_text;
 
 	if (status != CLI_GO_ON)
 		return status;
-	if (argc - optind != (t.fd_text ? 1 : 2))
+	if (argc - optind != (by_fd ? 1 : 2))
 		return cli_misuse(&attach_usage, "needs %sSTEERING as one argument",
-				  t.fd_text ? "" : "IFNAME, and ");
+				  by_fd ? "" : "IFNAME, and ");
 	if (steering_parse(&wish.steering, argv[argc - 1], reason, sizeof(reason)) ||
 	    steering_complete(&wish.steering, reason, sizeof(reason)))
 		return cli_misuse(&attach_usage, "%s", reason);
-	status = attach(cli, &t, argv[optind], &wish);
+	status = attach(cli, &wish, argv[optind]);
 	explicit_bzero(&wish, sizeof(wish)); /* the key */
 	return status;
 }
@@ -243,13 +215,10 @@ int cmd_detach(struct cli *cli, int argc, char **argv)
 {
 	struct target t = TARGET_INIT;
 	char reason[256];
-	int opt, status;
+	int status = cli_options(&detach_usage, &t, argc, argv);
 
-	while ((opt = cli_getopt(&detach_usage, argc, argv)) != -1) {
-		if (opt != 'f')
-			return cli_usage_status(opt);
-		t.fd_text = optarg;
-	}
+	if (status != CLI_GO_ON)
+		return status;
 	if (argc - optind != (t.fd_text ? 0 : 1))
 		return cli_misuse(&detach_usage, "%s",
 				  t.fd_text ? "--fd N and IFNAME exclude each other"

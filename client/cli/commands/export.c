@@ -18,54 +18,41 @@
 
 enum format { ELF, BASE64, JSON };
 
-static const char *const format_names[] = { [ELF] = "elf", [BASE64] = "base64", [JSON] = "json" };
-
-static const struct option options[] = {
-	{ "object", required_argument, NULL, 'O' },
-	{ "format", required_argument, NULL, 'f' },
-	{ "output", required_argument, NULL, 'o' },
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "export",
-	.shorts = ":hf:o:",
-	.options = options,
-	.help = "usage: rssb export [--object ID|NAME] [--format elf|base64|json] [-o FILE]\n"
-		"\n"
-		"Writes the ELF bytes of a steering object, byte for byte what the broker\n"
-		"loads.  Their SHA-256 is the object's id.\n"
-		"\n"
-		"  --object X      an id (64 hex digits) or a name; rssb info lists them\n"
-		"                  (default: the broker's own object)\n"
-		"  --format F      elf: the bytes (the default)\n"
-		"                  base64: one line\n"
-		"                  json: one line, what QEMU's request-ebpf returns\n"
-		"  -o, --output F  the file to write (default, or -: standard output)\n",
-};
+static const char *const formats[] = { [ELF] = "elf", [BASE64] = "base64", [JSON] = "json", NULL };
 
 struct request {
 	const char *object; /* NULL: the broker's own */
 	const char *path;   /* NULL: standard output */
-	enum format format;
+	int format;
 };
+
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb export [--object ID|NAME] [--format elf|base64|json] [-o FILE]\n"
+		"\n"
+		"Writes the ELF bytes of a steering object, byte for byte what the broker\n"
+		"loads.  Their SHA-256 is the object's id.\n"
+		"\n"),
+	{ "object", .argument = "X", OPTION_TEXT(struct request, object),
+	  .help = "an id (64 hex digits) or a name; rssb info lists them\n"
+		  "(default: the broker's own object)" },
+	{ "format", .unlisted = 'f', .argument = "F",
+	  OPTION_CHOICE(struct request, format, formats),
+	  .help = "elf: the bytes (the default)\n"
+		  "base64: one line\n"
+		  "json: one line, what QEMU's request-ebpf returns" },
+	{ "output", 'o', .argument = "F", OPTION_TEXT(struct request, path),
+	  .help = "the file to write (default, or -: standard output)" },
+	OPTION_END,
+};
+
+static const struct cli_usage usage = { "export", rows, 18, .no_words = true };
 
 /* An object's bytes, mapped from the memfd that the broker sent. */
 struct bytes {
 	void *data;
 	size_t len;
 };
-
-static int parse_format(const char *text, enum format *ret)
-{
-	for (size_t i = 0; i < sizeof(format_names) / sizeof(format_names[0]); i++) {
-		if (strcmp(format_names[i], text) != 0)
-			continue;
-		*ret = (enum format)i;
-		return CLI_OK;
-	}
-	return cli_misuse(&usage, "--format %s: must be elf, base64 or json", text);
-}
 
 static int bytes_map(int fd, struct bytes *ret)
 {
@@ -95,7 +82,7 @@ static int write_base64(FILE *out, const struct bytes *elf, const char *before, 
 	return 0;
 }
 
-static int write_format(FILE *out, const struct bytes *elf, enum format format)
+static int write_format(FILE *out, const struct bytes *elf, int format)
 {
 	int r = 0;
 
@@ -111,7 +98,7 @@ static int write_format(FILE *out, const struct bytes *elf, enum format format)
 }
 
 /* A file that could not be written whole must not be taken for an object. */
-static int write_file(const char *path, const struct bytes *elf, enum format format)
+static int write_file(const char *path, const struct bytes *elf, int format)
 {
 	FILE *out = fopen(path, "we");
 	int r;
@@ -162,40 +149,16 @@ static int export_to(struct rssb *c, const struct request *request)
 	return write_out(request, fd);
 }
 
-/* CLI_GO_ON, or the status to end with. */
-static int parse_options(int argc, char **argv, struct request *ret)
-{
-	int opt;
-
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		switch (opt) {
-		case 'O':
-			ret->object = optarg;
-			break;
-		case 'f':
-			if (parse_format(optarg, &ret->format))
-				return CLI_USAGE;
-			break;
-		case 'o':
-			ret->path = strcmp(optarg, "-") != 0 ? optarg : NULL;
-			break;
-		default:
-			return cli_usage_status(opt);
-		}
-	}
-	if (optind < argc)
-		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
-	return CLI_GO_ON;
-}
-
 int cmd_export(struct cli *cli, int argc, char **argv)
 {
 	struct request request = { .format = ELF };
 	struct rssb *c = NULL;
-	int status = parse_options(argc, argv, &request);
+	int status = cli_options(&usage, &request, argc, argv);
 
 	if (status != CLI_GO_ON)
 		return status;
+	if (request.path && strcmp(request.path, "-") == 0)
+		request.path = NULL;
 	if (request.format == ELF && !request.path && isatty(STDOUT_FILENO))
 		return cli_misuse(&usage,
 				  "refusing to write an ELF file to a terminal; use -o FILE");

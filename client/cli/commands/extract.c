@@ -21,27 +21,24 @@
 
 #define OBJECT_DIR "/etc/rss-broker/objects"
 
-static const struct option options[] = {
-	{ "output", required_argument, NULL, 'o' },
-	CLI_OPTIONS_END,
+struct request {
+	const char *qemu, *path;
 };
 
-static const struct cli_usage usage = {
-	.name = "extract",
-	.shorts = ":ho:",
-	.options = options,
-	.help = "usage: rssb extract QEMU -o FILE\n"
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb extract QEMU -o FILE\n"
 		"\n"
 		"Starts this QEMU without a machine, asks it for its steering object (QMP\n"
 		"request-ebpf, since QEMU 9.0), writes that to FILE, and prints the command\n"
 		"that gives it to the broker.  The broker offers it from its next restart on.\n"
-		"\n"
-		"  -o, --output F  the file to write\n",
+		"\n"),
+	{ "output", 'o', .argument = "F", OPTION_TEXT(struct request, path),
+	  .help = "the file to write" },
+	OPTION_END,
 };
 
-struct request {
-	const char *qemu, *path;
-};
+static const struct cli_usage usage = { "extract", rows, 18 };
 
 static int write_all(int fd, const unsigned char *data, size_t len)
 {
@@ -109,13 +106,10 @@ static int object_write(const struct request *request, const struct qemu_probe *
 /* CLI_GO_ON, or the status to end with. */
 static int parse_options(int argc, char **argv, struct request *ret)
 {
-	int opt;
+	int status = cli_options(&usage, ret, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt != 'o')
-			return cli_usage_status(opt);
-		ret->path = optarg;
-	}
+	if (status != CLI_GO_ON)
+		return status;
 	if (argc - optind != 1)
 		return cli_misuse(&usage, "needs the path of a QEMU binary");
 	if (!ret->path)

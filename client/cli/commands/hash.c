@@ -9,29 +9,30 @@
 #include "client/cli/rss/toeplitz.h"
 #include "client/cli/util/mem.h"
 
-static const struct option options[] = {
-	{ "proto", required_argument, NULL, 'p' },
-	{ "json", no_argument, NULL, 'j' },
-	CLI_OPTIONS_END,
+struct request {
+	const char *proto; /* NULL: by the ports */
+	bool json;
 };
 
-static const struct cli_usage usage = {
-	.name = "hash",
-	.shorts = ":hjp:",
-	.options = options,
-	.help = "usage: rssb hash SRC[:PORT] DST[:PORT] [--proto tcp|udp|none] [--json]\n"
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb hash SRC[:PORT] DST[:PORT] [--proto tcp|udp|none] [--json]\n"
 		"                 [STEERING]\n"
 		"\n"
 		"Shows the Toeplitz hash of a flow and, if STEERING says how queues are\n"
 		"chosen, its entry in the indirection table and its queue.  An IPv6 address\n"
 		"with a port is written [2001:db8::1]:80.\n"
-		"\n"
-		"  --proto P  tcp (the default with ports), udp, none (without ports)\n"
-		"  --json     for programs\n"
-		"\n"
-		"A key may have 52 bytes here, as some NICs' have; the first 40 count.\n"
-		"\n" STEERING_HELP("Microsoft's test key"),
+		"\n"),
+	{ "proto", .unlisted = 'p', .argument = "P", OPTION_TEXT(struct request, proto),
+	  .help = "tcp (the default with ports), udp, none (without ports)" },
+	{ "json", .unlisted = 'j', OPTION_FLAG(struct request, json), .help = "for programs" },
+	OPTION_PARAGRAPH("\n"
+			 "A key may have 52 bytes here, as some NICs' have; the first 40 count.\n"
+			 "\n" STEERING_HELP("Microsoft's test key")),
+	OPTION_END,
 };
+
+static const struct cli_usage usage = { "hash", rows, 13 };
 
 /* Where a flow goes; -1: nothing says. */
 struct result {
@@ -114,26 +115,19 @@ static int parse_words(int argc, char **argv, const char *proto, struct flow *re
 int cmd_hash(struct cli *cli, int argc, char **argv)
 {
 	struct steering steering;
-	const char *proto = NULL;
+	struct request request = { 0 };
 	struct result result;
 	struct flow flow;
-	bool json = false;
-	int opt, status;
+	int status = cli_options(&usage, &request, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt == 'p')
-			proto = optarg;
-		else if (opt == 'j')
-			json = true;
-		else
-			return cli_usage_status(opt);
-	}
-	status = parse_words(argc - optind, argv + optind, proto, &flow, &steering);
+	if (status != CLI_GO_ON)
+		return status;
+	status = parse_words(argc - optind, argv + optind, request.proto, &flow, &steering);
 	if (status)
 		return status;
 
 	result = steer(&flow, &steering);
-	if (json)
+	if (request.json)
 		show_json(&result);
 	else
 		show_text(&result, &steering);

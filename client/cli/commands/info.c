@@ -8,22 +8,21 @@
 #include "client/cli/util/mem.h"
 #include "proto/codec.h"
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	CLI_OPTIONS_END,
+struct request {
+	bool json;
 };
 
-static const struct cli_usage usage = {
-	.name = "info",
-	.shorts = ":hj",
-	.options = options,
-	.help = "usage: rssb info [--json]\n"
-		"\n"
-		"Shows the broker's version and limits, what it can do, and the steering\n"
-		"objects that it has, each with the SHA-256 of its ELF bytes as its id.\n"
-		"\n"
-		"  --json  for programs\n",
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH("usage: rssb info [--json]\n"
+			 "\n"
+			 "Shows the broker's version and limits, what it can do, and the steering\n"
+			 "objects that it has, each with the SHA-256 of its ELF bytes as its id.\n"
+			 "\n"),
+	{ "json", .unlisted = 'j', OPTION_FLAG(struct request, json), .help = "for programs" },
+	OPTION_END,
 };
+
+static const struct cli_usage usage = { "info", rows, 10, .no_words = true };
 
 static const struct {
 	unsigned bit;
@@ -113,23 +112,18 @@ int cmd_info(struct cli *cli, int argc, char **argv)
 {
 	struct rssb_info info;
 	struct rssb *c = NULL;
-	bool json = false;
-	int opt, status;
+	struct request request = { 0 };
+	int status = cli_options(&usage, &request, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt != 'j')
-			return cli_usage_status(opt);
-		json = true;
-	}
-	if (optind < argc)
-		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
+	if (status != CLI_GO_ON)
+		return status;
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
 
 	if (rssb_info(c, &info))
 		status = cli_fail(usage.name, "%s", rssb_reason(c));
 	else
-		status = json ? show_json(c, &info) : show_text(c, &info);
+		status = request.json ? show_json(c, &info) : show_text(c, &info);
 	rssb_close(c);
 	return status;
 }

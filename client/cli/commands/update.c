@@ -4,24 +4,20 @@
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/rss/steering.h"
-#include "client/cli/util/grant_name.h"
 
-static const struct option options[] = {
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "update",
-	.shorts = ":h",
-	.options = options,
-	.help = "usage: rssb update GRANT STEERING\n"
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb update GRANT STEERING\n"
 		"\n"
 		"Replaces all the steering of a managed grant of yours (as root: anybody's):\n"
 		"what STEERING does not say gets its default, but the key stays.\n"
 		"\n"
 		"GRANT is its id, if it is all digits, else its label.\n"
-		"\n" STEERING_HELP("the one in use"),
+		"\n" STEERING_HELP("the one in use")),
+	OPTION_END,
 };
+
+static const struct cli_usage usage = { "update", rows };
 
 static int update(struct cli *cli, const struct grant_name *grant, const struct steering *steering,
 		  const char *text)
@@ -44,14 +40,14 @@ int cmd_update(struct cli *cli, int argc, char **argv)
 	struct grant_name grant;
 	struct steering steering;
 	char reason[256];
-	int opt, status;
+	int status = cli_options(&usage, NULL, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1)
-		return cli_usage_status(opt);
+	if (status != CLI_GO_ON)
+		return status;
 	if (argc - optind != 2)
 		return cli_misuse(&usage, "needs GRANT, and STEERING as one argument");
-	if (grant_name_parse(&grant, argv[optind]))
-		return cli_misuse(&usage, "%s: neither a grant's id nor a label", argv[optind]);
+	if (cli_grant(&usage, 1, argv + optind, &grant) != CLI_GO_ON)
+		return CLI_USAGE;
 	if (steering_parse(&steering, argv[optind + 1], reason, sizeof(reason)) ||
 	    steering_check(&steering, reason, sizeof(reason)))
 		return cli_misuse(&usage, "%s", reason);

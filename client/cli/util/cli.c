@@ -16,102 +16,53 @@
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/sanitize.h"
-#include "client/cli/util/suggest.h"
 #include "proto/cure.h"
 #include "proto/rssb_proto.h"
 
 #define UID_OVERFLOW 65534u /* anybody of another user namespace: no group lets it in */
 
-enum { OPTIONS_MAX = 32, OPT_SOCKET = 0x1000, OPT_VERSION };
-
-static struct cli *global; /* where --socket goes that follows the command */
+static struct cli *global; /* where --socket goes, before the command or after it */
 
 void cli_global_options(struct cli *cli)
 {
 	global = cli;
 }
 
-static const struct option shared[] = {
-	{ "socket", required_argument, NULL, OPT_SOCKET },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	CLI_OPTIONS_END,
+/* Of every command; rssb --help alone lists them. */
+static const struct option_row shared[] = {
+	{ "socket", .argument = "PATH", OPTION_TEXT(struct cli, socket),
+	  .help = "the broker's socket, before or after COMMAND\n"
+		  "(default: $RSSB_SOCKET, else " RSSB_SOCKET_DEFAULT ")" },
+	{ "version", .unlisted = 'V', .kind = OPTION_KIND_VERSION,
+	  .help = "print the version, as rssb version does" },
+	{ "help", .unlisted = 'h', .kind = OPTION_KIND_HELP },
+	OPTION_END,
 };
 
-/* The command's options and then the shared ones. */
-static void options_join(struct option *ret, const struct option *own)
+void cli_print_help(const struct cli_usage *usage)
 {
-	size_t n = 0;
-
-	for (; own[n].name && strcmp(own[n].name, "help") != 0; n++)
-		ret[n] = own[n];
-	memcpy(ret + n, shared, sizeof(shared));
-}
-
-static const char *option_name(size_t i, const void *ctx)
-{
-	return ((const struct option *)ctx)[i].name;
-}
-
-/* What is wrong with a long option: getopt_long() does not tell. */
-static int long_option_error(const struct cli_usage *usage, const struct option *options,
-			     const char *word)
-{
-	const size_t len = strcspn(word + 2, "=");
-	_cleanup_free_ char *name = mem_format("%.*s", (int)len, word + 2);
-	const char *meant = suggest(name, option_name, options);
-	size_t alike = 0;
-
-	for (const struct option *o = options; o->name; o++)
-		alike += strncmp(o->name, name, len) == 0;
-	if (alike > 1)
-		return cli_misuse(usage, "--%s: more than one option begins with this", name);
-	if (alike)
-		return cli_misuse(usage, "--%s: takes no value", name);
-	if (meant)
-		return cli_misuse(usage, "--%s: no such option; did you mean --%s?", name, meant);
-	return cli_misuse(usage, "--%s: no such option", name);
-}
-
-static int option_error(const struct cli_usage *usage, const struct option *options, int opt,
-			char **argv)
-{
-	const char *word = argv[optind - 1];
-
-	/* Of a short option getopt tells the letter, of a long one the word. */
-	if (word[0] == '-' && word[1] == '-' && opt == ':')
-		return cli_misuse(usage, "%s: needs a value", word);
-	if (word[0] == '-' && word[1] == '-')
-		return long_option_error(usage, options, word);
-	return cli_misuse(usage, "-%c: %s", optopt,
-			  opt == ':' ? "needs a value" : "no such option");
-}
-
-int cli_getopt(const struct cli_usage *usage, int argc, char **argv)
-{
-	static struct option options[OPTIONS_MAX];
-	int opt;
-
-	opterr = 0;
-	options_join(options, usage->options);
-	while ((opt = getopt_long(argc, argv, usage->shorts, options, NULL)) == OPT_SOCKET)
-		global->socket = optarg;
-	if (opt == 'h')
-		fputs(usage->help, stdout);
-	if (opt == 'h' && usage->more)
+	option_table_print(stdout, &(struct option_table){ usage->rows, NULL }, usage->column);
+	if (usage->more) {
+		option_table_print(stdout, &(struct option_table){ shared, NULL }, usage->column);
 		usage->more();
-	if (opt == OPT_VERSION) {
-		puts("rssb " PACKAGE_VERSION);
-		return 'h';
 	}
-	if (opt != '?' && opt != ':')
-		return opt;
-	option_error(usage, options, opt, argv);
-	return '?';
 }
 
-int cli_usage_status(int opt)
+int cli_options(const struct cli_usage *usage, void *to, int argc, char **argv)
 {
-	return opt == 'h' ? CLI_OK : CLI_USAGE;
+	const struct option_table tables[] = { { usage->rows, to }, { shared, global }, { NULL } };
+	char why[OPTION_WHY_MAX];
+	int r = option_table_read(tables, usage->only_first, argc, argv, why);
+
+	if (r < 0)
+		return cli_misuse(usage, "%s", why);
+	if (r == OPTION_HELP)
+		cli_print_help(usage);
+	else if (r == OPTION_VERSION)
+		puts("rssb " PACKAGE_VERSION);
+	else if (usage->no_words && optind < argc)
+		return cli_misuse(usage, "unexpected argument: %s", argv[optind]);
+	return r ? CLI_OK : CLI_GO_ON;
 }
 
 static void line_print(const char *what, const char *format, va_list args)
@@ -172,15 +123,13 @@ int cli_misuse(const struct cli_usage *usage, const char *format, ...)
 	return CLI_USAGE;
 }
 
-int cli_parse_seconds(const char *text, double min, double max, int *ret_ms)
+int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret)
 {
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (*end || end == text || !(seconds >= min && seconds <= max)) /* also not NaN */
-		return -EINVAL;
-	*ret_ms = (int)(seconds * 1000);
-	return 0;
+	if (argc != 1)
+		return cli_misuse(usage, "needs GRANT, an id or a label; rssb status lists yours");
+	if (grant_name_parse(ret, argv[0]))
+		return cli_misuse(usage, "%s: neither a grant's id nor a label", argv[0]);
+	return CLI_GO_ON;
 }
 
 static const char *socket_path(const char *socket)

@@ -9,7 +9,9 @@
 #include <getopt.h>
 #include <stdbool.h>
 
+#include "client/cli/util/grant_name.h"
 #include "client/include/rssb.h"
+#include "proto/option_table.h"
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
@@ -22,29 +24,24 @@ struct cli {
 
 /* A command as its own --help and error messages know it. */
 struct cli_usage {
-	const char *name;	      /* "export" */
-	const char *shorts;	      /* getopt's, opened by ':' or "+:"; 'h' is --help */
-	const struct option *options; /* ended by CLI_OPTIONS_END */
-	const char *help;	      /* what --help prints */
-	void (*more)(void);	      /* prints more of it; NULL: that is all */
+	const char *name;	       /* "export" */
+	const struct option_row *rows; /* its --help, in which its options are */
+	int column;		       /* where --help begins to say what an option is for */
+	bool only_first;	       /* what follows the first other word is another command's */
+	bool no_words;		       /* it takes options alone */
+	void (*more)(void);	       /* rssb's own: prints the rest of the help */
 };
 
-#define CLI_OPTIONS_END                                                                            \
-	{ "help", no_argument, NULL, 'h' },                                                        \
-	{                                                                                          \
-		NULL, 0, NULL, 0                                                                   \
-	}
-
-/* A command's options, ended by a row without a name, may be followed by --socket and --version. */
+/* Every command's options may be followed by --socket, which is stored here. */
 void cli_global_options(struct cli *cli);
 
 /*
- * The next option, or -1 after the last.  The global ones it takes itself: cli->socket is right
- * after the last.  Having said what is to be said it returns 'h' after --help and --version and
- * '?' after an option that is none; a command then ends with cli_usage_status().
+ * Stores a command's options and the global ones: the other words begin at argv[optind].
+ * CLI_GO_ON, or the status to end with, all having been said.
  */
-int cli_getopt(const struct cli_usage *usage, int argc, char **argv);
-int cli_usage_status(int opt);
+int cli_options(const struct cli_usage *usage, void *to, int argc, char **argv);
+
+void cli_print_help(const struct cli_usage *usage);
 
 /* One line on stderr, "rssb: what: why".  Returns CLI_FAILED. */
 int cli_fail(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -57,9 +54,6 @@ void cli_tell(bool verbose, const char *what, const char *format, ...)
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Seconds, fractions too, as milliseconds.  0, or -EINVAL if out of range. */
-int cli_parse_seconds(const char *text, double min, double max, int *ret_ms);
-
 /* What the broker said of a grant, as its user named it.  Returns CLI_FAILED. */
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason);
 
@@ -69,6 +63,12 @@ char *cli_connect_cure(int error, const char *socket);
 
 /* What lets this user connect to a socket that refused it (EACCES).  To be freed. */
 char *cli_access_cure(const char *socket);
+
+/*
+ * Reads the one word that is left as a grant's name, which borrows it.
+ * CLI_GO_ON, or CLI_USAGE after saying why.
+ */
+int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret);
 
 /* Connects to the broker; 0, or CLI_FAILED after saying why. */
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret);

@@ -9,35 +9,7 @@
 
 #include "client/cli/commands/balance/balance.h"
 #include "client/cli/commands/commands.h"
-#include "client/cli/util/grant_name.h"
 #include "proto/deadline.h"
-
-static const struct option options[] = {
-	{ "every", required_argument, NULL, 'e' }, { "once", no_argument, NULL, 'o' },
-	{ "dry-run", no_argument, NULL, 'n' },	   { "json", no_argument, NULL, 'j' },
-	{ "verbose", no_argument, NULL, 'v' },	   CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "balance",
-	.shorts = ":he:jv",
-	.options = options,
-	.help = "usage: rssb balance GRANT [--every SECONDS] [--once] [--dry-run] [--json]\n"
-		"                   [--verbose]\n"
-		"\n"
-		"Watches a managed grant that counts packets (rssb attach --managed --stats) and\n"
-		"moves entries of its table from busy queues to idle ones: few entries, and none\n"
-		"while the load is even. One line a round. Packets of a flow may be reordered\n"
-		"at the moment of its move.\n"
-		"\n"
-		"  -e, --every S  seconds of a round (default: 5; at least 0.1)\n"
-		"  --once         one round, and one more to see what it did\n"
-		"  --dry-run      only say what would be moved\n"
-		"  -j, --json     one JSON object a round\n"
-		"  -v, --verbose  each move, too\n"
-		"\n"
-		"GRANT is its id, if it is all digits, else its label.\n",
-};
 
 /* At most 15 % of the entries move in a round. */
 #define MOVES_PERCENT 15
@@ -51,6 +23,30 @@ struct balance {
 	struct rssb_stats last;
 	struct round round;
 };
+
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb balance GRANT [--every SECONDS] [--once] [--dry-run] [--json]\n"
+		"                   [--verbose]\n"
+		"\n"
+		"Watches a managed grant that counts packets (rssb attach --managed --stats) and\n"
+		"moves entries of its table from busy queues to idle ones: few entries, and none\n"
+		"while the load is even. One line a round. Packets of a flow may be reordered\n"
+		"at the moment of its move.\n"
+		"\n"),
+	{ "every", 'e', .argument = "S", OPTION_MS(struct balance, every_ms, 0.1, 86400),
+	  .help = "seconds of a round (default: 5; at least 0.1)" },
+	{ "once", OPTION_FLAG(struct balance, once),
+	  .help = "one round, and one more to see what it did" },
+	{ "dry-run", OPTION_FLAG(struct balance, dry_run), .help = "only say what would be moved" },
+	{ "json", 'j', OPTION_FLAG(struct balance, json), .help = "one JSON object a round" },
+	{ "verbose", 'v', OPTION_FLAG(struct balance, verbose), .help = "each move, too" },
+	OPTION_PARAGRAPH("\n"
+			 "GRANT is its id, if it is all digits, else its label.\n"),
+	OPTION_END,
+};
+
+static const struct cli_usage usage = { "balance", rows, 17 };
 
 /* The counters are read first: a move comes between no two looks at them. */
 static int begin(struct balance *b)
@@ -161,37 +157,16 @@ static int balance(struct balance *b)
 	return err;
 }
 
-/* CLI_GO_ON, or the status to end with. */
-static int parse_words(struct balance *b, int argc, char **argv)
-{
-	int opt;
-
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt == 'e' && cli_parse_seconds(optarg, 0.1, 86400, &b->every_ms))
-			return cli_misuse(&usage, "--every: %s: seconds, from 0.1 to 86400",
-					  optarg);
-		b->once |= opt == 'o';
-		b->dry_run |= opt == 'n';
-		b->json |= opt == 'j';
-		b->verbose |= opt == 'v';
-		if (opt == 'h' || opt == '?')
-			return cli_usage_status(opt);
-	}
-	if (argc - optind != 1)
-		return cli_misuse(&usage, "needs GRANT, an id or a label; rssb status lists yours");
-	b->name = argv[optind];
-	if (grant_name_parse(&b->grant, b->name))
-		return cli_misuse(&usage, "%s: neither a grant's id nor a label", b->name);
-	return CLI_GO_ON;
-}
-
 int cmd_balance(struct cli *cli, int argc, char **argv)
 {
 	static struct balance b = { .every_ms = 5000 }; /* large for a stack */
-	int status = parse_words(&b, argc, argv), err;
+	int status = cli_options(&usage, &b, argc, argv), err;
 
+	if (status == CLI_GO_ON)
+		status = cli_grant(&usage, argc - optind, argv + optind, &b.grant);
 	if (status != CLI_GO_ON)
 		return status;
+	b.name = argv[optind];
 	status = cli_connect(cli, usage.name, &b.c);
 	if (status)
 		return status;

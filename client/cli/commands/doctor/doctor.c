@@ -10,31 +10,27 @@
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/util/mem.h"
 
-static const struct option options[] = {
-	{ "qemu", required_argument, NULL, 'q' },
-	{ "ifname", required_argument, NULL, 'i' },
-	{ "qmp", required_argument, NULL, 'm' },
-	{ "json", no_argument, NULL, 'j' },
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "doctor",
-	.shorts = ":h",
-	.options = options,
-	.help = "usage: rssb doctor [--qemu PATH] [--ifname IFNAME] [--qmp SOCK] [--json]\n"
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb doctor [--qemu PATH] [--ifname IFNAME] [--qmp SOCK] [--json]\n"
 		"\n"
 		"Finds out why RSS does not work, and says what to do.  One line for each check:\n"
 		"ok, problem, not applicable, or not knowable here.  Run it as the user who runs\n"
 		"the VM.  It changes nothing: it gets one steering set from the broker and gives\n"
 		"it back, and asks a running QEMU only what is harmless in every release.\n"
 		"Exit status: 0 if there is no problem, else 1.\n"
-		"\n"
-		"  --qemu PATH      check a QEMU binary: its release and its steering object\n"
-		"  --ifname IFNAME  check a tap: its kind, its flags, its owner\n"
-		"  --qmp SOCK       check a running QEMU: its release and its virtio-net devices\n"
-		"  --json           print a JSON array\n",
+		"\n"),
+	{ "qemu", .argument = "PATH", OPTION_TEXT(struct doctor, qemu_path),
+	  .help = "check a QEMU binary: its release and its steering object" },
+	{ "ifname", .argument = "IFNAME", OPTION_TEXT(struct doctor, ifname),
+	  .help = "check a tap: its kind, its flags, its owner" },
+	{ "qmp", .argument = "SOCK", OPTION_TEXT(struct doctor, qmp),
+	  .help = "check a running QEMU: its release and its virtio-net devices" },
+	{ "json", OPTION_FLAG(struct doctor, json), .help = "print a JSON array" },
+	OPTION_END,
 };
+
+static const struct cli_usage usage = { "doctor", rows, 19, .no_words = true };
 
 const struct doctor_entry doctor_checks[] = {
 	{ "kernel", doctor_kernel },
@@ -148,15 +144,16 @@ static size_t report(const struct doctor *d, struct json_object *array)
 	return problems;
 }
 
-static int examine(struct doctor *d, bool json)
+static int examine(struct doctor *d)
 {
-	_cleanup_json_ struct json_object *array = json ? mem_must(json_object_new_array()) : NULL;
+	_cleanup_json_ struct json_object *array = d->json ? mem_must(json_object_new_array())
+							   : NULL;
 	size_t problems;
 
 	doctor_look(d);
 	problems = report(d, array);
 	doctor_done(d);
-	if (json)
+	if (d->json)
 		puts(mem_json_text(array,
 				   JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	return problems ? CLI_FAILED : CLI_OK;
@@ -165,29 +162,10 @@ static int examine(struct doctor *d, bool json)
 int cmd_doctor(struct cli *cli, int argc, char **argv)
 {
 	struct doctor d = { 0 };
-	bool json = false;
-	int opt;
+	int status = cli_options(&usage, &d, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		switch (opt) {
-		case 'q':
-			d.qemu_path = optarg;
-			break;
-		case 'i':
-			d.ifname = optarg;
-			break;
-		case 'm':
-			d.qmp = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		default:
-			return cli_usage_status(opt);
-		}
-	}
-	if (optind < argc)
-		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
+	if (status != CLI_GO_ON)
+		return status;
 	d.socket = cli->socket;
-	return examine(&d, json);
+	return examine(&d);
 }

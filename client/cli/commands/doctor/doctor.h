@@ -72,6 +72,7 @@ struct doctor_vm {
 struct doctor {
 	const char *socket;		      /* the broker's; NULL: the default */
 	const char *qemu_path, *ifname, *qmp; /* NULL: not asked about */
+	bool json;			      /* the report is for programs */
 	uid_t uid;			      /* who asks */
 	struct doctor_host host;
 	struct doctor_broker broker;

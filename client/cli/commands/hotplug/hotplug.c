@@ -2,6 +2,7 @@
 /* rssb hotplug: its command line. */
 #include "client/cli/commands/hotplug/hotplug.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,54 +11,6 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/util/mem.h"
 #include "proto/rssb_proto.h"
-
-static const struct option options[] = {
-	{ "qmp", required_argument, NULL, 'q' },    { "libvirt", required_argument, NULL, 'l' },
-	{ "netdev", required_argument, NULL, 'n' }, { "tap", required_argument, NULL, 't' },
-	{ "queues", required_argument, NULL, 'Q' }, { "vhost", no_argument, NULL, 'V' },
-	{ "id", required_argument, NULL, 'i' },	    { "device", required_argument, NULL, 'd' },
-	{ "prop", required_argument, NULL, 'p' },   { "exact", no_argument, NULL, 'e' },
-	{ "verbose", no_argument, NULL, 'v' },	    CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "hotplug",
-	.shorts = ":hv",
-	.options = options,
-	.help = "usage: rssb hotplug (--qmp SOCK | --libvirt DOMAIN) --netdev ID\n"
-		"                    [--tap IFNAME --queues N [--vhost]] [--id ID]\n"
-		"                    [--device TYPE] [--prop K=V]... [--exact] [--verbose]\n"
-		"\n"
-		"Plugs a virtio-net device with rss on and a steering set of its own into a\n"
-		"running VM.  When a step fails QEMU is left as it was.\n"
-		"\n"
-		"  --qmp SOCK        QEMU's QMP socket\n"
-		"  --libvirt DOMAIN  through libvirt's monitor, by virsh (LIBVIRT_DEFAULT_URI\n"
-		"                    says which libvirt)\n"
-		"  --netdev ID       a netdev that QEMU has; with --tap one that is made\n"
-		"  --tap IFNAME      a multi-queue tap that you may open; QEMU need not\n"
-		"  --queues N        how many of its queues\n"
-		"  --vhost           with vhost=on: /dev/vhost-net is opened here, and QEMU need\n"
-		"                    not be able to\n"
-		"  --id ID           the device's (default: rss- and the netdev's)\n"
-		"  --device TYPE     (default: virtio-net-pci)\n"
-		"  --prop K=V        a further property: mac=..., bus=...\n"
-		"  --exact           QEMU's own object, imported by rssb extract, and no other\n"
-		"  -v, --verbose     say what is done\n"
-		"\n"
-		"rssb unplug takes it out again and ends the grant; so does the end of QEMU.\n",
-};
-
-static int queues_parse(struct hotplug_options *o, const char *text)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (end == text || *end || text[0] == '-' || n < 1 || n > RSSB_QUEUES_MAX)
-		return cli_misuse(&usage, "--queues %s: must be 1 to %u", text, RSSB_QUEUES_MAX);
-	o->queues = (unsigned int)n;
-	return CLI_OK;
-}
 
 /* Properties that have an option of their own, or are what this is about. */
 static bool prop_is_ours(const char *name)
@@ -70,61 +23,66 @@ static bool prop_is_ours(const char *name)
 	return false;
 }
 
-static int prop_parse(struct hotplug_options *o, const char *text)
+static int prop_refuse(char *why, const char *text, const char *reason)
 {
+	snprintf(why, OPTION_WHY_MAX, "--prop %s: %s", text, reason);
+	return -EINVAL;
+}
+
+static int prop_take(void *options, const char *text, char *why)
+{
+	struct hotplug_options *o = options;
 	size_t len = strcspn(text, "=");
 	_cleanup_free_ char *name = mem_must(strndup(text, len));
 
 	if (!text[len] || !len)
-		return cli_misuse(&usage, "--prop %s: must be K=V", text);
+		return prop_refuse(why, text, "must be K=V");
 	if (prop_is_ours(name))
-		return cli_misuse(&usage, "--prop %s: rssb hotplug sets it itself", name);
+		return prop_refuse(why, text, "rssb hotplug sets it itself");
 	mem_json_set_string(o->props, name, text + len + 1);
-	return CLI_OK;
+	return 0;
 }
 
-static int option_take(struct hotplug_options *o, int opt)
-{
-	switch (opt) {
-	case 'q':
-		o->qmp = optarg;
-		break;
-	case 'l':
-		o->domain = optarg;
-		break;
-	case 'n':
-		o->netdev = optarg;
-		break;
-	case 't':
-		o->tap = optarg;
-		break;
-	case 'V':
-		o->vhost = true;
-		break;
-	case 'Q':
-		return queues_parse(o, optarg);
-	case 'i':
-		free(o->id);
-		o->id = mem_must(strdup(optarg));
-		break;
-	case 'd':
-		o->device = optarg;
-		break;
-	case 'p':
-		return prop_parse(o, optarg);
-	case 'e':
-		o->exact = true;
-		break;
-	default:
-		o->verbose = true;
-	}
-	return CLI_OK;
-}
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb hotplug (--qmp SOCK | --libvirt DOMAIN) --netdev ID\n"
+		"                    [--tap IFNAME --queues N [--vhost]] [--id ID]\n"
+		"                    [--device TYPE] [--prop K=V]... [--exact] [--verbose]\n"
+		"\n"
+		"Plugs a virtio-net device with rss on and a steering set of its own into a\n"
+		"running VM.  When a step fails QEMU is left as it was.\n"
+		"\n"),
+	HOTPLUG_OPTIONS_VM,
+	{ "netdev", .argument = "ID", OPTION_TEXT(struct hotplug_options, netdev),
+	  .help = "a netdev that QEMU has; with --tap one that is made" },
+	{ "tap", .argument = "IFNAME", OPTION_TEXT(struct hotplug_options, tap),
+	  .help = "a multi-queue tap that you may open; QEMU need not" },
+	{ "queues", .argument = "N",
+	  OPTION_NUMBER(struct hotplug_options, queues, 1, RSSB_QUEUES_MAX),
+	  .help = "how many of its queues" },
+	{ "vhost", OPTION_FLAG(struct hotplug_options, vhost),
+	  .help = "with vhost=on: /dev/vhost-net is opened here, and QEMU need\n"
+		  "not be able to" },
+	{ "id", .argument = "ID", OPTION_TEXT(struct hotplug_options, id),
+	  .help = "the device's (default: rss- and the netdev's)" },
+	{ "device", .argument = "TYPE", OPTION_TEXT(struct hotplug_options, device),
+	  .help = "(default: virtio-net-pci)" },
+	{ "prop", .argument = "K=V", OPTION_CALL(prop_take),
+	  .help = "a further property: mac=..., bus=..." },
+	{ "exact", OPTION_FLAG(struct hotplug_options, exact),
+	  .help = "QEMU's own object, imported by rssb extract, and no other" },
+	{ "verbose", 'v', OPTION_FLAG(struct hotplug_options, verbose),
+	  .help = "say what is done" },
+	OPTION_PARAGRAPH(
+		"\n"
+		"rssb unplug takes it out again and ends the grant; so does the end of QEMU.\n"),
+	OPTION_END,
+};
 
-static int options_check(struct hotplug_options *o, int argc, char **argv)
+static const struct cli_usage usage = { "hotplug", rows, 20, .no_words = true };
+
+static int options_check(const struct hotplug_options *o)
 {
-	if (optind < argc)
-		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
 	if (!o->qmp == !o->domain)
 		return cli_misuse(&usage, "needs either --qmp SOCK or --libvirt DOMAIN");
 	if (!o->netdev)
@@ -134,40 +92,22 @@ static int options_check(struct hotplug_options *o, int argc, char **argv)
 	if (o->vhost && !o->tap)
 		return cli_misuse(&usage, "--vhost goes with --tap: a netdev that is there has it "
 					  "or not");
-	if (!o->id)
-		o->id = mem_format("rss-%s", o->netdev);
-	return CLI_OK;
-}
-
-static int hotplug(const struct cli *cli, struct hotplug_options *o, int argc, char **argv)
-{
-	_cleanup_free_ char *why = NULL;
-	int opt, r;
-
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt == 'h' || opt == '?')
-			return cli_usage_status(opt);
-		r = option_take(o, opt);
-		if (r)
-			return r;
-	}
-	o->socket = cli->socket;
-	r = options_check(o, argc, argv);
-	if (r)
-		return r;
-	r = hotplug_plug(o, &why);
-	return r ? cli_fail(usage.name, "%s", why) : CLI_OK;
+	return CLI_GO_ON;
 }
 
 int cmd_hotplug(struct cli *cli, int argc, char **argv)
 {
-	struct hotplug_options o = {
-		.device = "virtio-net-pci",
-		.props = mem_must(json_object_new_object()),
-	};
-	int status = hotplug(cli, &o, argc, argv);
+	_cleanup_json_ struct json_object *props = mem_must(json_object_new_object());
+	_cleanup_free_ char *id = NULL, *why = NULL;
+	struct hotplug_options o = { .device = "virtio-net-pci", .props = props };
+	int status = cli_options(&usage, &o, argc, argv);
 
-	free(o.id);
-	json_object_put(o.props);
-	return status;
+	if (status == CLI_GO_ON)
+		status = options_check(&o);
+	if (status != CLI_GO_ON)
+		return status;
+	if (!o.id)
+		o.id = id = mem_format("rss-%s", o.netdev);
+	o.socket = cli->socket;
+	return hotplug_plug(&o, &why) ? cli_fail(usage.name, "%s", why) : CLI_OK;
 }

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "proto/option_table.h"
+
 struct json_object;
 struct monitor;
 
@@ -14,14 +16,24 @@ struct hotplug_options {
 	const char *domain; /* a libvirt domain */
 	const char *netdev;
 	const char *tap; /* make the netdev of it; NULL: it is there */
-	unsigned int queues;
-	bool vhost; /* of that netdev */
-	char *id;   /* the device's */
+	unsigned queues;
+	bool vhost;	/* of that netdev */
+	const char *id; /* the device's */
 	const char *device;
 	struct json_object *props; /* further ones: { name: text } */
 	bool exact;		   /* QEMU's own object, not one of its ABI */
 	bool verbose;
 };
+
+/* The rows of the options by which a VM is named. */
+#define HOTPLUG_OPTIONS_VM                                                                         \
+	{ "qmp", .argument = "SOCK", OPTION_TEXT(struct hotplug_options, qmp),                     \
+	  .help = "QEMU's QMP socket" },                                                           \
+	{                                                                                          \
+		"libvirt", .argument = "DOMAIN", OPTION_TEXT(struct hotplug_options, domain),      \
+			   .help = "through libvirt's monitor, by virsh (LIBVIRT_DEFAULT_URI\n"    \
+				   "says which libvirt)"                                           \
+	}
 
 /*
  * Plugs the device in, or leaves QEMU as it was; what could not be undone is

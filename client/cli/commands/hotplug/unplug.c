@@ -18,41 +18,32 @@
 
 enum { WAIT_MS = 30000 }; /* a guest's PCIe hotplug driver takes 5 s */
 
-static const struct option options[] = {
-	{ "qmp", required_argument, NULL, 'q' },
-	{ "libvirt", required_argument, NULL, 'l' },
-	{ "id", required_argument, NULL, 'i' },
-	{ "netdev", required_argument, NULL, 'n' },
-	{ "wait", required_argument, NULL, 'w' },
-	{ "verbose", no_argument, NULL, 'v' },
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "unplug",
-	.shorts = ":hv",
-	.options = options,
-	.help = "usage: rssb unplug (--qmp SOCK | --libvirt DOMAIN) --id ID [--netdev ID]\n"
-		"                   [--wait SECONDS] [--verbose]\n"
-		"\n"
-		"Takes a NIC of rssb hotplug out of a running VM, once the guest has let\n"
-		"go of it, then its netdev, and ends the grant.\n"
-		"\n"
-		"  --qmp SOCK        QEMU's QMP socket\n"
-		"  --libvirt DOMAIN  through libvirt's monitor, by virsh (LIBVIRT_DEFAULT_URI\n"
-		"                    says which libvirt)\n"
-		"  --id ID           the device's\n"
-		"  --netdev ID       its netdev, where the device is gone already\n"
-		"  --wait SECONDS    for the guest (default: 30)\n"
-		"  -v, --verbose     say what is done\n",
-};
-
 struct unplug {
-	struct hotplug_options o; /* qmp, domain, id, netdev, verbose */
+	struct hotplug_options o; /* qmp, domain, id, netdev, verbose; the first for its rows */
 	int wait_ms;
 	struct vm vm;
 	char *netdev; /* the device's; NULL: it has none */
 };
+
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb unplug (--qmp SOCK | --libvirt DOMAIN) --id ID [--netdev ID]\n"
+		"                   [--wait SECONDS] [--verbose]\n"
+		"\n"
+		"Takes a NIC of rssb hotplug out of a running VM, once the guest has let\n"
+		"go of it, then its netdev, and ends the grant.\n"
+		"\n"),
+	HOTPLUG_OPTIONS_VM,
+	{ "id", .argument = "ID", OPTION_TEXT(struct unplug, o.id), .help = "the device's" },
+	{ "netdev", .argument = "ID", OPTION_TEXT(struct unplug, o.netdev),
+	  .help = "its netdev, where the device is gone already" },
+	{ "wait", .argument = "SECONDS", OPTION_MS(struct unplug, wait_ms, 0, 86400),
+	  .help = "for the guest (default: 30)" },
+	{ "verbose", 'v', OPTION_FLAG(struct unplug, o.verbose), .help = "say what is done" },
+	OPTION_END,
+};
+
+static const struct cli_usage usage = { "unplug", rows, 20, .no_words = true };
 
 /* --- the steps ---------------------------------------------------------------- */
 
@@ -187,58 +178,17 @@ static int unplug(struct unplug *u)
 
 /* --- its command line ----------------------------------------------------------- */
 
-static int option_take(struct unplug *u, int opt)
-{
-	switch (opt) {
-	case 'q':
-		u->o.qmp = optarg;
-		break;
-	case 'l':
-		u->o.domain = optarg;
-		break;
-	case 'i':
-		u->o.id = optarg;
-		break;
-	case 'n':
-		u->o.netdev = optarg;
-		break;
-	case 'w':
-		if (cli_parse_seconds(optarg, 0, 86400, &u->wait_ms))
-			return cli_misuse(&usage, "--wait %s: must be seconds, from 0 to 86400",
-					  optarg);
-		break;
-	default:
-		u->o.verbose = true;
-	}
-	return CLI_OK;
-}
-
-static int options_check(const struct unplug *u, int argc, char **argv)
-{
-	if (optind < argc)
-		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
-	if (!u->o.qmp == !u->o.domain)
-		return cli_misuse(&usage, "needs either --qmp SOCK or --libvirt DOMAIN");
-	if (!u->o.id)
-		return cli_misuse(&usage, "needs --id");
-	return CLI_OK;
-}
-
 int cmd_unplug(struct cli *cli, int argc, char **argv)
 {
 	struct unplug u = { .wait_ms = WAIT_MS };
-	int opt, r;
+	int r = cli_options(&usage, &u, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt == 'h' || opt == '?')
-			return cli_usage_status(opt);
-		r = option_take(&u, opt);
-		if (r)
-			return r;
-	}
-	r = options_check(&u, argc, argv);
-	if (r)
+	if (r != CLI_GO_ON)
 		return r;
+	if (!u.o.qmp == !u.o.domain)
+		return cli_misuse(&usage, "needs either --qmp SOCK or --libvirt DOMAIN");
+	if (!u.o.id)
+		return cli_misuse(&usage, "needs --id");
 	r = unplug(&u);
 	if (r)
 		cli_fail(usage.name, "%s", u.vm.why);

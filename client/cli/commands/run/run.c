@@ -10,104 +10,23 @@
 #include "client/cli/qemu/args.h"
 #include "client/cli/util/mem.h"
 
-static const struct option options[] = {
-	{ "on-demand", no_argument, NULL, 'd' },
-	{ "optional", no_argument, NULL, 'o' },
-	{ "if-needed", no_argument, NULL, 'i' },
-	{ "wait", required_argument, NULL, 'w' },
-	{ "rss", no_argument, NULL, 'r' },
-	{ "no-probe", no_argument, NULL, 'n' },
-	{ "no-vhost", no_argument, NULL, 'V' },
-	{ "qemu", optional_argument, NULL, 'q' },
-	{ "exact", no_argument, NULL, 'e' },
-	{ "stats", no_argument, NULL, 's' },
-	{ "host-steering", required_argument, NULL, 'H' },
-	{ "steering", required_argument, NULL, 'S' },
-	{ "verbose", no_argument, NULL, 'v' },
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "run",
-	.shorts = "+:hv", /* '+': the command's own options are its own */
-	.options = options,
-	.help = "usage: rssb run [OPTION...] -- [PREFIX...] QEMU ARG...\n"
-		"       rssb run --on-demand [OPTION...] -- COMMAND ARG...\n"
-		"       rssb run [OPTION...] --host-steering STEERING -- [PREFIX...] QEMU ARG...\n"
-		"       rssb run [OPTION...] --steering STEERING -- COMMAND ARG...\n"
-		"\n"
-		"Gets a steering set for every virtio-net device with rss on, adds it to the\n"
-		"device as ebpf-rss-fds, and becomes the command.  Devices that have fds\n"
-		"already stay as they are.  QEMU is the word that is an executable file named\n"
-		"qemu-system-*, qemu-kvm or kvm.  The words before it (setpriv, bwrap, ip netns\n"
-		"exec) are run as they are and have to let fds through: sudo does not.\n"
-		"\n"
-		"  --on-demand     QEMU asks for a program itself, at start and at hotplug: it\n"
-		"                  is answered, and no argument is read or changed (goes with\n"
-		"                  --optional, --stats, --wait and --verbose)\n"
-		"  --optional      whatever fails: one warning, and the command unchanged\n"
-		"  --if-needed     no device that needs it is no error: the command unchanged\n"
-		"  --rss           rss on where mq is on and rss is not mentioned\n"
-		"  --wait SECONDS  for a busy or restarting broker (default: 10; with\n"
-		"                  --optional 1 for one that is not there; with --on-demand 2,\n"
-		"                  in which the VM stands still)\n"
-		"  --exact         QEMU's own object, imported by rssb extract, and no other\n"
-		"                  (else the broker's own, if QEMU's is of the same ABI)\n"
-		"  --stats         the sets count packets, for rssb top\n"
-		"  --no-probe      do not ask QEMU for its property types first; then only\n"
-		"                  devices in JSON form can be given fds\n"
-		"  --no-vhost      vhost off at devices whose set this QEMU would not use with\n"
-		"                  vhost on (10.1 and newer)\n"
-		"  --qemu [WORD]   this word of the command is QEMU, whatever its name\n"
-		"                  (without WORD: the first)\n"
-		"  -v, --verbose   say what is done\n"
-		"\n"
-		"  --host-steering STEERING\n"
-		"                  for guests that ask for no RSS: the tap of every virtio-net\n"
-		"                  device with mq on is steered so, and its rss turned off\n"
-		"  --steering STEERING\n"
-		"                  for any other program: it inherits one set, named by\n"
-		"                  RSSB_FDS=program=N,config=N,key=N,table=N,lease=N; a\n"
-		"                  multi-queue tap that it inherits is steered\n"
-		"\n" STEERING_HELP("a random one"),
-};
-
-/* The flag that an option sets; NULL: it has a value. */
-static bool *option_flag(struct run_options *o, int opt)
+static int steering_take(struct run_options *o, const char *text, bool *flag, char *why)
 {
-	switch (opt) {
-	case 'd':
-		return &o->on_demand;
-	case 'e':
-		return &o->exact;
-	case 'i':
-		return &o->if_needed;
-	case 'n':
-		return &o->no_probe;
-	case 'o':
-		return &o->optional;
-	case 'r':
-		return &o->all_multiqueue;
-	case 's':
-		return &o->stats;
-	case 'V':
-		return &o->no_vhost;
-	case 'v':
-		return &o->verbose;
-	default:
-		return NULL;
-	}
+	*flag = true;
+	if (steering_parse(&o->steering, text, why, OPTION_WHY_MAX) ||
+	    steering_complete(&o->steering, why, OPTION_WHY_MAX))
+		return -EINVAL;
+	return 0;
 }
 
-static int steering_take(struct run_options *o, const char *text, bool *flag)
+static int program_steering_take(void *o, const char *text, char *why)
 {
-	char reason[256];
+	return steering_take(o, text, &((struct run_options *)o)->steers, why);
+}
 
-	*flag = true;
-	if (steering_parse(&o->steering, text, reason, sizeof(reason)) ||
-	    steering_complete(&o->steering, reason, sizeof(reason)))
-		return cli_misuse(&usage, "%s", reason);
-	return CLI_GO_ON;
+static int host_steering_take(void *o, const char *text, char *why)
+{
+	return steering_take(o, text, &((struct run_options *)o)->steers_host, why);
 }
 
 /* Whether the command, which begins after "--", has this word or a file of this name. */
@@ -125,40 +44,72 @@ static bool command_has(char *const *argv, const char *word)
 }
 
 /* "--qemu=WORD", "--qemu WORD" if the command has that word, or "--qemu": the first. */
-static void qemu_take(struct run_options *o, char *const *argv)
+static int qemu_take(void *options, const char *word, char *why)
 {
-	const char *next = argv[optind];
+	struct run_options *o = options;
+	const char *next = o->argv[optind];
 
-	o->qemu_word = optarg;
-	if (!optarg && next && next[0] != '-' && command_has(argv + optind + 1, next))
-		o->qemu_word = argv[optind++];
+	o->qemu_word = word;
+	if (!word && next && next[0] != '-' && command_has(o->argv + optind + 1, next))
+		o->qemu_word = o->argv[optind++];
 	o->qemu_first = true;
+	return 0;
 }
 
-static int option_take(struct run_options *o, int opt, char *const *argv)
-{
-	bool *flag = option_flag(o, opt);
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb run [OPTION...] -- [PREFIX...] QEMU ARG...\n"
+		"       rssb run --on-demand [OPTION...] -- COMMAND ARG...\n"
+		"       rssb run [OPTION...] --host-steering STEERING -- [PREFIX...] QEMU ARG...\n"
+		"       rssb run [OPTION...] --steering STEERING -- COMMAND ARG...\n"
+		"\n"
+		"Gets a steering set for every virtio-net device with rss on, adds it to the\n"
+		"device as ebpf-rss-fds, and becomes the command.  Devices that have fds\n"
+		"already stay as they are.  QEMU is the word that is an executable file named\n"
+		"qemu-system-*, qemu-kvm or kvm.  The words before it (setpriv, bwrap, ip netns\n"
+		"exec) are run as they are and have to let fds through: sudo does not.\n"
+		"\n"),
+	{ "on-demand", OPTION_FLAG(struct run_options, on_demand),
+	  .help = "QEMU asks for a program itself, at start and at hotplug: it\n"
+		  "is answered, and no argument is read or changed (goes with\n"
+		  "--optional, --stats, --wait and --verbose)" },
+	{ "optional", OPTION_FLAG(struct run_options, optional),
+	  .help = "whatever fails: one warning, and the command unchanged" },
+	{ "if-needed", OPTION_FLAG(struct run_options, if_needed),
+	  .help = "no device that needs it is no error: the command unchanged" },
+	{ "rss", OPTION_FLAG(struct run_options, all_multiqueue),
+	  .help = "rss on where mq is on and rss is not mentioned" },
+	{ "wait", .argument = "SECONDS", OPTION_MS(struct run_options, wait_ms, 0, 86400),
+	  .help = "for a busy or restarting broker (default: 10; with\n"
+		  "--optional 1 for one that is not there; with --on-demand 2,\n"
+		  "in which the VM stands still)" },
+	{ "exact", OPTION_FLAG(struct run_options, exact),
+	  .help = "QEMU's own object, imported by rssb extract, and no other\n"
+		  "(else the broker's own, if QEMU's is of the same ABI)" },
+	{ "stats", OPTION_FLAG(struct run_options, stats),
+	  .help = "the sets count packets, for rssb top" },
+	{ "no-probe", OPTION_FLAG(struct run_options, no_probe),
+	  .help = "do not ask QEMU for its property types first; then only\n"
+		  "devices in JSON form can be given fds" },
+	{ "no-vhost", OPTION_FLAG(struct run_options, no_vhost),
+	  .help = "vhost off at devices whose set this QEMU would not use with\n"
+		  "vhost on (10.1 and newer)" },
+	{ "qemu", .argument = "[WORD]", OPTION_CALL(qemu_take),
+	  .help = "this word of the command is QEMU, whatever its name\n"
+		  "(without WORD: the first)" },
+	{ "verbose", 'v', OPTION_FLAG(struct run_options, verbose), .help = "say what is done\n" },
+	{ "host-steering", .argument = "STEERING", OPTION_CALL(host_steering_take),
+	  .help = "for guests that ask for no RSS: the tap of every virtio-net\n"
+		  "device with mq on is steered so, and its rss turned off" },
+	{ "steering", .argument = "STEERING", OPTION_CALL(program_steering_take),
+	  .help = "for any other program: it inherits one set, named by\n"
+		  "RSSB_FDS=program=N,config=N,key=N,table=N,lease=N; a\n"
+		  "multi-queue tap that it inherits is steered" },
+	OPTION_PARAGRAPH("\n" STEERING_HELP("a random one")),
+	OPTION_END,
+};
 
-	if (flag) {
-		*flag = true;
-		return CLI_GO_ON;
-	}
-	switch (opt) {
-	case 'q':
-		qemu_take(o, argv);
-		return CLI_GO_ON;
-	case 'H':
-		return steering_take(o, optarg, &o->steers_host);
-	case 'S':
-		return steering_take(o, optarg, &o->steers);
-	case 'w':
-		if (!cli_parse_seconds(optarg, 0, 86400, &o->wait_ms))
-			return CLI_GO_ON;
-		return cli_misuse(&usage, "--wait %s: must be seconds, from 0 to 86400", optarg);
-	default:
-		return cli_usage_status(opt);
-	}
-}
+static const struct cli_usage usage = { "run", rows, 18, .only_first = true };
 
 /* Options that say different things of the same. */
 static int options_check(const struct run_options *o)
@@ -228,14 +179,11 @@ static int run(const struct run_options *o)
 
 int cmd_run(struct cli *cli, int argc, char **argv)
 {
-	struct run_options o = { .wait_ms = -1 };
-	int opt, r;
+	struct run_options o = { .wait_ms = -1, .argv = argv };
+	int r = cli_options(&usage, &o, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		r = option_take(&o, opt, argv);
-		if (r != CLI_GO_ON)
-			return r;
-	}
+	if (r != CLI_GO_ON)
+		return r;
 	o.socket = cli->socket;
 	o.command = argv + optind;
 	r = options_check(&o);

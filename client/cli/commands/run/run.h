@@ -34,7 +34,8 @@ struct run_options {
 	bool verbose;
 	bool steers, steers_host; /* --steering, --host-steering: of neither and one */
 	struct steering steering; /* then */
-	char **command;		  /* ended by NULL */
+	char **argv;		  /* of rssb run; ended by NULL, as is */
+	char **command;
 };
 
 /* Sets, one after the other; the fds are owned. */

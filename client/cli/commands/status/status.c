@@ -8,25 +8,25 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/util/mem.h"
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ "prometheus", no_argument, NULL, 'p' },
-	CLI_OPTIONS_END,
+struct request {
+	bool json, prometheus;
 };
 
-static const struct cli_usage usage = {
-	.name = "status",
-	.shorts = ":hjp",
-	.options = options,
-	.help = "usage: rssb status [--json | --prometheus]\n"
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb status [--json | --prometheus]\n"
 		"\n"
 		"Shows how long the broker has been up, its connections and live grants.\n"
 		"Root is told of all clients, and of the pool, memory, requests, refusals\n"
 		"and how long grants took; others of what is their own.\n"
-		"\n"
-		"  --json        for programs\n"
-		"  --prometheus  in the text format of a metrics scraper\n",
+		"\n"),
+	{ "json", .unlisted = 'j', OPTION_FLAG(struct request, json), .help = "for programs" },
+	{ "prometheus", .unlisted = 'p', OPTION_FLAG(struct request, prometheus),
+	  .help = "in the text format of a metrics scraper" },
+	OPTION_END,
 };
+
+static const struct cli_usage usage = { "status", rows, 16, .no_words = true };
 
 #define GRANTS_MAX 65536 /* more than any broker has: a list without an end fills no memory */
 
@@ -55,28 +55,28 @@ static int grants_read(struct rssb *c, struct status *s, const char **ret_why)
 
 int cmd_status(struct cli *cli, int argc, char **argv)
 {
-	void (*print)(const struct status *) = status_print_text;
+	struct request request = { 0 };
 	struct status s = { 0 };
 	struct rssb *c = NULL;
 	const char *why = NULL;
-	int opt, status = CLI_OK;
+	int status = cli_options(&usage, &request, argc, argv);
 
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt != 'j' && opt != 'p')
-			return cli_usage_status(opt);
-		if (print != status_print_text)
-			return cli_misuse(&usage, "--json and --prometheus exclude each other");
-		print = opt == 'j' ? status_print_json : status_print_prometheus;
-	}
-	if (optind < argc)
-		return cli_misuse(&usage, "unexpected argument: %s", argv[optind]);
+	if (status != CLI_GO_ON)
+		return status;
+	if (request.json && request.prometheus)
+		return cli_misuse(&usage, "--json and --prometheus exclude each other");
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
 
+	status = CLI_OK;
 	if (rssb_info(c, &s.info) || rssb_status(c, &s.broker) || grants_read(c, &s, &why))
 		status = cli_fail(usage.name, "%s", why ? why : rssb_reason(c));
+	else if (request.json)
+		status_print_json(&s);
+	else if (request.prometheus)
+		status_print_prometheus(&s);
 	else
-		print(&s);
+		status_print_text(&s);
 	free(s.grants);
 	rssb_close(c);
 	return status;

@@ -9,34 +9,7 @@
 #include "client/cli/commands/top/rates.h"
 #include "client/cli/commands/top/terminal.h"
 #include "client/cli/commands/top/view.h"
-#include "client/cli/util/grant_name.h"
 #include "proto/deadline.h"
-
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ "interval", required_argument, NULL, 'i' },
-	{ "count", required_argument, NULL, 'n' },
-	CLI_OPTIONS_END,
-};
-
-static const struct cli_usage usage = {
-	.name = "top",
-	.shorts = ":hi:jn:",
-	.options = options,
-	.help = "usage: rssb top GRANT [--json] [--interval SECONDS] [--count N]\n"
-		"\n"
-		"Shows what a grant that counts packets (rssb attach --stats, rssb run --stats)\n"
-		"has counted: for each queue packets and bytes a second, its share of the table\n"
-		"(of a managed grant) and of the packets; by what hash types packets were\n"
-		"steered, why packets went to the default queue, and the hottest entries.\n"
-		"On a terminal as bars, until q or Ctrl-C; otherwise, and with TERM=dumb, lines.\n"
-		"\n"
-		"  --json             one JSON object a line, with counts of the interval\n"
-		"  -i, --interval S   seconds between two looks (default: 1; at least 0.1)\n"
-		"  -n, --count N      end after N looks\n"
-		"\n"
-		"GRANT is its id, if it is all digits, else its label.\n",
-};
 
 enum mode { SCREEN, LINES, JSON };
 
@@ -44,14 +17,38 @@ struct top {
 	const char *name; /* of the grant, as given */
 	struct grant_name grant;
 	enum mode mode;
+	bool json;
 	int interval_ms;
-	unsigned long count; /* 0: for ever */
+	unsigned count; /* 0: for ever */
 	struct rssb *c;
 	struct terminal terminal;
 	bool no_table; /* the broker does not know it */
 	struct rssb_stats last;
 	struct rates rates;
 };
+
+static const struct option_row rows[] = {
+	OPTION_PARAGRAPH(
+		"usage: rssb top GRANT [--json] [--interval SECONDS] [--count N]\n"
+		"\n"
+		"Shows what a grant that counts packets (rssb attach --stats, rssb run --stats)\n"
+		"has counted: for each queue packets and bytes a second, its share of the table\n"
+		"(of a managed grant) and of the packets; by what hash types packets were\n"
+		"steered, why packets went to the default queue, and the hottest entries.\n"
+		"On a terminal as bars, until q or Ctrl-C; otherwise, and with TERM=dumb, lines.\n"
+		"\n"),
+	{ "json", .unlisted = 'j', OPTION_FLAG(struct top, json),
+	  .help = "one JSON object a line, with counts of the interval" },
+	{ "interval", 'i', .argument = "S", OPTION_MS(struct top, interval_ms, 0.1, 86400),
+	  .help = "seconds between two looks (default: 1; at least 0.1)" },
+	{ "count", 'n', .argument = "N", OPTION_NUMBER(struct top, count, 1, UINT_MAX),
+	  .help = "end after N looks" },
+	OPTION_PARAGRAPH("\n"
+			 "GRANT is its id, if it is all digits, else its label.\n"),
+	OPTION_END,
+};
+
+static const struct cli_usage usage = { "top", rows, 21 };
 
 static void show_screen(const struct top *top)
 {
@@ -120,7 +117,7 @@ static int watch(struct top *top)
 
 	if (!r && top->mode == SCREEN)
 		show(top); /* zeros, but something to look at */
-	for (unsigned long n = 0; !r && (!top->count || n < top->count); n++) {
+	for (unsigned n = 0; !r && (!top->count || n < top->count); n++) {
 		next += top->interval_ms;
 		if (!pause_until(top, next))
 			return 0;
@@ -133,49 +130,17 @@ static int watch(struct top *top)
 	return r;
 }
 
-static int parse_count(const char *text, unsigned long *ret)
-{
-	errno = 0;
-	*ret = text[strspn(text, "0123456789")] ? 0 : strtoul(text, NULL, 10);
-	if (!*ret || errno)
-		return cli_misuse(&usage, "--count %s: must be a number from 1 on", text);
-	return CLI_OK;
-}
-
-/* CLI_GO_ON, or the status to end with. */
-static int parse_words(struct top *top, int argc, char **argv)
-{
-	int opt;
-
-	while ((opt = cli_getopt(&usage, argc, argv)) != -1) {
-		if (opt == 'i' && cli_parse_seconds(optarg, 0.1, 86400, &top->interval_ms))
-			return cli_misuse(&usage,
-					  "--interval %s: must be seconds, from 0.1 to 86400",
-					  optarg);
-		if (opt == 'n' && parse_count(optarg, &top->count))
-			return CLI_USAGE;
-		if (opt == 'j')
-			top->mode = JSON;
-		if (opt == 'h' || opt == '?')
-			return cli_usage_status(opt);
-	}
-	if (argc - optind != 1)
-		return cli_misuse(&usage, "needs GRANT, an id or a label; rssb status lists yours");
-	top->name = argv[optind];
-	if (grant_name_parse(&top->grant, top->name))
-		return cli_misuse(&usage, "%s: neither a grant's id nor a label", top->name);
-	return CLI_GO_ON;
-}
-
 int cmd_top(struct cli *cli, int argc, char **argv)
 {
 	static struct top top = { .interval_ms = 1000 }; /* large for a stack */
-	int status, r;
+	int r, status = cli_options(&usage, &top, argc, argv);
 
-	top.mode = terminal_can_screen() ? SCREEN : LINES;
-	status = parse_words(&top, argc, argv);
+	if (status == CLI_GO_ON)
+		status = cli_grant(&usage, argc - optind, argv + optind, &top.grant);
 	if (status != CLI_GO_ON)
 		return status;
+	top.name = argv[optind];
+	top.mode = top.json ? JSON : terminal_can_screen() ? SCREEN : LINES;
 	status = cli_connect(cli, usage.name, &top.c);
 	if (status)
 		return status;

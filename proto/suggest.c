@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How many letters are wrong, missing, too many or swapped with the next. */
-#include "client/cli/util/suggest.h"
+#include "proto/suggest.h"
 
 #include <string.h>
 
