@@ -35,6 +35,14 @@ static bool dir_is_ours(void)
 	       st.st_ino == s->dir_ino;
 }
 
+static bool is_in_chroot(void)
+{
+	const struct preload_settings *s = &preload_settings;
+	struct stat st;
+
+	return stat("/", &st) == 0 && (st.st_dev != s->root_dev || st.st_ino != s->root_ino);
+}
+
 /*
  * connect(2) knows no directory but the working one.  All of QEMU's threads share that;
  * in a chroot it is "/", and nobody uses it.
@@ -55,7 +63,7 @@ static int broker_connect(struct rssb *c)
 {
 	int r = connection_open(c, preload_settings.path);
 
-	if (r == -ENOENT && dir_is_ours())
+	if (r == -ENOENT && dir_is_ours() && is_in_chroot())
 		r = connect_in_dir(c);
 	return r;
 }

@@ -2,6 +2,7 @@
 /* The settings of librssb-qemu.so.  It must never change the environment. */
 #include "client/preload/settings.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
@@ -44,23 +45,53 @@ static void words_read(const char *list)
 		preload_settings.wait_ms = atoi(wait);
 }
 
+/* Whether a broker makes a file of this name beside its socket, which is named so. */
+static bool is_brokers(const struct dirent *file, const char *socket)
+{
+	size_t len = strlen(socket);
+
+	return file->d_type == DT_SOCK || strcmp(file->d_name, ".") == 0 ||
+	       strcmp(file->d_name, "..") == 0 ||
+	       (strncmp(file->d_name, socket, len) == 0 &&
+		strcmp(file->d_name + len, ".lock") == 0);
+}
+
+/* Whether sockets and the lock are all that there is in the directory. */
+static bool is_brokers_alone(int fd, const char *socket)
+{
+	_cleanup_fd_ int open_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = open_fd < 0 ? NULL : fdopendir(open_fd);
+	const struct dirent *file;
+	bool alone = true;
+
+	if (!dir)
+		return false;
+	fd_take(&open_fd);
+	while (alone && (file = readdir(dir)))
+		alone = is_brokers(file, socket);
+	closedir(dir);
+	return alone;
+}
+
 /* At a high number: a shell script may count on low ones. */
 static void dir_keep(int fd)
 {
-	struct stat st;
-	int high;
+	struct preload_settings *s = &preload_settings;
+	struct stat st, root;
 
-	if (fstat(fd, &st))
+	if (fstat(fd, &st) || stat("/", &root))
 		return;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
-	preload_settings.dir = high;
-	preload_settings.dir_dev = st.st_dev;
-	preload_settings.dir_ino = st.st_ino;
+	s->dir = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	s->dir_dev = st.st_dev;
+	s->dir_ino = st.st_ino;
+	s->root_dev = root.st_dev;
+	s->root_ino = root.st_ino;
 }
 
 /*
  * Only what root starts can chroot.  A plain fd of the directory would be a way out of
  * the chroot for whoever takes QEMU over; of a mount of its own it is not: its ".." is itself.
+ * What else were in the directory, such as all of /run, would still be in reach.
  */
 static void dir_open(const char *path)
 {
@@ -75,7 +106,7 @@ static void dir_open(const char *path)
 	dir[len] = '\0';
 	fd = (int)raw_syscall(SYS_open_tree, (long[6]){ AT_FDCWD, (long)dir,
 							OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC });
-	if (fd >= 0)
+	if (fd >= 0 && is_brokers_alone(fd, slash ? slash + 1 : path))
 		dir_keep(fd);
 }
 

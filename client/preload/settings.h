@@ -19,10 +19,15 @@ struct preload_settings {
 	int wait_ms;	  /* the longest that QEMU's main loop waits for the broker */
 	const char *path; /* of the socket */
 
-	/* Its directory, if root started this: after -chroot the path leads nowhere.  Or -1. */
+	/*
+	 * Its directory, if root started this and nothing else is in there: after -chroot the
+	 * path leads nowhere.  Or -1.
+	 */
 	int dir;
 	dev_t dir_dev; /* and which it is, should somebody else have taken the fd's number */
 	ino_t dir_ino;
+	dev_t root_dev; /* "/", as it was: another one tells of a chroot */
+	ino_t root_ino;
 };
 
 extern struct preload_settings preload_settings;

@@ -218,6 +218,15 @@ def test_chroot_leads_nowhere(world, on_demand):
     assert world.run(command, unprivileged=True).stdout == ""
 
 
+@pytest.mark.parametrize("other", ["file", "directory/"])
+def test_a_directory_that_is_not_the_brokers_alone(world, on_demand, other):
+    """Of it nothing is kept: all that is there, of /run for one, would be in reach in the chroot."""
+    shared = world.directory(f"with-{other.strip('/')}", owner=0)
+    (shared / other).mkdir() if other.endswith("/") else (shared / other).touch()
+    command = [*on_demand(socket=shared / "sock"), "/usr/bin/python3", "-c", ESCAPE]
+    assert world.run(command).stdout == ""
+
+
 def test_daemonize(world, start, taps):
     """The QEMU that stays is a child of a child."""
     pidfile = world.directory("daemon") / "pid"

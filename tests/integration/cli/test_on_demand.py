@@ -293,6 +293,18 @@ def test_no_broker(load, world):
                     "without a steering set")  # fmt: skip
 
 
+def test_the_working_directory_stays(world, build, load, on_demand):
+    """All threads of a QEMU share it.  Only in a chroot, where it is "/", is it changed for a connect."""
+    load("once")  # which writes the loader
+    trace = world.dir / "trace"
+    path = world.directory("empty", owner=0) / "nobody-listens"
+    done = on_demand(path, ["strace", "-f", "-qq", "-e", "trace=fchdir", "-o", trace, "/usr/bin/python3",
+                            world.dir / "loader.py", world.inside(build / "bpf/rss.bpf.o"), "once"],
+                     "--wait", "0.1", unprivileged=False)  # fmt: skip
+    assert "no broker" in done.stderr
+    assert "fchdir" not in trace.read_text()
+
+
 def test_it_waits_for_a_busy_broker(load, world):
     path = world.dir / "busy"
     script = [fake_broker.BUSY, fake_broker.HANG_UP, fake_broker.LIMIT]
