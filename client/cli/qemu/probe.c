@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/cli/qemu/mapped.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/probe.h"
 #include "client/cli/qemu/qmp.h"
@@ -193,6 +194,7 @@ static int child_ask(struct qemu_probe *p, struct child *child, struct json_obje
 			       json_object_get_string(json_object_array_get_idx(drivers, i)));
 	if (r == 0)
 		r = qemu_object_ask(&p->object, qmp);
+	p->files = r == 0 ? mapped_files(child->pid) : NULL;
 	qmp_execute(qmp, "quit", NULL, NULL);
 	qmp_close(qmp);
 	return r;
@@ -241,6 +243,7 @@ void qemu_probe_done(struct qemu_probe *p)
 {
 	free(p->target);
 	json_object_put(p->types);
+	json_object_put(p->files);
 	qemu_object_done(&p->object);
 	*p = (struct qemu_probe)QEMU_PROBE_INIT;
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The files that a program is made of: which they are, and whether they still are the same. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct json_object;
+
+/* The file that execvp() finds, by its true path; NULL: none.  To be freed. */
+char *program_find(const char *name);
+
+/*
+ * Every file that the process has mapped, { path: device, inode, size and times in one text };
+ * NULL: it is not told, or one of them is no longer there.  The caller's reference.
+ */
+struct json_object *mapped_files(pid_t pid);
+
+/* Whether each of them is what it was. */
+bool mapped_files_same(struct json_object *files);
