@@ -21,7 +21,8 @@ import emulated_host  # noqa: E402
 
 TIME_FACTOR = 20
 PART_LIMIT_S = 3600
-PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "left_out"]
+# -v: of a part that hangs one sees where.  -rs: what is skipped, and why.
+PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-v", "-rs", "-p", "no:cacheprovider", "-p", "left_out"]
 # Test programs that need no root; each ends with status 0, or says "not ok".
 NOBODY = """
 for test in "$RSSB_BUILD"/tests/unit/test_*; do

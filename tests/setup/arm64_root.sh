@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.."
 root=$PWD/build/hosts/arm64.root
 programs='bash coreutils findutils grep sed procps util-linux mount iproute2 ethtool bpftool
 python3-pytest'
-libraries='libc6-dev libbpf-dev libelf-dev zlib1g-dev libcap-ng-dev libseccomp-dev libmd-dev
+libraries='libc6-dev libbpf-dev libelf-dev zlib1g-dev libcap-ng-dev libmd-dev
 libjson-c-dev libcmocka-dev'
 
 # /bin, /sbin and /lib are links, as on every Debian of today.
