@@ -36,6 +36,11 @@ def kernel_refuses_fds():
     return True
 
 
+def sockets_at_rest():
+    """How many the front of a broker has that made its own: listener, loader, and the closer's."""
+    return 2 if kernel_refuses_fds() else 3
+
+
 def in_cgroup(group):
     """A prefix that starts a command in a cgroup."""
     return ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
