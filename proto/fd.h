@@ -28,4 +28,10 @@ static inline int fd_take(int *fd)
 	return taken;
 }
 
+/* Closes *fd, which was written to, and tells whether all of it arrived: 0 or -errno. */
+static inline int fd_close_written(int *fd)
+{
+	return close(fd_take(fd)) ? -errno : 0;
+}
+
 #define _cleanup_fd_ __attribute__((cleanup(fd_closep)))

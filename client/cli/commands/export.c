@@ -4,15 +4,13 @@
  * client gets them from request-ebpf.  Binary never goes to a terminal.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/util/base64.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/object_name.h"
 #include "proto/fd.h"
 
@@ -48,83 +46,35 @@ static const struct option_row rows[] = {
 
 static const struct cli_usage usage = { "export", rows, 18, .no_words = true };
 
-/* An object's bytes, mapped from the memfd that the broker sent. */
-struct bytes {
-	void *data;
-	size_t len;
-};
-
-static int bytes_map(int fd, struct bytes *ret)
+/* The object in base64 with what stands around it, as one line; to be freed. */
+static char *text_make(const struct file_map *elf, int format)
 {
-	struct stat st;
-	void *data;
+	_cleanup_free_ char *base64 = base64_text(elf->data, elf->len);
 
-	if (fstat(fd, &st))
-		return -errno;
-	if (st.st_size <= 0)
-		return -ENODATA;
-	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (data == MAP_FAILED)
-		return -errno;
-	*ret = (struct bytes){ data, (size_t)st.st_size };
-	return 0;
+	return mem_format(format == JSON ? "{\"return\": {\"object\": \"%s\"}}\n" : "%s\n", base64);
 }
 
-static int write_base64(FILE *out, const struct bytes *elf, const char *before, const char *after)
+static int stdout_write(const void *data, size_t len)
 {
-	char *text = malloc(BASE64_LEN(elf->len) + 1);
-
-	if (!text)
-		return -ENOMEM;
-	base64_encode(text, elf->data, elf->len);
-	fprintf(out, "%s%s%s\n", before, text, after);
-	free(text);
-	return 0;
-}
-
-static int write_format(FILE *out, const struct bytes *elf, int format)
-{
-	int r = 0;
-
-	if (format == ELF)
-		fwrite(elf->data, 1, elf->len, out);
-	else if (format == BASE64)
-		r = write_base64(out, elf, "", "");
-	else
-		r = write_base64(out, elf, "{\"return\": {\"object\": \"", "\"}}");
-	if (!r && (fflush(out) || ferror(out)))
-		r = -errno;
-	return r;
-}
-
-/* A file that could not be written whole must not be taken for an object. */
-static int write_file(const char *path, const struct bytes *elf, int format)
-{
-	FILE *out = fopen(path, "we");
-	int r;
-
-	if (!out)
-		return -errno;
-	r = write_format(out, elf, format);
-	if (r)
-		(void)!ftruncate(fileno(out), 0);
-	if (fclose(out) && !r)
-		r = -errno;
-	return r;
+	return fwrite(data, 1, len, stdout) != len || fflush(stdout) ? -errno : 0;
 }
 
 static int write_out(const struct request *request, int fd)
 {
-	struct bytes elf = { 0 };
-	int r = bytes_map(fd, &elf);
+	_cleanup_free_ char *text = NULL;
+	struct file_map elf;
+	const void *data;
+	size_t len;
+	int r = file_map(fd, &elf);
 
 	if (r)
 		return cli_fail(usage.name, "cannot read what the broker sent: %s", strerror(-r));
-	if (request->path)
-		r = write_file(request->path, &elf, request->format);
-	else
-		r = write_format(stdout, &elf, request->format);
-	munmap(elf.data, elf.len);
+	if (request->format != ELF)
+		text = text_make(&elf, request->format);
+	data = text ? text : elf.data;
+	len = text ? strlen(text) : elf.len;
+	r = request->path ? file_write(request->path, 0666, data, len) : stdout_write(data, len);
+	file_unmap(&elf);
 	if (r)
 		return cli_fail(usage.name, "%s: %s", request->path ? request->path : "stdout",
 				strerror(-r));
@@ -152,7 +102,7 @@ static int export_to(struct rssb *c, const struct request *request)
 int cmd_export(struct cli *cli, int argc, char **argv)
 {
 	struct request request = { .format = ELF };
-	struct rssb *c = NULL;
+	_cleanup_connection_ struct rssb *c = NULL;
 	int status = cli_options(&usage, &request, argc, argv);
 
 	if (status != CLI_GO_ON)
@@ -165,7 +115,5 @@ int cmd_export(struct cli *cli, int argc, char **argv)
 
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
-	status = export_to(c, &request);
-	rssb_close(c);
-	return status;
+	return export_to(c, &request);
 }

@@ -3,21 +3,18 @@
  * rssb extract: the steering object of one particular QEMU, asked of that QEMU.
  * It runs the binary as whoever calls, and gives it no privilege.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "bpf/object_check.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/qemu/probe.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/shell_word.h"
 #include "proto/codec.h"
-#include "proto/fd.h"
 
 #define OBJECT_DIR "/etc/rss-broker/objects"
 
@@ -39,35 +36,6 @@ static const struct option_row rows[] = {
 };
 
 static const struct cli_usage usage = { "extract", rows, 18 };
-
-static int write_all(int fd, const unsigned char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-/* A file that could not be written whole must not be taken for an object. */
-static int write_file(const char *path, const struct qemu_object *object)
-{
-	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, object->elf, object->size);
-	if (r)
-		(void)!ftruncate(fd, 0);
-	return r;
-}
 
 static void print_success(const struct request *request, const struct qemu_probe *probe)
 {
@@ -96,7 +64,7 @@ static int object_write(const struct request *request, const struct qemu_probe *
 	if (r)
 		return cli_fail(usage.name, "%s: the broker would refuse its object: %s",
 				request->qemu, why[0] ? why : strerror(-r));
-	r = write_file(request->path, object);
+	r = file_write(request->path, 0644, object->elf, object->size);
 	if (r)
 		return cli_fail(usage.name, "%s: %s", request->path, strerror(-r));
 	print_success(request, probe);

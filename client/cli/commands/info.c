@@ -52,7 +52,7 @@ static void object_show(const struct rssb_object *object, struct json_object *ar
 	mem_json_set_string(row, "name", object->name);
 	mem_json_set_string(row, "abi", rssb_abi_name(object->abi));
 	mem_json_set(row, "size", json_object_new_int64(object->size));
-	json_object_array_add(array, row);
+	mem_json_add(array, row);
 }
 
 static int objects_show(struct rssb *c, uint32_t n, struct json_object *array)
@@ -86,8 +86,7 @@ static struct json_object *info_json(const struct rssb_info *info)
 
 	for (size_t i = 0; i < N_KINDS; i++)
 		if (info->kinds & 1u << kinds[i].bit)
-			json_object_array_add(list,
-					      mem_must(json_object_new_string(kinds[i].name)));
+			mem_json_add(list, json_object_new_string(kinds[i].name));
 	mem_json_set_string(root, "version", info->version);
 	mem_json_set(root, "queues-max", json_object_new_int(info->queues_max));
 	mem_json_set(root, "table-max", json_object_new_int(info->table_max));
@@ -110,20 +109,16 @@ static int show_json(struct rssb *c, const struct rssb_info *info)
 
 int cmd_info(struct cli *cli, int argc, char **argv)
 {
-	struct rssb_info info;
-	struct rssb *c = NULL;
+	_cleanup_connection_ struct rssb *c = NULL;
 	struct request request = { 0 };
+	struct rssb_info info;
 	int status = cli_options(&usage, &request, argc, argv);
 
 	if (status != CLI_GO_ON)
 		return status;
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
-
 	if (rssb_info(c, &info))
-		status = cli_fail(usage.name, "%s", rssb_reason(c));
-	else
-		status = request.json ? show_json(c, &info) : show_text(c, &info);
-	rssb_close(c);
-	return status;
+		return cli_fail(usage.name, "%s", rssb_reason(c));
+	return request.json ? show_json(c, &info) : show_text(c, &info);
 }

@@ -18,7 +18,7 @@ static const struct cli_usage usage = { "release", rows };
 
 int cmd_release(struct cli *cli, int argc, char **argv)
 {
-	struct rssb *c = NULL;
+	_cleanup_connection_ struct rssb *c = NULL;
 	struct grant_name grant;
 	int r, status = cli_options(&usage, NULL, argc, argv);
 
@@ -28,10 +28,6 @@ int cmd_release(struct cli *cli, int argc, char **argv)
 		return status;
 	if (cli_connect(cli, usage.name, &c))
 		return CLI_FAILED;
-	status = CLI_OK;
 	r = rssb_release(c, grant.id, grant.label);
-	if (r)
-		status = cli_fail_grant(usage.name, argv[optind], r, rssb_reason(c));
-	rssb_close(c);
-	return status;
+	return r ? cli_fail_grant(usage.name, argv[optind], r, rssb_reason(c)) : CLI_OK;
 }

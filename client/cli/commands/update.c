@@ -23,16 +23,13 @@ static int update(struct cli *cli, const struct grant_name *grant, const struct 
 		  const char *text)
 {
 	struct rssb_steering view = steering_view(steering);
-	struct rssb *c = NULL;
-	int r, status = cli_connect(cli, usage.name, &c);
+	_cleanup_connection_ struct rssb *c = NULL;
+	int r = cli_connect(cli, usage.name, &c);
 
-	if (status)
-		return status;
-	r = rssb_update(c, grant->id, grant->label, &view);
 	if (r)
-		status = cli_fail_grant(usage.name, text, r, rssb_reason(c));
-	rssb_close(c);
-	return status;
+		return r;
+	r = rssb_update(c, grant->id, grant->label, &view);
+	return r ? cli_fail_grant(usage.name, text, r, rssb_reason(c)) : CLI_OK;
 }
 
 int cmd_update(struct cli *cli, int argc, char **argv)

@@ -38,8 +38,7 @@ struct json_object *qemu_args_drivers(const struct qemu_args *a)
 		const struct qemu_device *dev = &a->args[i].device;
 
 		if (a->args[i].kind == QEMU_ARG_DEVICE && (!dev->json || dev->wants_fds))
-			json_object_array_add(
-				drivers, mem_must(json_object_new_string(qemu_device_driver(dev))));
+			mem_json_add(drivers, json_object_new_string(qemu_device_driver(dev)));
 	}
 	return drivers;
 }

@@ -163,3 +163,16 @@ const char *qemu_opts_get(struct json_object *opts, const char *key)
 		return NULL;
 	return json_object_get_string(value);
 }
+
+bool qemu_list_has(struct json_object *list, const char *name)
+{
+	const size_t n = mem_json_length(list);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *own = qemu_opts_get(json_object_array_get_idx(list, i), "name");
+
+		if (own && strcmp(own, name) == 0)
+			return true;
+	}
+	return false;
+}

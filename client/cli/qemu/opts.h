@@ -27,3 +27,6 @@ bool qemu_opts_bool(const char *value, bool *ret);
 
 /* opts[key] if it is there and a string, else NULL. */
 const char *qemu_opts_get(struct json_object *opts, const char *key);
+
+/* Whether one object of a list, such as QMP's qom-list returns, has this "name". */
+bool qemu_list_has(struct json_object *list, const char *name);

@@ -261,14 +261,20 @@ static int version_part(struct json_object *version, const char *part)
 	return json_object_get_int(value);
 }
 
+void qemu_version_read(struct json_object *version, int *ret_major, int *ret_minor)
+{
+	struct json_object *qemu = NULL;
+
+	json_object_object_get_ex(version, "qemu", &qemu);
+	*ret_major = version_part(qemu, "major");
+	*ret_minor = version_part(qemu, "minor");
+}
+
 void qmp_version(const struct qmp *q, int *ret_major, int *ret_minor)
 {
-	static const char *const path[] = { "QMP", "version", "qemu" };
-	struct json_object *at = q->greeting;
+	struct json_object *about = NULL, *version = NULL;
 
-	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++)
-		if (!json_object_object_get_ex(at, path[i], &at))
-			at = NULL;
-	*ret_major = version_part(at, "major");
-	*ret_minor = version_part(at, "minor");
+	json_object_object_get_ex(q->greeting, "QMP", &about);
+	json_object_object_get_ex(about, "version", &version);
+	qemu_version_read(version, ret_major, ret_minor);
 }

@@ -37,3 +37,6 @@ const char *qmp_error(const struct qmp *q);
 
 /* QEMU's version from its greeting. */
 void qmp_version(const struct qmp *q, int *ret_major, int *ret_minor);
+
+/* Of what query-version returns; 0.0: it says none. */
+void qemu_version_read(struct json_object *version, int *ret_major, int *ret_minor);

@@ -119,7 +119,7 @@ struct json_object *qemu_typed_value(const char *name, const char *type, const c
 struct json_object *qemu_types_of_list(struct json_object *list)
 {
 	struct json_object *types = mem_must(json_object_new_object());
-	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	const size_t n = mem_json_length(list);
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *property = json_object_array_get_idx(list, i);

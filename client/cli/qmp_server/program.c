@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "client/cli/util/base64.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
 #include "proto/deadline.h"
@@ -93,18 +92,13 @@ static int export_wait(struct qmp_source *s, const struct qmp_program *program, 
 
 static char *base64_of(int fd)
 {
-	struct stat st;
-	void *bytes;
+	struct file_map elf;
 	char *text;
 
-	if (fstat(fd, &st) || st.st_size <= 0)
+	if (file_map(fd, &elf))
 		return NULL;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return NULL;
-	text = mem_new(BASE64_LEN((size_t)st.st_size) + 1, 1);
-	base64_encode(text, bytes, (size_t)st.st_size);
-	munmap(bytes, (size_t)st.st_size);
+	text = base64_text(elf.data, elf.len);
+	file_unmap(&elf);
 	return text;
 }
 

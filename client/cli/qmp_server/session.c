@@ -2,11 +2,11 @@
 /* A QMP conversation.  Every answer is one line; a mistake never ends it. */
 #include "client/cli/qmp_server/session.h"
 
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/qmp_server/args.h"
 #include "client/cli/qmp_server/json.h"
 #include "client/cli/qmp_server/program.h"
 #include "client/cli/qmp_server/schema.h"
@@ -17,40 +17,102 @@
 	"{'qemu': {'micro': 0, 'minor': 0, 'major': 9}, 'package': 'rss-broker-" PACKAGE_VERSION   \
 	"'}"
 
-/* A command judges its arguments (NULL: none given), and returns a value or sets e. */
-typedef struct json_object *command_fn(struct qmp_session *s, struct json_object *args,
-				       struct qmp_error *e);
+/* Why a command fails: QMP's class and description, in QEMU's words.  desc: to be freed. */
+struct qmp_error {
+	const char *class;
+	char *desc;
+};
+
+/* Takes desc.  Returns false. */
+static bool error_set(struct qmp_error *e, const char *class, char *desc)
+{
+	*e = (struct qmp_error){ class, desc };
+	return false;
+}
+#define error_generic(e, ...)	error_set(e, "GenericError", mem_format(__VA_ARGS__))
+#define error_not_found(e, ...) error_set(e, "CommandNotFound", mem_format(__VA_ARGS__))
 
 static struct json_object *json_of(const char *text)
 {
 	return mem_must(json_tokener_parse(text));
 }
 
+/* --- arguments, judged in QEMU's words --------------------------------------- */
+
+/* That there is no argument but `known` (NULL: none at all).  args may be NULL. */
+static bool args_only(struct json_object *args, const char *known, struct qmp_error *e)
+{
+	if (!args)
+		return true;
+	json_object_object_foreach(args, name, value)
+	{
+		(void)value;
+		if (!known || strcmp(name, known) != 0)
+			return error_generic(e, "Parameter '%s' is unexpected", name);
+	}
+	return true;
+}
+
+/* A string that must be there; borrowed from args. */
+static bool args_string(struct json_object *args, const char *name, const char **ret,
+			struct qmp_error *e)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(args, name, &value))
+		return error_generic(e, "Parameter '%s' is missing", name);
+	if (!json_object_is_type(value, json_type_string))
+		return error_generic(e, "Invalid parameter type for '%s', expected: string", name);
+	*ret = json_object_get_string(value);
+	return true;
+}
+
+/* A list of strings that need not be there: then *ret is NULL.  Borrowed from args. */
+static bool args_strings(struct json_object *args, const char *name, struct json_object **ret,
+			 struct qmp_error *e)
+{
+	struct json_object *list = NULL;
+
+	if (json_object_object_get_ex(args, name, &list) &&
+	    !json_object_is_type(list, json_type_array))
+		return error_generic(e, "Invalid parameter type for '%s', expected: array", name);
+	for (size_t i = 0; list && i < json_object_array_length(list); i++)
+		if (!json_object_is_type(json_object_array_get_idx(list, i), json_type_string))
+			return error_generic(
+				e, "Invalid parameter type for '%s[%zu]', expected: string", name,
+				i);
+	*ret = list;
+	return true;
+}
+
 /* --- the commands ----------------------------------------------------------- */
+
+/* A command judges its arguments (NULL: none given), and returns a value or sets e. */
+typedef struct json_object *command_fn(struct qmp_session *s, struct json_object *args,
+				       struct qmp_error *e);
 
 static struct json_object *command_capabilities(struct qmp_session *s, struct json_object *args,
 						struct qmp_error *e)
 {
 	struct json_object *list;
 
-	if (!qmp_args_strings(args, "enable", &list, e))
+	if (!args_strings(args, "enable", &list, e))
 		return NULL;
 	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
 		const char *name = json_object_get_string(json_object_array_get_idx(list, i));
 
 		/* QEMU has no name for an element of a list, and says so. */
 		if (strcmp(name, "oob") != 0)
-			qmp_error_generic(e, "Parameter 'null' does not accept value '%s'", name);
+			error_generic(e, "Parameter 'null' does not accept value '%s'", name);
 		else if (!s->negotiated)
-			qmp_error_generic(e, "Capability 'oob' is not offered here");
+			error_generic(e, "Capability 'oob' is not offered here");
 		if (e->desc)
 			return NULL;
 	}
-	if (!qmp_args_only(args, "enable", e))
+	if (!args_only(args, "enable", e))
 		return NULL;
 	if (s->negotiated) {
-		qmp_error_not_found(
-			e, "Capabilities negotiation is already complete, command ignored");
+		error_not_found(e, "Capabilities negotiation is already complete, command ignored");
 		return NULL;
 	}
 	s->negotiated = true;
@@ -60,7 +122,7 @@ static struct json_object *command_capabilities(struct qmp_session *s, struct js
 static struct json_object *command_version(struct qmp_session *s, struct json_object *args,
 					   struct qmp_error *e)
 {
-	return qmp_args_only(args, NULL, e) ? json_of(VERSION) : NULL;
+	return args_only(args, NULL, e) ? json_of(VERSION) : NULL;
 }
 
 static command_fn command_commands;
@@ -68,7 +130,7 @@ static command_fn command_commands;
 static struct json_object *command_schema(struct qmp_session *s, struct json_object *args,
 					  struct qmp_error *e)
 {
-	return qmp_args_only(args, NULL, e) ? qmp_schema() : NULL;
+	return args_only(args, NULL, e) ? qmp_schema() : NULL;
 }
 
 static struct json_object *command_ebpf(struct qmp_session *s, struct json_object *args,
@@ -79,18 +141,18 @@ static struct json_object *command_ebpf(struct qmp_session *s, struct json_objec
 	struct json_object *value;
 	const char *id, *why;
 
-	if (!qmp_args_string(args, "id", &id, e))
+	if (!args_string(args, "id", &id, e))
 		return NULL;
 	program = qmp_program_find(id);
 	if (!program) {
-		qmp_error_generic(e, "Parameter 'id' does not accept value '%s'", id);
+		error_generic(e, "Parameter 'id' does not accept value '%s'", id);
 		return NULL;
 	}
-	if (!qmp_args_only(args, "id", e))
+	if (!args_only(args, "id", e))
 		return NULL;
 	object = qmp_source_get(s->source, program, &why);
 	if (!object) {
-		qmp_error_generic(e, "%s", why);
+		error_generic(e, "%s", why);
 		return NULL;
 	}
 	value = json_of("{}");
@@ -101,7 +163,7 @@ static struct json_object *command_ebpf(struct qmp_session *s, struct json_objec
 static struct json_object *command_quit(struct qmp_session *s, struct json_object *args,
 					struct qmp_error *e)
 {
-	if (!qmp_args_only(args, NULL, e))
+	if (!args_only(args, NULL, e))
 		return NULL;
 	s->quit = true;
 	return json_of("{}");
@@ -127,14 +189,14 @@ static struct json_object *command_commands(struct qmp_session *s, struct json_o
 {
 	struct json_object *list;
 
-	if (!qmp_args_only(args, NULL, e))
+	if (!args_only(args, NULL, e))
 		return NULL;
 	list = json_of("[]");
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		struct json_object *row = json_of("{}");
 
 		mem_json_set_string(row, "name", commands[i].name);
-		json_object_array_add(list, row);
+		mem_json_add(list, row);
 	}
 	return list;
 }
@@ -154,20 +216,20 @@ static bool request_read(struct request *ret, struct json_object *message, struc
 
 	*ret = (struct request){ 0 };
 	if (named && !json_object_is_type(execute, json_type_string))
-		return qmp_error_generic(e, "QMP input member 'execute' must be a string");
+		return error_generic(e, "QMP input member 'execute' must be a string");
 	if (json_object_object_get_ex(message, "arguments", &ret->args) &&
 	    !json_object_is_type(ret->args, json_type_object))
-		return qmp_error_generic(e, "QMP input member 'arguments' must be an object");
+		return error_generic(e, "QMP input member 'arguments' must be an object");
 
 	json_object_object_foreach(message, name, value)
 	{
 		(void)value;
 		if (strcmp(name, "execute") != 0 && strcmp(name, "arguments") != 0 &&
 		    strcmp(name, "id") != 0)
-			return qmp_error_generic(e, "QMP input member '%s' is unexpected", name);
+			return error_generic(e, "QMP input member '%s' is unexpected", name);
 	}
 	if (!named)
-		return qmp_error_generic(e, "QMP input lacks member 'execute'");
+		return error_generic(e, "QMP input lacks member 'execute'");
 	ret->command = json_object_get_string(execute);
 	return true;
 }
@@ -181,10 +243,9 @@ static const struct command *command_find(const struct qmp_session *s, const cha
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	if (s->negotiated)
-		qmp_error_not_found(e, "The command %s has not been found", name);
+		error_not_found(e, "The command %s has not been found", name);
 	else
-		qmp_error_not_found(e,
-				    "Expecting capabilities negotiation with 'qmp_capabilities'");
+		error_not_found(e, "Expecting capabilities negotiation with 'qmp_capabilities'");
 	return NULL;
 }
 
@@ -250,7 +311,7 @@ char *qmp_session_error(const char *desc)
 	_cleanup_json_ struct json_object *answer = json_of("{}");
 	struct qmp_error e = { 0 };
 
-	qmp_error_generic(&e, "%s", desc);
+	error_generic(&e, "%s", desc);
 	mem_json_set(answer, "error", error_json(&e));
 	return qmp_json_line(answer);
 }

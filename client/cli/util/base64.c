@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes to base64, and back.  Pure. */
 #include "client/cli/util/base64.h"
+#include "client/cli/util/mem.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -29,6 +30,14 @@ void base64_encode(char *ret, const void *data, size_t len)
 		*ret++ = digits[n > 2 ? group & 63 : PAD];
 	}
 	*ret = '\0';
+}
+
+char *base64_text(const void *data, size_t len)
+{
+	char *text = mem_new(BASE64_LEN(len) + 1, 1);
+
+	base64_encode(text, data, len);
+	return text;
 }
 
 /* Four digits as 24 bits; of the last four some may be padding.  -EINVAL: they are none. */

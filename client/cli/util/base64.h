@@ -11,6 +11,9 @@
 /* Writes BASE64_LEN(len) characters and a NUL to ret. */
 void base64_encode(char *ret, const void *data, size_t len);
 
+/* The same, with the memory for it; to be freed. */
+char *base64_text(const void *data, size_t len);
+
 /*
  * Reads `len` characters into ret, which has room for len / 4 * 3 bytes.  Returns
  * how many there were, or -EINVAL: it is not base64 as written above.

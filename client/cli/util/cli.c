@@ -65,25 +65,10 @@ int cli_options(const struct cli_usage *usage, void *to, int argc, char **argv)
 	return r ? CLI_OK : CLI_GO_ON;
 }
 
-static void line_print(const char *what, const char *format, va_list args)
-	__attribute__((format(printf, 2, 0)));
-
-static void line_print(const char *what, const char *format, va_list args)
+int cli_fail_line(const char *what, char *why)
 {
-	_cleanup_free_ char *text = NULL;
-
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	fprintf(stderr, "rssb: %s: %s\n", what, sanitize_line(mem_must(text)));
-}
-
-int cli_fail(const char *what, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	line_print(what, format, args);
-	va_end(args);
+	fprintf(stderr, "rssb: %s: %s\n", what, sanitize_line(why));
+	free(why);
 	return CLI_FAILED;
 }
 
@@ -98,17 +83,6 @@ int cli_fail_grant(const char *what, const char *grant, int error, const char *r
 	else if (error == -EOPNOTSUPP)
 		cure = ": make one by rssb attach --managed";
 	return cli_fail(what, "%s: %s%s", grant, reason, cure);
-}
-
-void cli_tell(bool verbose, const char *what, const char *format, ...)
-{
-	va_list args;
-
-	if (!verbose)
-		return;
-	va_start(args, format);
-	line_print(what, format, args);
-	va_end(args);
 }
 
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)
@@ -171,6 +145,11 @@ char *cli_connect_cure(int error, const char *socket)
 	_cleanup_free_ char *access = error == -EACCES ? cli_access_cure(socket) : NULL;
 
 	return access ? mem_format("; %s", access) : mem_format("%s", connect_cure(error));
+}
+
+void cli_closep(struct rssb **c)
+{
+	rssb_close(*c);
 }
 
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret)

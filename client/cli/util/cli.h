@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "client/cli/util/grant_name.h"
+#include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
 #include "proto/option_table.h"
 
@@ -43,12 +44,12 @@ int cli_options(const struct cli_usage *usage, void *to, int argc, char **argv);
 
 void cli_print_help(const struct cli_usage *usage);
 
-/* One line on stderr, "rssb: what: why".  Returns CLI_FAILED. */
-int cli_fail(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* One line on stderr, "rssb: what: why".  Takes why.  Returns CLI_FAILED. */
+int cli_fail_line(const char *what, char *why);
+#define cli_fail(what, ...) cli_fail_line(what, mem_format(__VA_ARGS__))
 
 /* The same line of what is done, for --verbose. */
-void cli_tell(bool verbose, const char *what, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+#define cli_tell(verbose, ...) ((verbose) ? (void)cli_fail(__VA_ARGS__) : (void)0)
 
 /* As cli_fail(), with where help is to be found.  Returns CLI_USAGE. */
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)
@@ -69,6 +70,9 @@ char *cli_access_cure(const char *socket);
  * CLI_GO_ON, or CLI_USAGE after saying why.
  */
 int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret);
+
+void cli_closep(struct rssb **c);
+#define _cleanup_connection_ __attribute__((cleanup(cli_closep)))
 
 /* Connects to the broker; 0, or CLI_FAILED after saying why. */
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret);

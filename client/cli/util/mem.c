@@ -51,6 +51,17 @@ void mem_json_set_string(struct json_object *object, const char *key, const char
 	mem_json_set(object, key, json_object_new_string(value));
 }
 
+void mem_json_add(struct json_object *array, struct json_object *value)
+{
+	if (json_object_array_add(array, mem_must(value)))
+		mem_none();
+}
+
+size_t mem_json_length(struct json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
 const char *mem_json_text(struct json_object *object, int flags)
 {
 	return mem_must(json_object_to_json_string_ext(object, flags));

@@ -34,5 +34,11 @@ void mem_json_putp(struct json_object **pp);
 void mem_json_set(struct json_object *object, const char *key, struct json_object *value);
 void mem_json_set_string(struct json_object *object, const char *key, const char *value);
 
+/* Adds value to the array, which then owns it. */
+void mem_json_add(struct json_object *array, struct json_object *value);
+
+/* Of an array; 0 of anything else, and of NULL. */
+size_t mem_json_length(struct json_object *array);
+
 /* As JSON, by JSON_C_TO_STRING_* flags; object's. */
 const char *mem_json_text(struct json_object *object, int flags);

@@ -56,7 +56,7 @@ static struct json_object *moves_json(const struct round *r)
 		mem_json_set(row, "to", json_object_new_int(r->move[i].to));
 		set_number(row, "share", share(r, r->move[i].entry));
 		set_number(row, "share_bytes", share_bytes(r, r->move[i].entry));
-		json_object_array_add(moves, row);
+		mem_json_add(moves, row);
 	}
 	return moves;
 }

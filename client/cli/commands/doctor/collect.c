@@ -11,37 +11,17 @@
 #include <unistd.h>
 
 #include "client/cli/commands/doctor/doctor.h"
+#include "client/cli/util/file.h"
 #include "proto/fd.h"
 #include "proto/passrights.h"
 
 #define LIBVIRT_ABSTRACTION "/etc/apparmor.d/abstractions/libvirt-qemu"
 
-/* The first bytes of a file, as a string.  0 or -errno. */
-static int file_read(const char *path, char *ret, size_t size)
-{
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
-
-	if (fd < 0)
-		return -errno;
-	while (len < size - 1) {
-		ssize_t n = read(fd, ret + len, size - 1 - len);
-
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	ret[len] = '\0';
-	return 0;
-}
-
 /* The number that a file begins with, or -errno. */
 static int file_number(const char *path)
 {
 	char text[32], *end;
-	int r = file_read(path, text, sizeof(text));
+	int r = file_read(path, text, sizeof(text), NULL);
 	long value;
 
 	if (r)
@@ -70,7 +50,7 @@ static bool knows_passrights(void)
 static int mentions_us(const char *path)
 {
 	static char text[1 << 16];
-	int r = file_read(path, text, sizeof(text));
+	int r = file_read(path, text, sizeof(text), NULL);
 
 	return r ? r : strstr(text, "rss-broker") != NULL;
 }
@@ -100,8 +80,8 @@ void doctor_look_host(struct doctor *d)
 	h->vhost = device_open("/dev/vhost-net");
 	h->selinux = file_number("/sys/fs/selinux/enforce");
 	h->selinux_virt = file_number("/sys/fs/selinux/booleans/virt_use_rss_broker");
-	h->apparmor = file_read("/sys/module/apparmor/parameters/enabled", enabled,
-				sizeof(enabled)) == 0 &&
+	h->apparmor = file_read("/sys/module/apparmor/parameters/enabled", enabled, sizeof(enabled),
+				NULL) == 0 &&
 		      enabled[0] == 'Y';
 	h->apparmor_virt = apparmor_virt();
 }

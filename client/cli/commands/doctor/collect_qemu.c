@@ -24,7 +24,7 @@ void doctor_look_qemu(struct doctor *d)
 	_cleanup_json_ struct json_object *drivers = mem_must(json_object_new_array());
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	json_object_array_add(drivers, mem_must(json_object_new_string(DRIVER)));
+	mem_json_add(drivers, json_object_new_string(DRIVER));
 	q->error = qemu_probe(&probe, d->qemu_path, drivers, &q->why);
 	if (q->error)
 		return;

@@ -5,18 +5,17 @@
  * took, is not in it: it aborts QEMU 11.1.3.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/qemu/monitor.h"
 #include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/qmp.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
-#include "proto/fd.h"
 
 enum question { ASK_VERSION, ASK_LIST, ASK_GET, ASK_OBJECT };
 
@@ -83,20 +82,6 @@ static struct json_object *ask(struct talk *t, enum question question, struct js
 
 /* --- devices ---------------------------------------------------------------------- */
 
-/* Whether a node's list has a property of this name. */
-static bool lists(struct json_object *list, const char *name)
-{
-	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const char *listed = qemu_opts_get(json_object_array_get_idx(list, i), "name");
-
-		if (listed && strcmp(listed, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void device_look(struct talk *t, const char *container, const char *name)
 {
 	_cleanup_free_ char *path = mem_format("%s/%s", container, name);
@@ -107,7 +92,7 @@ static void device_look(struct talk *t, const char *container, const char *name)
 	struct doctor_device *device;
 
 	for (size_t i = 0; i < N_READABLE; i++)
-		if (lists(list, readable[i]))
+		if (qemu_list_has(list, readable[i]))
 			values[i] =
 				ask(t, ASK_GET, arguments("path", path, "property", readable[i]));
 	vm->devices = mem_must(reallocarray(vm->devices, vm->n_devices + 1, sizeof(*vm->devices)));
@@ -116,11 +101,9 @@ static void device_look(struct talk *t, const char *container, const char *name)
 		.name = mem_must(strdup(name)),
 		.rss = json_object_get_boolean(values[RSS]),
 		.mq = json_object_get_boolean(values[MQ]),
-		.fds = json_object_is_type(values[FDS], json_type_array)
-			       ? json_object_array_length(values[FDS])
-			       : 0,
+		.fds = mem_json_length(values[FDS]),
 	};
-	vm->qemu.takes_fds |= lists(list, readable[FDS]);
+	vm->qemu.takes_fds |= qemu_list_has(list, readable[FDS]);
 	for (size_t i = 0; i < N_READABLE; i++)
 		json_object_put(values[i]);
 }
@@ -130,7 +113,7 @@ static void container_look(struct talk *t, const char *container)
 	static const char kind[] = "child<virtio-net-"; /* ...pci>, ...ccw>, ...device>, ... */
 	_cleanup_json_ struct json_object *list =
 		ask(t, ASK_LIST, arguments("path", container, NULL, NULL));
-	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	const size_t n = mem_json_length(list);
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *row = json_object_array_get_idx(list, i);
@@ -147,13 +130,8 @@ static void version_look(struct talk *t)
 {
 	_cleanup_json_ struct json_object *value =
 		ask(t, ASK_VERSION, arguments(NULL, NULL, NULL, NULL));
-	struct json_object *qemu = NULL, *part = NULL;
 
-	json_object_object_get_ex(value, "qemu", &qemu);
-	if (json_object_object_get_ex(qemu, "major", &part))
-		t->vm->qemu.major = json_object_get_int(part);
-	if (json_object_object_get_ex(qemu, "minor", &part))
-		t->vm->qemu.minor = json_object_get_int(part);
+	qemu_version_read(value, &t->vm->qemu.major, &t->vm->qemu.minor);
 }
 
 static void object_look(struct talk *t)
@@ -173,15 +151,10 @@ static int on_demand_look(pid_t pid)
 {
 	static char text[1 << 20];
 	_cleanup_free_ char *path = mem_format("/proc/%d/environ", pid);
-	_cleanup_fd_ int fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	size_t len = 0;
-	ssize_t n;
+	size_t len;
+	int r = pid > 0 ? file_read(path, text, sizeof(text), &len) : -ESRCH;
 
-	if (fd < 0)
-		return pid > 0 ? -errno : -ESRCH;
-	while ((n = read(fd, text + len, sizeof(text) - len)) > 0)
-		len += (size_t)n;
-	return n < 0 ? -errno : memmem(text, len, "librssb-qemu.so", 15) != NULL;
+	return r ? r : memmem(text, len, "librssb-qemu.so", 15) != NULL;
 }
 
 void doctor_look_vm(struct doctor *d)

@@ -116,7 +116,7 @@ static void finding_show(const char *name, const struct doctor_finding *f,
 	mem_json_set_string(row, "text", f->text);
 	if (f->fix)
 		mem_json_set_string(row, "fix", f->fix);
-	json_object_array_add(array, row);
+	mem_json_add(array, row);
 }
 
 /* Whether it does not apply either, for the reason just said: readers need that once. */

@@ -13,6 +13,7 @@
 
 #include "client/cli/net/rtnl_link.h"
 #include "client/cli/qemu/object.h"
+#include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
 
 /* --- the facts: an int is 0 or a value, or -errno where looking failed -------- */
@@ -98,12 +99,14 @@ struct doctor_finding {
 	char *fix; /* what to do; NULL unless it is a problem */
 };
 
-struct doctor_finding doctor_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
-struct doctor_finding doctor_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
-struct doctor_finding doctor_unknown(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Takes fix. */
-struct doctor_finding doctor_problem(char *fix, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* Takes both. */
+struct doctor_finding doctor_finding_new(enum doctor_verdict verdict, char *fix, char *text);
+
+/* What a check returns: its line, as for printf(); a problem takes the fix, which comes first. */
+#define doctor_ok(...)		 doctor_finding_new(DOCTOR_OK, NULL, mem_format(__VA_ARGS__))
+#define doctor_problem(fix, ...) doctor_finding_new(DOCTOR_PROBLEM, fix, mem_format(__VA_ARGS__))
+#define doctor_skip(...)	 doctor_finding_new(DOCTOR_NOT_APPLICABLE, NULL, mem_format(__VA_ARGS__))
+#define doctor_unknown(...)	 doctor_finding_new(DOCTOR_NOT_KNOWABLE, NULL, mem_format(__VA_ARGS__))
 
 /* "alice", or the number; to be freed. */
 char *doctor_user(uid_t uid);

@@ -57,8 +57,7 @@ static struct json_object *fds(const struct hotplug_options *o)
 	for (size_t i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
 		_cleanup_free_ char *name = hotplug_fd_name(o, whats[i]);
 
-		if (json_object_array_add(names, mem_must(json_object_new_string(name))))
-			mem_must(NULL);
+		mem_json_add(names, json_object_new_string(name));
 	}
 	return names;
 }

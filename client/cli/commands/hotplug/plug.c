@@ -19,6 +19,7 @@
 #include "client/cli/qemu/object.h"
 #include "client/cli/qemu/object_choice.h"
 #include "client/cli/qemu/opts.h"
+#include "client/cli/qemu/qmp.h"
 #include "client/cli/qemu/quirks.h"
 #include "client/cli/qemu/types.h"
 #include "client/cli/util/mem.h"
@@ -45,10 +46,8 @@ struct plug {
 static int fd_give(struct plug *p, const char *what, int fd)
 {
 	_cleanup_free_ char *name = hotplug_fd_name(p->o, what);
-	struct json_object *given = json_object_new_string(name);
 
-	if (json_object_array_add(p->given, mem_must(given)))
-		mem_must(NULL);
+	mem_json_add(p->given, json_object_new_string(name));
 	return vm_execute(&p->vm, "getfd", vm_argument("fdname", name), fd, NULL);
 }
 
@@ -71,22 +70,19 @@ static int id_check(struct plug *p)
 static int vhost_check(struct plug *p)
 {
 	_cleanup_json_ struct json_object *version = NULL;
-	struct json_object *qemu = NULL, *major = NULL, *minor = NULL;
-	int r;
+	int r, major, minor;
 
 	if (!p->o->vhost)
 		return CLI_OK;
 	r = vm_execute(&p->vm, "query-version", NULL, -1, &version);
 	if (r)
 		return r;
-	json_object_object_get_ex(version, "qemu", &qemu);
-	json_object_object_get_ex(qemu, "major", &major);
-	json_object_object_get_ex(qemu, "minor", &minor);
-	if (!qemu_drops_fds_with_vhost(json_object_get_int(major), json_object_get_int(minor)))
+	qemu_version_read(version, &major, &minor);
+	if (!qemu_drops_fds_with_vhost(major, minor))
 		return CLI_OK;
 	return vm_fail(&p->vm, mem_format("--vhost: QEMU %d.%d uses no set with vhost=on "
 					  "(" QEMU_VHOST_SEEN "): leave it out",
-					  json_object_get_int(major), json_object_get_int(minor)));
+					  major, minor));
 }
 
 /* Without --tap: on a netdev of another type the device would be plugged, and nothing steer it. */

@@ -70,16 +70,10 @@ int vm_has_device(struct vm *vm, const char *id, bool *ret)
 {
 	_cleanup_json_ struct json_object *list = NULL;
 	int r = vm_execute(vm, "qom-list", vm_argument("path", "/machine/peripheral"), -1, &list);
-	bool found = false;
 
 	if (!r && !json_object_is_type(list, json_type_array))
 		r = vm_fail(vm, mem_format("qom-list: QEMU's answer is no list"));
-	for (size_t i = 0; !r && i < json_object_array_length(list); i++) {
-		const char *name = qemu_opts_get(json_object_array_get_idx(list, i), "name");
-
-		found |= name && strcmp(name, id) == 0;
-	}
 	if (!r)
-		*ret = found;
+		*ret = qemu_list_has(list, id);
 	return r;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the plans of rssb run have in common: why one fails, and what is said of it. */
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "client/cli/commands/run/run.h"
@@ -10,17 +8,10 @@
 #include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
 
-int run_fail(struct run_plan *plan, const char *format, ...)
+int run_plan_fail(struct run_plan *plan, char *why)
 {
-	va_list args;
-	char *why;
-
-	va_start(args, format);
-	if (vasprintf(&why, format, args) < 0)
-		why = NULL;
-	va_end(args);
 	free(plan->why);
-	plan->why = mem_must(why);
+	plan->why = why;
 	return CLI_FAILED;
 }
 

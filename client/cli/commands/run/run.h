@@ -12,6 +12,7 @@
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/rss/steering.h"
+#include "client/cli/util/mem.h"
 
 struct qemu_args;
 struct qemu_device;
@@ -61,8 +62,9 @@ struct run_plan {
 		0                                                                                  \
 	}
 
-/* Fails: sets plan->why.  Returns CLI_FAILED. */
-int run_fail(struct run_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Takes why, which becomes plan->why.  Returns CLI_FAILED. */
+int run_plan_fail(struct run_plan *plan, char *why);
+#define run_fail(plan, ...) run_plan_fail(plan, mem_format(__VA_ARGS__))
 
 /* Says which grant is whose: with --stats always, since rssb top is to be told. */
 void run_tell_grant(const struct run_options *o, const char *whose, const struct run_set *set);

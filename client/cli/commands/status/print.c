@@ -116,7 +116,7 @@ static void add_all(struct json_object *to, const struct rssb_broker_status *b)
 	add_counters(to, "requests", b->requests, rssb_op_name);
 	add_counters(to, "refusals", b->refusals, rssb_status_name);
 	for (unsigned i = 0; i < BINS; i++)
-		json_object_array_add(bins, mem_must(json_object_new_uint64(b->latency[i])));
+		mem_json_add(bins, json_object_new_uint64(b->latency[i]));
 	mem_json_set(to, "latency-log2-us", bins);
 	add_int(to, "latency-sum-ns", b->latency_sum_ns);
 }
@@ -156,7 +156,7 @@ void status_print_json(const struct status *s)
 	if (s->broker.all)
 		add_all(root, &s->broker);
 	for (size_t i = 0; i < s->n_grants; i++)
-		json_object_array_add(grants, grant_json(&s->grants[i]));
+		mem_json_add(grants, grant_json(&s->grants[i]));
 	mem_json_set(root, "grants", grants);
 	puts(mem_json_text(root, JSON_C_TO_STRING_PRETTY));
 	json_object_put(root);

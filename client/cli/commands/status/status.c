@@ -56,8 +56,8 @@ static int grants_read(struct rssb *c, struct status *s, const char **ret_why)
 int cmd_status(struct cli *cli, int argc, char **argv)
 {
 	struct request request = { 0 };
+	_cleanup_connection_ struct rssb *c = NULL;
 	struct status s = { 0 };
-	struct rssb *c = NULL;
 	const char *why = NULL;
 	int status = cli_options(&usage, &request, argc, argv);
 
@@ -78,6 +78,5 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 	else
 		status_print_text(&s);
 	free(s.grants);
-	rssb_close(c);
 	return status;
 }

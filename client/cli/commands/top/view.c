@@ -197,7 +197,7 @@ static struct json_object *queues_json(const struct rates *r)
 		mem_json_set(row, "bytes", json_object_new_uint64(r->queue_bytes[i]));
 		if (r->table.len)
 			mem_json_set(row, "table", json_object_new_double(rates_table_share(r, i)));
-		json_object_array_add(array, row);
+		mem_json_add(array, row);
 	}
 	return array;
 }
@@ -216,7 +216,7 @@ static struct json_object *hottest_json(const struct rates *r)
 		mem_json_set(row, "packets", json_object_new_uint64(r->entry_packets[entry]));
 		if (entry < r->table.len)
 			mem_json_set(row, "queue", json_object_new_int(r->table.queue[entry]));
-		json_object_array_add(array, row);
+		mem_json_add(array, row);
 	}
 	return array;
 }

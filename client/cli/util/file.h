@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole files: read, written, mapped.  0 or -errno. */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The first bytes of a file, at most size - 1, and a NUL.  ret_len: how many; NULL: never mind. */
+int file_read(const char *path, char *ret, size_t size, size_t *ret_len);
+
+/* Of a file that could not be written whole nothing stays: it would be taken for a good one. */
+int file_write(const char *path, mode_t mode, const void *data, size_t len);
+
+/* The bytes of an open file, which is not empty, to read. */
+struct file_map {
+	void *data;
+	size_t len;
+};
+int file_map(int fd, struct file_map *ret);
+void file_unmap(struct file_map *map);
