@@ -109,7 +109,7 @@ PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c cl
 	$(WIRE_OBJS:$(B)/%=$(B)/preload/%)
 CLI_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/cli/*.c client/cli/*/*.c client/cli/*/*/*.c))
 # What an object must look like: checked by the broker, and without privilege by rssb.
-OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,bpf/object_check.c)
+OBJECT_CHECK_OBJS := $(patsubst %.c,$(B)/%.o,bpf/object_check.c bpf/object_confine.c)
 MAN := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 BPF_OBJS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
 TEST_BPF_OBJS := $(patsubst %.bpf.c,$(B)/%.bpf.o,$(wildcard tests/bpf/objects/*.bpf.c))

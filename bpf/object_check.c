@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bpf/object_confine.h"
 #include "bpf/rss_maps.h"
 #include "proto/fd.h"
 
@@ -259,17 +260,15 @@ struct answer {
 	char why[OBJECT_CHECK_WHY_MAX];
 };
 
-/* What the C library says when it aborts is nobody's to read. */
-static void child_confine(void)
+/* Returns the number that the fd has then, or -errno. */
+static int child_confine(int fd)
 {
 	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S }, none = { 0, 0 };
-	_cleanup_fd_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (null >= 0)
-		dup2(null, STDERR_FILENO);
+	return object_confine(fd);
 }
 
 static void child_run(int fd, const void *elf, size_t size)
@@ -281,7 +280,9 @@ static void child_run(int fd, const void *elf, size_t size)
 	for (int signum = 1; signum < NSIG; signum++)
 		signal(signum,
 		       SIG_DFL); /* a handler of the parent's is not for this child's crash */
-	child_confine();
+	fd = child_confine(fd);
+	if (fd < 0)
+		_exit(EXIT_FAILURE);
 	answer.err = object_check_open(&answer.check, elf, size, &opts, answer.why) ? 0 : -EINVAL;
 	_exit(write(fd, &answer, sizeof(answer)) == sizeof(answer) ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -267,3 +267,47 @@ def test_maps_of_btf_and_of_elf_disagree(compiled, verdict, tmp_path):
     for at in places:
         path.write_bytes(good[:at] + b"T" + good[at + 1 :])
         assert verdict(path)
+
+
+# --- who reads it --------------------------------------------------------------------
+
+TAKEN_OVER = """
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <unistd.h>
+void *bpf_object__open_mem(const void *bytes, size_t size, const void *opts)
+{
+	if (chdir(getenv("PLACE")) == 0)
+		fprintf(stdout, "hostile: chdir\\n");
+	if (open("made", O_CREAT | O_WRONLY, 0600) >= 0)
+		fprintf(stdout, "hostile: open\\n");
+	for (int fd = 0; fd < 1000; fd++)
+		if (fd != 3)
+			(void)!write(fd, "hostile: write\\n", 15);
+	if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0)
+		fprintf(stdout, "hostile: socket\\n");
+	if (ptrace(PTRACE_ATTACH, getppid(), 0, 0) == 0)
+		fprintf(stdout, "hostile: ptrace\\n");
+	fflush(stdout);
+	kill(getppid(), SIGKILL);
+	execl("/bin/touch", "touch", "made", NULL);
+	errno = ENOEXEC;
+	return NULL;
+}
+"""
+
+
+def test_libbpf_reaches_nothing(build, interposed, tmp_path):
+    """Code in the child that reads an object, be it root's: its answer is all that comes out of it."""
+    (tmp_path / "object").write_bytes(b"any")
+    environment = {**interposed(TAKEN_OVER), "PLACE": str(tmp_path)}
+    done = subprocess.run([build / "tests/tools/object_check", tmp_path / "object"], env=environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == f"{tmp_path}/object: libbpf cannot open it: Exec format error\n"
+    assert not (tmp_path / "made").exists()
