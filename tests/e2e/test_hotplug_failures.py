@@ -205,7 +205,7 @@ def test_a_netdev_that_is_there(world, vm, hotplug, qemu):
     (["--qmp", "a", "--libvirt", "b", "--netdev", "n"], "either --qmp SOCK or --libvirt DOMAIN"),
     (["--qmp", "a"], "needs --netdev"),
     (["--qmp", "a", "--netdev", "n", "--tap", "t"], "--tap and --queues go together"),
-    (["--qmp", "a", "--netdev", "n", "--queues", "257"], "must be 1 to 256"),
+    (["--qmp", "a", "--netdev", "n", "--queues", "257"], "must be a number from 1 to 256"),
     (["--qmp", "a", "--netdev", "n", "--prop", "mac"], "must be K=V"),
     (["--qmp", "a", "--netdev", "n", "--prop", "rss=off"], "sets it itself"),
     (["--qmp", "a", "--netdev", "n", "more"], "unexpected argument: more"),
