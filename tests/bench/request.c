@@ -5,12 +5,16 @@
  * librssb.  It must never count closing what it got, nor its pauses.
  *
  * usage: request --socket PATH [--library] [--clients N] [--bursts N]
- *                [--burst N] [--pause-us N] [--keep | --hold]
+ *                [--burst N] [--pause-us N] [--keep | --hold] [--retry]
  *	Each of N clients (processes) makes a burst of requests one after the
  *	other, all begin each burst together; before each is a pause.  --keep
  *	keeps what was granted until the last burst, as a VM does: else the
  *	kernel frees one set while the next is asked for.  --hold keeps it
- *	until stdin ends (one client only).
+ *	until stdin ends (one client only).  --retry asks again when it is told
+ *	"busy", as a VM does, and counts from the first time.
+ *
+ * Of more than 64 clients 64 end at a time, with a pause behind them: a kernel that frees some
+ * 500 programs at once may hang (seen: 6.18).
  *
  * Prints one JSON object: requests, busy, seconds (pauses left out), histogram.
  */
@@ -34,13 +38,17 @@
 #include "proto/fd.h"
 #include "tests/bench/histogram.h"
 
-#define CLIENTS_MAX 64
+#define CLIENTS_MAX 256
+#define ENDING	    64
+#define ENDING_US   300000
+#define RETRY_US    5000
+#define WAIT_US	    20000
 #define TABLE_LEN   128
 #define QUEUES	    4
 
 static struct {
 	const char *socket;
-	int library, keep, hold; /* flags */
+	int library, keep, hold, retry; /* flags */
 	unsigned clients, bursts, burst, pause_us;
 } options = { .clients = 1, .bursts = 1, .burst = 1 };
 
@@ -52,6 +60,7 @@ struct counts {
 
 static struct shared {
 	pthread_barrier_t start;
+	_Atomic unsigned n_done, n_may_end;
 	struct counts counts[CLIENTS_MAX];
 } * shared;
 
@@ -179,12 +188,26 @@ static uint64_t acquire_library(void)
 	return err ? 0 : ns;
 }
 
+static uint64_t acquire(void)
+{
+	const uint64_t begin = clock_ns();
+	uint64_t ns = options.library ? acquire_library() : acquire_raw();
+
+	if (ns || !options.retry)
+		return ns;
+	while (!ns) {
+		usleep(RETRY_US);
+		ns = options.library ? acquire_library() : acquire_raw();
+	}
+	return clock_ns() - begin;
+}
+
 static void client_burst(struct counts *c)
 {
 	uint64_t begin = clock_ns();
 
 	for (unsigned i = 0; i < options.burst; i++) {
-		uint64_t ns = options.library ? acquire_library() : acquire_raw();
+		uint64_t ns = acquire();
 
 		c->requests += ns > 0;
 		c->busy += ns == 0;
@@ -226,6 +249,30 @@ static void hold(void)
 		;
 }
 
+/* In a client, which has done what it had to; i: which of them. */
+static void end_wait(unsigned i)
+{
+	shared->n_done++;
+	while (i >= shared->n_may_end)
+		usleep(WAIT_US);
+}
+
+/* Once all have done, or one has failed. */
+static void ends_allow(void)
+{
+	siginfo_t info = { 0 };
+
+	while (shared->n_done < options.clients && !info.si_pid) {
+		usleep(WAIT_US);
+		waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+	}
+	for (unsigned n = ENDING; n < options.clients; n += ENDING) {
+		shared->n_may_end = n;
+		usleep(ENDING_US);
+	}
+	shared->n_may_end = CLIENTS_MAX;
+}
+
 /* Returns whether every client came to its end. */
 static bool clients_run(void)
 {
@@ -242,9 +289,13 @@ static bool clients_run(void)
 			client_run(&shared->counts[i]);
 			if (options.hold)
 				hold();
+			if (options.clients > ENDING)
+				end_wait(i);
 			_exit(0);
 		}
 	}
+	if (options.clients > ENDING)
+		ends_allow();
 	while (wait(&status) > 0) {
 		/* The others would wait for the missing one for ever. */
 		for (unsigned i = 0; status && good && i < options.clients; i++)
@@ -290,6 +341,7 @@ static bool options_read(int argc, char **argv)
 		{ "pause-us", required_argument, NULL, 'p' },
 		{ "keep", no_argument, &options.keep, 1 },
 		{ "hold", no_argument, &options.hold, 1 },
+		{ "retry", no_argument, &options.retry, 1 },
 		{ 0 },
 	};
 	int c;
@@ -337,7 +389,8 @@ int main(int argc, char **argv)
 {
 	if (!options_read(argc, argv)) {
 		fprintf(stderr, "usage: request --socket PATH [--library] [--clients N] "
-				"[--bursts N] [--burst N] [--pause-us N] [--keep | --hold]\n");
+				"[--bursts N] [--burst N] [--pause-us N] [--keep | --hold] "
+				"[--retry]\n");
 		return 2;
 	}
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", options.socket);

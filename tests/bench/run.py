@@ -25,6 +25,7 @@ import isolation  # noqa: E402
 import memory  # noqa: E402
 import packets  # noqa: E402
 import plots  # noqa: E402
+import reboot  # noqa: E402
 import start  # noqa: E402
 import vmstart  # noqa: E402
 import weight  # noqa: E402
@@ -56,6 +57,13 @@ def bench_crowd(report, args):
         broker = Broker(world, args.build, "--pool", crowd.POOL, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         crowd.section(report, asking, args.qemu_object)
+
+
+def bench_reboot(report, args):
+    with BenchWorld() as world:
+        broker = Broker(world, args.build, *acquire.UNLIMITED)
+        asking = acquire.Requests(world, args.build, broker.socket)
+        reboot.section(report, asking, world, args.build)
 
 
 def bench_memory(report, args):
@@ -124,6 +132,7 @@ SECTIONS = {
     "requests": bench_requests,
     "instructions": bench_instructions,
     "crowd": bench_crowd,
+    "reboot": bench_reboot,
     "memory": bench_memory,
     "weight": bench_weight,
     "start": bench_start,

@@ -15,22 +15,40 @@ COLUMNS = {"object": "a set of", "cpus": "CPU numbers", "kib": "KiB", "goal": "t
            "told": "to reach"}  # fmt: skip
 
 
-def say(process, word):
-    if process.stdout.readline() != f"{word}\n":
+def heard(process, word):
+    """What weigh says behind this word."""
+    said = process.stdout.readline().split()
+    if said[:1] != [word]:
         raise RuntimeError(f"weigh does not say {word}")
+    return said[1:]
+
+
+def start(world, build, path, blocks, sets):
+    """A process that makes so many sets, as the loader does, once it is told to."""
+    process = world.start(
+        [world.inside(build) / "tests/bench/weigh", world.inside(path), blocks, sets],
+        stdin=-1, stdout=-1, text=True, bufsize=1,
+    )  # fmt: skip
+    heard(process, "ready")
+    return process
+
+
+def making(world, build, path, sets):
+    """Seconds that it takes to make so many sets."""
+    process = start(world, build, path, 1, sets + 1)
+    process.stdin.write("\n")
+    ns = int(heard(process, "held")[0])
+    process.communicate()
+    return ns / 1e9
 
 
 def weigh(world, build, path, blocks):
     """KiB a set; None where this machine lets nobody make a memory cgroup."""
-    process = world.start(
-        [world.inside(build) / "tests/bench/weigh", world.inside(path), blocks, SETS],
-        stdin=-1, stdout=-1, text=True, bufsize=1,
-    )  # fmt: skip
-    say(process, "ready")
+    process = start(world, build, path, blocks, SETS)
     with memory_group([process.pid]) as group:
         before = settled_bytes(group) if group else 0
         process.stdin.write("\n")
-        say(process, "held")
+        heard(process, "held")
         after = settled_bytes(group) if group else 0
         process.stdin.close()
         process.wait()
