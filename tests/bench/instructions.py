@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Instructions of a request, in user space: the one number that no neighbour changes.
+"""Instructions of a request, in user space, and its system calls: no neighbour changes them.
 
 Executed one at a time (tests/bench/steps.c), for machines have no processor counters
 when they are virtual.  So many requests minus fewer of them leave what one costs.
@@ -19,14 +19,19 @@ BEFORE_S = 1.0  # what a client waits, to be found
 PATIENT = ["--first-request-timeout", 60000, "--read-reply-timeout", 60000]
 
 
+def of_one(many, few):
+    return tuple((m - f) / (MANY - FEW) for m, f in zip(many, few, strict=True))
+
+
 class Steps:
     def __init__(self, asking, pids):
         self._asking, self._pids = asking, pids
         self._steps = asking.bench / "steps"
 
     def _count(self, words):
+        """(instructions, system calls)."""
         done = self._asking.world.run([self._steps, *words], timeout=120)
-        return int(done.stdout)
+        return tuple(map(int, done.stdout.split()))
 
     def _request(self, whom, n, *more):
         return [self._asking.bench / "request", "--socket", self._asking.sockets[whom],
@@ -46,10 +51,10 @@ class Steps:
         return count
 
     def server(self, whom):
-        return (self._of_server(whom, MANY) - self._of_server(whom, FEW)) / (MANY - FEW)
+        return of_one(self._of_server(whom, MANY), self._of_server(whom, FEW))
 
     def client(self, *more):
-        return (self._of_client(MANY, *more) - self._of_client(FEW, *more)) / (MANY - FEW)
+        return of_one(self._of_client(MANY, *more), self._of_client(FEW, *more))
 
 
 def section(report, asking, pids):
@@ -67,15 +72,26 @@ def section(report, asking, pids):
         report.progress,
         SECONDS_MAX,
     )
-    series = {name: Series(name, "instructions", values) for name, values in found.items()}
+    series = {
+        name: Series(name, "instructions", [instructions for instructions, _ in values])
+        for name, values in found.items()
+    }
+    calls = {
+        name: Series(name, "system calls", [calls for _, calls in values])
+        for name, values in found.items()
+    }
     bare = series["client by system calls"]
     report.section(
         "instructions",
-        "Instructions of an ACQUIRE in user space, from connect to close: by each process",
+        "Instructions of an ACQUIRE in user space, and system calls: from connect to close",
         [
             Row(series["floor"]),
             Row(series["front"], series["floor"]),
             Row(bare),
             Row(series["client by librssb"], bare),
+            Row(calls["floor"]),
+            Row(calls["front"], calls["floor"]),
+            Row(calls["client by system calls"]),
+            Row(calls["client by librssb"], calls["client by system calls"]),
         ],
     )

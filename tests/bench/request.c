@@ -190,15 +190,16 @@ static uint64_t acquire_library(void)
 
 static uint64_t acquire(void)
 {
-	const uint64_t begin = clock_ns();
-	uint64_t ns = options.library ? acquire_library() : acquire_raw();
+	return options.library ? acquire_library() : acquire_raw();
+}
 
-	if (ns || !options.retry)
-		return ns;
-	while (!ns) {
+/* Until it is granted. */
+static uint64_t acquire_again(void)
+{
+	const uint64_t begin = clock_ns();
+
+	while (!acquire())
 		usleep(RETRY_US);
-		ns = options.library ? acquire_library() : acquire_raw();
-	}
 	return clock_ns() - begin;
 }
 
@@ -207,7 +208,7 @@ static void client_burst(struct counts *c)
 	uint64_t begin = clock_ns();
 
 	for (unsigned i = 0; i < options.burst; i++) {
-		uint64_t ns = acquire();
+		uint64_t ns = options.retry ? acquire_again() : acquire();
 
 		c->requests += ns > 0;
 		c->busy += ns == 0;

@@ -2,12 +2,13 @@
 /*
  * Counts instructions, by executing them one at a time: exact where there is no
  * processor counter, and the neighbours do not matter.  The kernel's own are not
- * among them.  It must never change what it counts: only the time that passes.
+ * among them; its calls are counted beside.  It must never change what it counts: only the time
+ *that passes.
  *
  * usage: steps PID [COMMAND...]
  *	Counts until the command has ended, or the process itself.
  *
- * Prints the number; the command's own output goes nowhere.
+ * Prints the number, and that of the system calls; the command's own output goes nowhere.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,10 @@
 
 #define PENDING_MAX 8
 
-static uint64_t n_steps;
+#define SYSCALL	     0x050f /* the instruction, in little endian */
+#define SYSCALL_MASK 0xffff
+
+static uint64_t n_steps, n_syscalls;
 
 static void die(const char *what)
 {
@@ -48,8 +52,12 @@ static void count(pid_t pid)
 	static uint64_t last;
 	uint64_t now = instruction_pointer(pid);
 
-	n_steps += now != last;
+	if (now == last)
+		return;
 	last = now;
+	n_steps++;
+	/* What stands there is the next one that is executed. */
+	n_syscalls += (ptrace(PTRACE_PEEKTEXT, pid, now, NULL) & SYSCALL_MASK) == SYSCALL;
 }
 
 /* What a stop was for; returns the signal to go on with. */
@@ -145,6 +153,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	good = run(target, argv + 2);
-	printf("%llu\n", (unsigned long long)n_steps);
+	printf("%llu %llu\n", (unsigned long long)n_steps, (unsigned long long)n_syscalls);
 	return !good;
 }

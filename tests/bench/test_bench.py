@@ -84,6 +84,9 @@ def test_numbers():
     ]  # fmt: skip
 
 
+FLOOR_CALLS = 4  # accept4, recvmsg, sendmsg and close
+
+
 @pytest.fixture(scope="module")
 def asking(build):
     with World() as world:
@@ -104,17 +107,21 @@ def test_more_clients_than_end_at_once(asking):
     assert found["requests"] == 70 and found["busy"] == 0
 
 
-def test_steps_count_instructions(asking, build):
+def test_steps_count_instructions_and_system_calls(asking, build):
     """Twice as many requests cost the floor twice its instructions, and no request costs much."""
     most = 30000 if "san" in build.parts else 300  # with the sanitizers' own
 
     def count(n):
         request = [asking.bench / "request", "--socket", asking.sockets["floor"], "--burst", n]
         done = asking.world.run([asking.bench / "steps", asking.floor_pid, *request])
-        return int(done.stdout)
+        return [int(word) for word in done.stdout.split()]
 
-    once = [(count(2 * n) - count(n)) / n for n in (10, 20)]
+    def of_one(n):
+        return [(many - few) / n for many, few in zip(count(2 * n), count(n), strict=True)]
+
+    once, calls = zip(*map(of_one, (10, 20)), strict=True)
     assert all(30 < each < most for each in once) and max(once) < 1.2 * min(once)
+    assert all(FLOOR_CALLS <= each < 2 * FLOOR_CALLS for each in calls), calls
 
 
 def test_weigh_makes_sets_and_keeps_them(build):
