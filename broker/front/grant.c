@@ -93,15 +93,18 @@ struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref,
 			 const struct account *account)
 {
 	struct grant *others = NULL, *it;
+	unsigned n_others = 0;
 
 	FOR_EACH_GRANT(it, g)
 	{
 		if (grant_is(it, ref) && it->account == account)
 			return it;
-		if (grant_is(it, ref) && account->uid == 0)
+		if (grant_is(it, ref) && account->uid == 0) {
 			others = it;
+			n_others++;
+		}
 	}
-	return others;
+	return n_others == 1 ? others : NULL;
 }
 
 bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX],

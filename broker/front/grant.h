@@ -52,7 +52,7 @@ void grant_note_steering(struct grant *grant, const struct rssb_steering_wire *s
 
 /*
  * The live grant that ref names and account may touch (root: any; a label of root's
- * own goes before another's), or NULL.
+ * own goes before another's, and one that several accounts use names none), or NULL.
  */
 struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref,
 			 const struct account *account);

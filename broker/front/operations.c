@@ -195,8 +195,13 @@ static int perform_acquire(struct service *s, struct account *account,
 	return 0;
 }
 
-static int no_grant(struct outcome *ret)
+/* Of others' grants root may touch any, but not one that it cannot tell from another. */
+static int no_grant(const struct rssb_grant_ref *ref, const struct account *account,
+		    struct outcome *ret)
 {
+	if (account->uid == 0 && !ref->id)
+		REFUSE(RSSB_NO_GRANT, "no grant, or those of several accounts, have this label: "
+				      "name one by its id");
 	REFUSE(RSSB_NO_GRANT, "no such grant, or not yours");
 }
 
@@ -212,7 +217,7 @@ static int perform_release(struct service *s, struct account *account,
 	struct grant *grant = grant_find(&s->grants, &request->release.grant, account);
 
 	if (!grant)
-		return no_grant(ret);
+		return no_grant(&request->release.grant, account, ret);
 	service_end_grant(s, grant);
 	return 0;
 }
@@ -230,7 +235,7 @@ static int perform_update(struct service *s, struct account *account,
 	struct grant *grant = grant_find(&s->grants, &request->update.grant, account);
 
 	if (!grant)
-		return no_grant(ret);
+		return no_grant(&request->update.grant, account, ret);
 	if (grant->kind != RSSB_KIND_MANAGED)
 		return not_managed(ret, grant);
 	if (!sees_tunnels(s, grant->object, &request->update.steering))
@@ -271,7 +276,7 @@ static int perform_move(struct service *s, struct account *account,
 	struct rssb_reply_move *reply = &ret->reply.move;
 
 	if (!grant)
-		return no_grant(ret);
+		return no_grant(&m->grant, account, ret);
 	if (grant->kind != RSSB_KIND_MANAGED)
 		return not_managed(ret, grant);
 	grant_maps_read_table(&grant->hold, reply->table, grant->table_len);
@@ -295,7 +300,7 @@ static int perform_stats(struct service *s, struct account *account,
 	struct rssb_reply_stats *stats = &ret->reply.stats;
 
 	if (!grant)
-		return no_grant(ret);
+		return no_grant(&request->stats.grant, account, ret);
 	if (!grant->hold.stats)
 		REFUSE(RSSB_WRONG_KIND,
 		       "grant %llu counts no packets: it was acquired without statistics",

@@ -28,6 +28,7 @@ class Hostile:
 
     def __init__(self, path, **bodies):
         self.path, self.bodies = path, {wire.OPS[name]: body for name, body in bodies.items()}
+        self.requests = []
 
     def __enter__(self):
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -51,6 +52,7 @@ class Hostile:
                         connection.send(self._answer(request))
 
     def _answer(self, request):
+        self.requests.append(request)
         _, _, op, _, tag = HEADER.unpack_from(request)
         body = self.bodies[op]() if op in self.bodies else b""
         status = wire.OK if body else wire.INTERNAL
@@ -63,7 +65,8 @@ class Hostile:
 def rssb(build, tmp_path):
     def run(*words, **bodies):
         path = tmp_path / "sock"
-        with Hostile(path, **bodies):
+        with Hostile(path, **bodies) as hostile:
+            run.requests = hostile.requests
             return subprocess.run([build / "rssb", "--socket", path, *words], text=True, timeout=300,
                                   capture_output=True, check=False,
                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))  # fmt: skip
@@ -112,5 +115,8 @@ def test_a_table_that_names_no_queue(rssb, queues, table_len, entry):
                 MOVE=lambda: move_reply(queues, table_len, entry))  # fmt: skip
     harmless = queues <= 256 and (not table_len or entry < queues)
     assert done.returncode == (0 if harmless else 1)
+    names = [request[16:40].rstrip(b"\0") for request in rssb.requests]
+    assert names[0] == bytes(8) + b"web"
+    assert set(names[1:]) == {b"\1"}  # another's grant may have that label by now
     if not harmless:
         assert "the broker's reply has no table: a queue or an entry is out of range" in done.stderr

@@ -247,10 +247,15 @@ def test_grants_are_ones_own(build):
             theirs = wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG, label=b"web"))
         with mine, theirs:
             assert theirs.status == wire.OK
+            either = wire.ask(broker.socket, wire.release(label=b"web"))
+            assert (either.status, either.reason) == (
+                wire.NO_GRANT, "no grant, or those of several accounts, have this label: name one by its id")  # fmt: skip
             assert not is_hung_up(mine.fds[wire.LEASE])
             assert wire.ask(broker.socket, wire.release(mine.grant_id)).status == wire.OK
             assert is_hung_up(mine.fds[wire.LEASE])
             assert not is_hung_up(theirs.fds[wire.LEASE])
+            assert wire.ask(broker.socket, wire.release(label=b"web")).status == wire.OK
+            assert is_hung_up(theirs.fds[wire.LEASE])
 
 
 def test_grants_outlive_the_connection(broker):

@@ -53,6 +53,8 @@ static int begin(struct balance *b)
 {
 	int err = rssb_stats(b->c, b->grant.id, b->grant.label, &b->last);
 
+	if (!err) /* from now on it is this grant, whoever else uses its label later */
+		b->grant = (struct grant_name){ .id = b->last.grant_id };
 	return err ? err : rssb_move(b->c, b->grant.id, b->grant.label, NULL, 0, &b->round.table);
 }
 
