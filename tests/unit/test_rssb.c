@@ -484,7 +484,9 @@ static void connect_takes_the_environment(void **state)
 static void connect_waits_for_the_backlog(void **state)
 {
 	struct fake_broker b = { 0 };
-	struct rssb first = { .sock = -1, .timeout_ms = 50 }, second = first;
+	/* The kernel counts ticks, which an emulator may have missed: it ended 11 ms early, once.
+	 */
+	struct rssb first = { .sock = -1, .timeout_ms = 400 }, second = first;
 	int64_t start;
 
 	fake_broker_listen(&b, SOCK_SEQPACKET, 0);
@@ -492,7 +494,7 @@ static void connect_waits_for_the_backlog(void **state)
 	start = deadline_now_ms();
 	assert_int_equal(connection_open(&second, b.path), -ETIMEDOUT);
 	assert_non_null(strstr(second.reason, "accepts no connection"));
-	assert_in_range(deadline_now_ms() - start, 40, MINUTE_MS);
+	assert_in_range(deadline_now_ms() - start, 200, MINUTE_MS);
 
 	second.timeout_ms = MINUTE_MS;
 	assert_int_equal(pthread_create(&b.thread, NULL, fake_broker_main, &b), 0);
