@@ -20,7 +20,7 @@
 #include "broker/start/service_manager.h"
 #include "broker/start/user_lookup.h"
 #include "proto/fd.h"
-#include "proto/passrights.h"
+#include "proto/refuse_fds.h"
 
 /* Whom to run as: the user of --user if this process may change its ids, else itself. */
 static int identity_choose(const char *user, struct identity *ret)
@@ -112,7 +112,7 @@ static int loader_get(struct objects *ret, const struct options *o, const struct
 static int closer_get(struct closer_link *ret, int listener, bool early, const struct identity *id)
 {
 	*ret = (struct closer_link)CLOSER_LINK_INIT;
-	return early || passrights_refuse(listener) ? closer_start(id, &ret->sock) : 0;
+	return early || socket_refuse_fds(listener) ? closer_start(id, &ret->sock) : 0;
 }
 
 static int front_serve(struct front *front, struct service_manager *a)

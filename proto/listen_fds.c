@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "proto/fd.h"
-#include "proto/passrights.h"
+#include "proto/refuse_fds.h"
 
 /* A whole decimal number from 0 to max; else -EINVAL. */
 static int number_parse(const char *text, int max)
@@ -67,7 +67,7 @@ int listen_fd_take(int fd, int type)
 		return -EINVAL;
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK))
 		return -errno;
-	passrights_refuse(fd);
+	socket_refuse_fds(fd);
 	return 0;
 }
 

@@ -23,7 +23,7 @@
 
 #include "broker/common/log.h"
 #include "broker/common/syscalls.h"
-#include "proto/passrights.h"
+#include "proto/refuse_fds.h"
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accounts: what each client costs.  An account is a uid and, where an LSM gives
- * one, a security label: VMs that share a uid (libvirt's, pods) do not share it.
+ * An account is who pays for connections (session.h), requests and grants (grant.h): a
+ * uid and, where an LSM gives one, a security label, so that VMs that share a uid
+ * (libvirt's, pods) do not share an account.
  *
  * An account has three budgets.
  *   tokens       All that it does has a price (enum price); tokens come back at a rate.

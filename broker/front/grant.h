@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grants: who holds what.  A grant lives while its lease has a reader, or, when
- * it has none, until it is released.
+ * A grant is one set that a client got: which account (account.h) pays for it, and what
+ * the broker keeps of it.  A grant lives while its lease has a reader, or, when it has
+ * no lease, until it is released; the connection it was asked for on may be long gone.
  */
 #pragma once
 

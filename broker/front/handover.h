@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "broker/common/object.h"
+#include "broker/common/object_list.h"
 #include "broker/front/grant.h"
 #include "broker/front/set.h"
 

@@ -18,7 +18,7 @@
 #include "broker/front/dialog.h"
 #include "proto/fd.h"
 #include "proto/packet.h"
-#include "proto/passrights.h"
+#include "proto/refuse_fds.h"
 
 #define EVENTS_PER_TURN	 64
 #define DENIED_MAX	 32  /* connections of peers that may not ask; others are refused at once */
@@ -75,8 +75,8 @@ static void session_start(struct front *f, int *fd)
 	 * Fds may be queued already: before Linux 6.16, or on an inherited listener.  The
 	 * closer closes them.  #syscalls:front setsockopt
 	 */
-	session->guarded = !passrights_refused(session->fd);
-	if (session->guarded && (passrights_refuse(session->fd), packet_mark(session->fd)))
+	session->guarded = !socket_refuses_fds(session->fd);
+	if (session->guarded && (socket_refuse_fds(session->fd), packet_mark(session->fd)))
 		log_notice("cannot set SO_PASSCRED on a connection");
 	err = session_admit(f, session, &why);
 	if (!err) {

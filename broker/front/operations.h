@@ -2,7 +2,7 @@
 /* The operations: what each request does, and what its reply carries. */
 #pragma once
 
-#include "broker/common/object.h"
+#include "broker/common/object_list.h"
 #include "broker/front/counters.h"
 #include "broker/front/grant.h"
 #include "broker/front/memory.h"

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "broker/common/object.h"
+#include "broker/common/object_list.h"
 #include "broker/front/loader_link.h"
 #include "broker/front/set.h"
 

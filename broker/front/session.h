@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection: its peer, and the request that waits for a set.
+ * A session is one connection of a client: its peer, and the request that waits for a
+ * set.  It ends with the connection.  What it costs is charged to its account
+ * (account.h), and what the client got is a grant (grant.h): both outlive the session.
  *
  *   state     polled for   deadline for        ends by
  *   NEW       a request    the first request   it, or the deadline: closed

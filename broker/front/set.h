@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "broker/common/object.h"
+#include "broker/common/object_list.h"
 #include "broker/common/set_fds.h"
 #include "broker/front/grant_maps.h"
 

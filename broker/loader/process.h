@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "broker/common/object.h"
+#include "broker/common/object_list.h"
 #include "broker/common/privileges.h"
 #include "broker/loader/template.h"
 

@@ -20,7 +20,7 @@
 #include "broker/start/directory.h"
 #include "proto/fd.h"
 #include "proto/listen_fds.h"
-#include "proto/passrights.h"
+#include "proto/refuse_fds.h"
 #include "proto/rssb_proto.h"
 
 /* --- the directory --------------------------------------------------------- */
@@ -110,7 +110,7 @@ static int socket_bind(int dir, const char *name, const struct sockaddr_un *addr
 		return log_error(-errno, "cannot bind %s", o->path);
 	if (o->group != (gid_t)-1 && fchownat(dir, name, (uid_t)-1, o->group, AT_SYMLINK_NOFOLLOW))
 		return log_error(-errno, "cannot give %s to group %u", o->path, o->group);
-	passrights_refuse(sock);
+	socket_refuse_fds(sock);
 	if (listen(sock, LISTEN_BACKLOG))
 		return log_error(-errno, "cannot listen on %s", o->path);
 	*ret = fd_take(&sock);

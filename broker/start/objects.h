@@ -2,7 +2,7 @@
 /* Reads and tries the objects: of this very binary, and of the administrator's directory. */
 #pragma once
 
-#include "broker/common/object.h"
+#include "broker/common/object_list.h"
 #include "broker/loader/process.h"
 #include "broker/loader/trial.h"
 

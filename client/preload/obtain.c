@@ -15,7 +15,7 @@
 #include "client/lib/connection.h"
 #include "client/preload/say.h"
 #include "client/preload/settings.h"
-#include "proto/cure.h"
+#include "proto/connect_advice.h"
 #include "proto/deadline.h"
 #include "proto/fd.h"
 
@@ -139,7 +139,7 @@ int obtain_set(struct rssb_fds *ret)
 	}
 	if (r) {
 		preload_say("%s%s; QEMU goes on without a steering set", rssb_reason(&c),
-			    connected ? "" : connect_cure(r));
+			    connected ? "" : connect_advice(r));
 		atomic_store(&impatient_until, deadline_in(FORGIVE_MS));
 	}
 	return r;

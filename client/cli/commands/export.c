@@ -11,7 +11,7 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/util/base64.h"
 #include "client/cli/util/file.h"
-#include "client/cli/util/object_name.h"
+#include "client/cli/util/object_lookup.h"
 #include "proto/fd.h"
 
 enum format { ELF, BASE64, JSON };
@@ -88,7 +88,7 @@ static int export_to(struct rssb *c, const struct request *request)
 	int r = 0;
 
 	if (request->object)
-		r = object_find(c, request->object, &object);
+		r = object_lookup(c, request->object, &object);
 	if (r == -ENOENT)
 		return cli_fail(usage.name, "%s: no such object (rssb info lists them)",
 				request->object);

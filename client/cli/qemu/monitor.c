@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "client/cli/qemu/qmp.h"
+#include "client/cli/qemu/qmp_client.h"
 #include "client/cli/qemu/virsh.h"
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
@@ -18,9 +18,9 @@
 enum { ANSWER_MS = 10000, ASK_AGAIN_MS = 250 };
 
 struct monitor {
-	struct qmp *qmp;    /* NULL: through libvirt */
-	const char *domain; /* borrowed */
-	pid_t pid;	    /* 0: not known */
+	struct qmp_client *qmp; /* NULL: through libvirt */
+	const char *domain;	/* borrowed */
+	pid_t pid;		/* 0: not known */
 	char *why;
 };
 
@@ -85,7 +85,7 @@ static int socket_open(struct monitor *m, const char *path)
 
 	m->pid = r ? 0 : socket_pid(fd);
 	if (!r)
-		r = qmp_open(&m->qmp, &fd, ANSWER_MS);
+		r = qmp_client_open(&m->qmp, &fd, ANSWER_MS);
 	if (!r)
 		return 0;
 	why = reason(r);
@@ -95,10 +95,10 @@ static int socket_open(struct monitor *m, const char *path)
 static int socket_execute(struct monitor *m, const char *command, struct json_object *arguments,
 			  int fd, struct json_object **ret_value)
 {
-	int r = qmp_execute_fd(m->qmp, command, arguments, fd, ret_value);
+	int r = qmp_client_execute_fd(m->qmp, command, arguments, fd, ret_value);
 
 	if (r == -EREMOTEIO)
-		return fail(m, r, mem_format("%s", qmp_error(m->qmp)));
+		return fail(m, r, mem_format("%s", qmp_client_error(m->qmp)));
 	return r ? fail(m, r, reason(r)) : 0;
 }
 
@@ -159,7 +159,7 @@ struct monitor *monitor_close(struct monitor *m)
 {
 	if (!m)
 		return NULL;
-	qmp_close(m->qmp);
+	qmp_client_close(m->qmp);
 	free(m->why);
 	free(m);
 	return NULL;
@@ -185,7 +185,7 @@ int monitor_wait(struct monitor *m, int timeout_ms)
 	if (!m->qmp)
 		poll(NULL, 0, moment);
 	else
-		r = qmp_event_wait(m->qmp, timeout_ms);
+		r = qmp_client_event_wait(m->qmp, timeout_ms);
 	return r && r != -ETIMEDOUT ? fail(m, r, reason(r)) : r;
 }
 

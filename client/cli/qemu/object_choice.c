@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "bpf/object_check.h"
-#include "client/cli/qemu/object.h"
+#include "client/cli/qemu/exported_object.h"
 #include "client/cli/util/mem.h"
 #include "proto/codec.h"
 

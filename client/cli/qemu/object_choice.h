@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which of the broker's objects a QEMU is given, by the object that this QEMU
- * itself has: its own if that is asked for, else the broker's of the same ABI.
+ * Which of the broker's steering objects a QEMU is given, by the object that this QEMU
+ * exports: that same object if --exact asks for it, else the broker's of the same ABI.
  */
 #pragma once
 

@@ -17,7 +17,7 @@
 #include "client/cli/qemu/mapped.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/probe.h"
-#include "client/cli/qemu/qmp.h"
+#include "client/cli/qemu/qmp_client.h"
 #include "client/cli/qemu/types.h"
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
@@ -142,16 +142,16 @@ static char *alias_resolve(const char *target, const char *alias)
 	return mem_format("%s-%s", alias, bus);
 }
 
-static int properties_list(struct qmp *qmp, const char *driver, struct json_object **ret)
+static int properties_list(struct qmp_client *qmp, const char *driver, struct json_object **ret)
 {
 	struct json_object *arguments = mem_must(json_object_new_object());
 
 	mem_json_set_string(arguments, "typename", driver);
-	return qmp_execute(qmp, "device-list-properties", arguments, ret);
+	return qmp_client_execute(qmp, "device-list-properties", arguments, ret);
 }
 
 /* A driver that QEMU does not know stays unknown: QEMU will say so itself. */
-static int driver_ask(struct qemu_probe *p, struct qmp *qmp, const char *driver)
+static int driver_ask(struct qemu_probe *p, struct qmp_client *qmp, const char *driver)
 {
 	_cleanup_json_ struct json_object *list = NULL;
 	_cleanup_free_ char *name = NULL;
@@ -169,10 +169,10 @@ static int driver_ask(struct qemu_probe *p, struct qmp *qmp, const char *driver)
 	return r == -EREMOTEIO ? 0 : r;
 }
 
-static int target_ask(struct qemu_probe *p, struct qmp *qmp)
+static int target_ask(struct qemu_probe *p, struct qmp_client *qmp)
 {
 	_cleanup_json_ struct json_object *target = NULL;
-	int r = qmp_execute(qmp, "query-target", NULL, &target);
+	int r = qmp_client_execute(qmp, "query-target", NULL, &target);
 	const char *arch = r ? NULL : qemu_opts_get(target, "arch");
 
 	p->target = mem_must(strdup(arch ? arch : ""));
@@ -181,12 +181,12 @@ static int target_ask(struct qemu_probe *p, struct qmp *qmp)
 
 static int child_ask(struct qemu_probe *p, struct child *child, struct json_object *drivers)
 {
-	struct qmp *qmp = NULL;
-	int r = qmp_open(&qmp, &child->qmp, ANSWER_MS);
+	struct qmp_client *qmp = NULL;
+	int r = qmp_client_open(&qmp, &child->qmp, ANSWER_MS);
 
 	if (r)
 		return r;
-	qmp_version(qmp, &p->major, &p->minor);
+	qmp_client_version(qmp, &p->major, &p->minor);
 	p->types = mem_must(json_object_new_object());
 	r = target_ask(p, qmp);
 	for (size_t i = 0; r == 0 && i < json_object_array_length(drivers); i++)
@@ -195,8 +195,8 @@ static int child_ask(struct qemu_probe *p, struct child *child, struct json_obje
 	if (r == 0)
 		r = qemu_object_ask(&p->object, qmp);
 	p->files = r == 0 ? mapped_files(child->pid) : NULL;
-	qmp_execute(qmp, "quit", NULL, NULL);
-	qmp_close(qmp);
+	qmp_client_execute(qmp, "quit", NULL, NULL);
+	qmp_client_close(qmp);
 	return r;
 }
 

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "client/cli/qemu/object.h"
+#include "client/cli/qemu/exported_object.h"
 
 struct json_object;
 

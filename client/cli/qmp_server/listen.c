@@ -15,7 +15,7 @@
 #include "client/cli/util/cli.h"
 #include "proto/fd.h"
 #include "proto/listen_fds.h"
-#include "proto/passrights.h"
+#include "proto/refuse_fds.h"
 
 enum { BACKLOG = 128 };
 
@@ -58,7 +58,7 @@ int qmp_listener_open(struct qmp_listener *ret, const char *path)
 		return cli_fail("qmp", "%s", strerror(errno));
 	if (bind_at(fd, path))
 		return CLI_FAILED;
-	passrights_refuse(fd);
+	socket_refuse_fds(fd);
 	if (lstat(path, &st) || listen(fd, BACKLOG))
 		return cli_fail("qmp", "%s: %s", path, strerror(errno));
 	*ret = (struct qmp_listener){ fd_take(&fd), path, st.st_dev, st.st_ino };
@@ -108,7 +108,7 @@ int qmp_listener_accept(const struct qmp_listener *l, int *ret_fd, uid_t *ret_ui
 
 	if (fd < 0)
 		return -errno;
-	passrights_refuse(fd);
+	socket_refuse_fds(fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
 		return -errno;
 	*ret_uid = who.uid;

@@ -16,7 +16,7 @@
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/sanitize.h"
-#include "proto/cure.h"
+#include "proto/connect_advice.h"
 #include "proto/rssb_proto.h"
 
 #define UID_OVERFLOW 65534u /* anybody of another user namespace: no group lets it in */
@@ -74,15 +74,15 @@ int cli_fail_line(const char *what, char *why)
 
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason)
 {
-	const char *cure = "";
+	const char *advice = "";
 
 	if (error == -ENOENT)
-		cure = " (rssb status lists yours; a restart of the broker ends all)";
+		advice = " (rssb status lists yours; a restart of the broker ends all)";
 	else if (error == -EOPNOTSUPP && strcmp(what, "top") == 0)
-		cure = ": make one by rssb attach --stats or rssb run --stats";
+		advice = ": make one by rssb attach --stats or rssb run --stats";
 	else if (error == -EOPNOTSUPP)
-		cure = ": make one by rssb attach --managed";
-	return cli_fail(what, "%s: %s%s", grant, reason, cure);
+		advice = ": make one by rssb attach --managed";
+	return cli_fail(what, "%s: %s%s", grant, reason, advice);
 }
 
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)
@@ -113,7 +113,7 @@ static const char *socket_path(const char *socket)
 	return named && *named ? named : RSSB_SOCKET_DEFAULT;
 }
 
-char *cli_access_cure(const char *socket)
+char *cli_access_advice(const char *socket)
 {
 	const char *path = socket_path(socket);
 	const struct passwd *user = getpwuid(geteuid());
@@ -140,11 +140,11 @@ char *cli_access_cure(const char *socket)
 		    : mem_format("usermod -aG %s USER, then log in again", group->gr_name);
 }
 
-char *cli_connect_cure(int error, const char *socket)
+char *cli_connect_advice(int error, const char *socket)
 {
-	_cleanup_free_ char *access = error == -EACCES ? cli_access_cure(socket) : NULL;
+	_cleanup_free_ char *access = error == -EACCES ? cli_access_advice(socket) : NULL;
 
-	return access ? mem_format("; %s", access) : mem_format("%s", connect_cure(error));
+	return access ? mem_format("; %s", access) : mem_format("%s", connect_advice(error));
 }
 
 void cli_closep(struct rssb **c)
@@ -154,13 +154,13 @@ void cli_closep(struct rssb **c)
 
 int cli_connect(const struct cli *cli, const char *what, struct rssb **ret)
 {
-	_cleanup_free_ char *cure = NULL;
+	_cleanup_free_ char *advice = NULL;
 	struct rssb *c = NULL;
 	int r = rssb_connect(&c, cli->socket);
 
 	if (r) {
-		cure = cli_connect_cure(r, cli->socket);
-		cli_fail(what, "%s%s", c ? rssb_reason(c) : strerror(-r), cure);
+		advice = cli_connect_advice(r, cli->socket);
+		cli_fail(what, "%s%s", c ? rssb_reason(c) : strerror(-r), advice);
 		rssb_close(c);
 		return CLI_FAILED;
 	}

@@ -60,10 +60,10 @@ int cli_fail_grant(const char *what, const char *grant, int error, const char *r
 
 /* What helps when rssb_connect() failed so, to follow its reason; "" if nobody knows.  To be freed.
  */
-char *cli_connect_cure(int error, const char *socket);
+char *cli_connect_advice(int error, const char *socket);
 
 /* What lets this user connect to a socket that refused it (EACCES).  To be freed. */
-char *cli_access_cure(const char *socket);
+char *cli_access_advice(const char *socket);
 
 /*
  * Reads the one word that is left as a grant's name, which borrows it.

@@ -118,10 +118,10 @@ static int ask_once(struct retry *a, const struct rssb_acquire_options *options,
 
 static void reason_keep(struct retry *a, int r)
 {
-	_cleanup_free_ char *cure = a->connected ? mem_format("%s", "")
-						 : cli_connect_cure(r, a->socket);
+	_cleanup_free_ char *advice = a->connected ? mem_format("%s", "")
+						   : cli_connect_advice(r, a->socket);
 
-	snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a), cure);
+	snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a), advice);
 }
 
 int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, struct rssb_fds *ret,

@@ -13,7 +13,7 @@
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/util/file.h"
 #include "proto/fd.h"
-#include "proto/passrights.h"
+#include "proto/refuse_fds.h"
 
 #define LIBVIRT_ABSTRACTION "/etc/apparmor.d/abstractions/libvirt-qemu"
 

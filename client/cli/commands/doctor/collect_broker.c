@@ -53,7 +53,7 @@ void doctor_look_broker(struct doctor *d)
 
 	b->error = rssb_connect(&c, d->socket);
 	if (b->error == -EACCES)
-		b->access = cli_access_cure(d->socket);
+		b->access = cli_access_advice(d->socket);
 	if (!b->error)
 		b->error = rssb_info(c, &b->info);
 	if (!b->error)

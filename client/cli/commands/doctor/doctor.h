@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #include "client/cli/net/rtnl_link.h"
-#include "client/cli/qemu/object.h"
+#include "client/cli/qemu/exported_object.h"
 #include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
 
@@ -102,11 +102,15 @@ struct doctor_finding {
 /* Takes both. */
 struct doctor_finding doctor_finding_new(enum doctor_verdict verdict, char *fix, char *text);
 
-/* What a check returns: its line, as for printf(); a problem takes the fix, which comes first. */
-#define doctor_ok(...)		 doctor_finding_new(DOCTOR_OK, NULL, mem_format(__VA_ARGS__))
+/* What a check returns: its line, formatted as by printf(). */
+#define doctor_ok(...) doctor_finding_new(DOCTOR_OK, NULL, mem_format(__VA_ARGS__))
+
+#define doctor_skip(...) doctor_finding_new(DOCTOR_NOT_APPLICABLE, NULL, mem_format(__VA_ARGS__))
+
+#define doctor_unknown(...) doctor_finding_new(DOCTOR_NOT_KNOWABLE, NULL, mem_format(__VA_ARGS__))
+
+/* A problem comes with what to do, fix, which it takes. */
 #define doctor_problem(fix, ...) doctor_finding_new(DOCTOR_PROBLEM, fix, mem_format(__VA_ARGS__))
-#define doctor_skip(...)	 doctor_finding_new(DOCTOR_NOT_APPLICABLE, NULL, mem_format(__VA_ARGS__))
-#define doctor_unknown(...)	 doctor_finding_new(DOCTOR_NOT_KNOWABLE, NULL, mem_format(__VA_ARGS__))
 
 /* "alice", or the number; to be freed. */
 char *doctor_user(uid_t uid);

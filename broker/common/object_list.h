@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The objects that the broker can load: ELF bytes and what is known of them.
- * They come from this very binary and from the administrator's directory; none
- * ever comes from a client.
+ * The list of steering objects: BPF ELF files that the broker can load, their bytes
+ * and what is known of them.  They come from this very binary and from the
+ * administrator's directory; none ever comes from a client.
  */
 #pragma once
 

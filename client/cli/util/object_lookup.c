@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds an object by asking the broker for one after the other; it changes nothing. */
-#include "client/cli/util/object_name.h"
+#include "client/cli/util/object_lookup.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static bool object_is(const struct rssb_object *object, const char *text)
 	return strcmp(object->name, text) == 0 || strcasecmp(id, text) == 0;
 }
 
-int object_find(struct rssb *c, const char *text, struct rssb_object *ret)
+int object_lookup(struct rssb *c, const char *text, struct rssb_object *ret)
 {
 	struct rssb_info info;
 	int r = rssb_info(c, &info);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Asking for an object.  What comes is bytes, and judged by others
  * (bpf/object_check.h). */
-#include "client/cli/qemu/object.h"
+#include "client/cli/qemu/exported_object.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -10,19 +10,19 @@
 #include <string.h>
 
 #include "client/cli/qemu/opts.h"
-#include "client/cli/qemu/qmp.h"
+#include "client/cli/qemu/qmp_client.h"
 #include "client/cli/util/base64.h"
 #include "client/cli/util/mem.h"
 
 #define OBJECT_MAX (1u << 20) /* bytes; the broker takes no larger one */
 
 /* Why it refused, with what to make of it. */
-static char *refusal(const struct qmp *qmp)
+static char *refusal(const struct qmp_client *qmp)
 {
-	const char *desc = qmp_error(qmp);
+	const char *desc = qmp_client_error(qmp);
 	int major, minor;
 
-	qmp_version(qmp, &major, &minor);
+	qmp_client_version(qmp, &major, &minor);
 	if (!strstr(desc, "has not been found"))
 		return mem_format("request-ebpf: %s", desc);
 	if (major < 9)
@@ -55,7 +55,7 @@ void qemu_object_decode(struct qemu_object *ret, const char *text)
 	SHA256Final(ret->id, &sha);
 }
 
-int qemu_object_ask(struct qemu_object *ret, struct qmp *qmp)
+int qemu_object_ask(struct qemu_object *ret, struct qmp_client *qmp)
 {
 	struct json_object *arguments = mem_must(json_object_new_object());
 	_cleanup_json_ struct json_object *value = NULL;
@@ -63,7 +63,7 @@ int qemu_object_ask(struct qemu_object *ret, struct qmp *qmp)
 
 	*ret = (struct qemu_object)QEMU_OBJECT_INIT;
 	mem_json_set_string(arguments, "id", "rss");
-	r = qmp_execute(qmp, "request-ebpf", arguments, &value);
+	r = qmp_client_execute(qmp, "request-ebpf", arguments, &value);
 	if (r == -EREMOTEIO)
 		ret->why = refusal(qmp);
 	else if (r == 0)

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 /* What to do when rssb_connect() failed so, to follow its reason; "" if nobody knows. */
-static inline const char *connect_cure(int error)
+static inline const char *connect_advice(int error)
 {
 	switch (-error) {
 	case ENOENT:

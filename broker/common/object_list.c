@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds objects.  Must never change one. */
-#include "broker/common/object.h"
+#include "broker/common/object_list.h"
 
 #include <errno.h>
 #include <string.h>

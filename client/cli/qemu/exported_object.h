@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steering object that a QEMU has in it, by its own word: request-ebpf of a
- * QEMU that is running, be it a VM or one that was started to be asked.
+ * The steering object that is built into a QEMU, as this QEMU exports it by the QMP command
+ * request-ebpf.  The QEMU is a running VM, or one that was started to be asked (probe.h).
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-struct qmp;
+struct qmp_client;
 
 /* Owns elf and why. */
 struct qemu_object {
@@ -24,9 +24,9 @@ struct qemu_object {
 
 /*
  * 0, also if QEMU has none to give: then why says it to the user.  Otherwise
- * what qmp_execute() returns when the conversation has failed.
+ * what qmp_client_execute() returns when the conversation has failed.
  */
-int qemu_object_ask(struct qemu_object *ret, struct qmp *qmp);
+int qemu_object_ask(struct qemu_object *ret, struct qmp_client *qmp);
 
 /* From the base64 of request-ebpf, which may be NULL; what is none is why. */
 void qemu_object_decode(struct qemu_object *ret, const char *text);

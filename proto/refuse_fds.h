@@ -14,7 +14,7 @@
 #endif
 
 /* Lets the kernel refuse fds at their sender.  -ENOPROTOOPT before Linux 6.16. */
-static inline int passrights_refuse(int sock)
+static inline int socket_refuse_fds(int sock)
 {
 	const int off = 0;
 
@@ -22,7 +22,7 @@ static inline int passrights_refuse(int sock)
 }
 
 /* Whether the kernel has refused them since sock was made: then none is queued in it. */
-static inline bool passrights_refused(int sock)
+static inline bool socket_refuses_fds(int sock)
 {
 	int passes = 1;
 	socklen_t len = sizeof(passes);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "client/cli/qemu/qmp.h"
+#include "client/cli/qemu/qmp_client.h"
 #include "client/cli/util/mem.h"
 #include "proto/deadline.h"
 #include "proto/fd.h"
@@ -16,7 +16,7 @@
  */
 #define MESSAGE_MAX (4u << 20)
 
-struct qmp {
+struct qmp_client {
 	int fd;
 	int timeout_ms;
 	struct json_tokener *parser;
@@ -26,7 +26,7 @@ struct qmp {
 	size_t start, end; /* bytes of buf that were read and not parsed yet */
 };
 
-static int wait_for(const struct qmp *q, short events, int64_t deadline)
+static int wait_for(const struct qmp_client *q, short events, int64_t deadline)
 {
 	struct pollfd p = { .fd = q->fd, .events = events };
 
@@ -42,7 +42,7 @@ static int wait_for(const struct qmp *q, short events, int64_t deadline)
 	}
 }
 
-static int fill(struct qmp *q, int64_t deadline)
+static int fill(struct qmp_client *q, int64_t deadline)
 {
 	ssize_t n;
 	int r = wait_for(q, POLLIN, deadline);
@@ -57,7 +57,7 @@ static int fill(struct qmp *q, int64_t deadline)
 	return n ? 0 : -ECONNRESET;
 }
 
-static int receive(struct qmp *q, int64_t deadline, struct json_object **ret)
+static int receive(struct qmp_client *q, int64_t deadline, struct json_object **ret)
 {
 	size_t len = 0;
 
@@ -85,7 +85,7 @@ static int receive(struct qmp *q, int64_t deadline, struct json_object **ret)
  * The next message that is no event.  An event may come before anything else, the
  * greeting included: QEMU sends what it had queued for the monitor's last client.
  */
-static int receive_no_event(struct qmp *q, int64_t deadline, struct json_object **ret)
+static int receive_no_event(struct qmp_client *q, int64_t deadline, struct json_object **ret)
 {
 	for (;;) {
 		struct json_object *message;
@@ -104,7 +104,7 @@ static int receive_no_event(struct qmp *q, int64_t deadline, struct json_object 
 }
 
 /* send(2), with an fd unless that is -1. */
-static ssize_t send_some(const struct qmp *q, const char *text, size_t len, int fd)
+static ssize_t send_some(const struct qmp_client *q, const char *text, size_t len, int fd)
 {
 	union {
 		struct cmsghdr head;
@@ -123,7 +123,7 @@ static ssize_t send_some(const struct qmp *q, const char *text, size_t len, int 
 	return sendmsg(q->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static int send_all(struct qmp *q, const char *text, int fd, int64_t deadline)
+static int send_all(struct qmp_client *q, const char *text, int fd, int64_t deadline)
 {
 	size_t left = strlen(text);
 
@@ -144,7 +144,7 @@ static int send_all(struct qmp *q, const char *text, int fd, int64_t deadline)
 	return 0;
 }
 
-static int greeting_take(struct qmp *q)
+static int greeting_take(struct qmp_client *q)
 {
 	int r = receive_no_event(q, deadline_in(q->timeout_ms), &q->greeting);
 
@@ -153,9 +153,9 @@ static int greeting_take(struct qmp *q)
 	return json_object_object_get_ex(q->greeting, "QMP", NULL) ? 0 : -EPROTO;
 }
 
-int qmp_open(struct qmp **ret, int *fd, int timeout_ms)
+int qmp_client_open(struct qmp_client **ret, int *fd, int timeout_ms)
 {
-	struct qmp *q = mem_new(1, sizeof(*q));
+	struct qmp_client *q = mem_new(1, sizeof(*q));
 	int r;
 
 	q->fd = fd_take(fd);
@@ -163,15 +163,15 @@ int qmp_open(struct qmp **ret, int *fd, int timeout_ms)
 	q->parser = mem_must(json_tokener_new());
 	r = greeting_take(q);
 	if (!r)
-		r = qmp_execute(q, "qmp_capabilities", NULL, NULL);
+		r = qmp_client_execute(q, "qmp_capabilities", NULL, NULL);
 	if (r)
-		qmp_close(q);
+		qmp_client_close(q);
 	else
 		*ret = q;
 	return r;
 }
 
-struct qmp *qmp_close(struct qmp *q)
+struct qmp_client *qmp_client_close(struct qmp_client *q)
 {
 	if (!q)
 		return NULL;
@@ -184,7 +184,8 @@ struct qmp *qmp_close(struct qmp *q)
 }
 
 /* Judges an answer: 0, -EREMOTEIO or -EPROTO. */
-static int answer_take(struct qmp *q, struct json_object *answer, struct json_object **ret_value)
+static int answer_take(struct qmp_client *q, struct json_object *answer,
+		       struct json_object **ret_value)
 {
 	struct json_object *part;
 
@@ -200,8 +201,8 @@ static int answer_take(struct qmp *q, struct json_object *answer, struct json_ob
 	return -EPROTO;
 }
 
-static int command_send(struct qmp *q, const char *command, struct json_object *arguments, int fd,
-			int64_t deadline)
+static int command_send(struct qmp_client *q, const char *command, struct json_object *arguments,
+			int fd, int64_t deadline)
 {
 	_cleanup_json_ struct json_object *request = mem_must(json_object_new_object());
 	_cleanup_free_ char *line = NULL;
@@ -213,8 +214,8 @@ static int command_send(struct qmp *q, const char *command, struct json_object *
 	return send_all(q, line, fd, deadline);
 }
 
-int qmp_execute_fd(struct qmp *q, const char *command, struct json_object *arguments, int fd,
-		   struct json_object **ret_value)
+int qmp_client_execute_fd(struct qmp_client *q, const char *command, struct json_object *arguments,
+			  int fd, struct json_object **ret_value)
 {
 	int64_t deadline = deadline_in(q->timeout_ms);
 	_cleanup_json_ struct json_object *answer = NULL;
@@ -227,13 +228,13 @@ int qmp_execute_fd(struct qmp *q, const char *command, struct json_object *argum
 	return r ? r : answer_take(q, answer, ret_value);
 }
 
-int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments,
-		struct json_object **ret_value)
+int qmp_client_execute(struct qmp_client *q, const char *command, struct json_object *arguments,
+		       struct json_object **ret_value)
 {
-	return qmp_execute_fd(q, command, arguments, -1, ret_value);
+	return qmp_client_execute_fd(q, command, arguments, -1, ret_value);
 }
 
-int qmp_event_wait(struct qmp *q, int timeout_ms)
+int qmp_client_event_wait(struct qmp_client *q, int timeout_ms)
 {
 	_cleanup_json_ struct json_object *message = NULL;
 	int r = receive(q, deadline_in(timeout_ms), &message);
@@ -243,7 +244,7 @@ int qmp_event_wait(struct qmp *q, int timeout_ms)
 	return json_object_object_get_ex(message, "event", NULL) ? 0 : -EPROTO;
 }
 
-const char *qmp_error(const struct qmp *q)
+const char *qmp_client_error(const struct qmp_client *q)
 {
 	struct json_object *desc = NULL;
 	const char *text = NULL;
@@ -270,7 +271,7 @@ void qemu_version_read(struct json_object *version, int *ret_major, int *ret_min
 	*ret_minor = version_part(qemu, "minor");
 }
 
-void qmp_version(const struct qmp *q, int *ret_major, int *ret_minor)
+void qmp_client_version(const struct qmp_client *q, int *ret_major, int *ret_minor)
 {
 	struct json_object *about = NULL, *version = NULL;
 
