@@ -47,25 +47,18 @@ static void object_id(uint8_t ret[RSSB_OBJECT_ID_LEN], const void *elf, size_t s
 	SHA256Final(ret, &sha);
 }
 
-/* Whether these bytes are an object's already. */
-static bool objects_have(const struct objects *o, const void *elf, size_t size)
-{
-	const struct rssb_object_ref ref = { .by = RSSB_BY_ID };
-
-	object_id((uint8_t *)ref.id, elf, size);
-	return objects_find(o, &ref, (struct object_wish){ 0 }) >= 0;
-}
-
 /* Tries an object and adds it; its bytes must stay.  -errno, with why. */
 static int objects_add(struct objects_trials *to, const char *name, const void *elf, size_t size,
 		       char why[OBJECT_CHECK_WHY_MAX])
 {
 	struct objects *o = to->objects;
+	struct rssb_object_ref ref = { .by = RSSB_BY_ID };
 	struct object_check check;
 	struct object *new = &o->list[o->n];
 	int err;
 
-	if (objects_have(o, elf, size)) {
+	object_id(ref.id, elf, size); /* takes a while: once */
+	if (objects_find(o, &ref, (struct object_wish){ 0 }) >= 0) {
 		snprintf(why, OBJECT_CHECK_WHY_MAX, "another object has the same bytes");
 		return -EEXIST;
 	}
@@ -85,7 +78,7 @@ static int objects_add(struct objects_trials *to, const char *name, const void *
 	};
 	to->templates->n = o->n;
 	strncpy(new->name, name, sizeof(new->name) - 1);
-	object_id(new->id, elf, size);
+	memcpy(new->id, ref.id, sizeof(new->id));
 	return 0;
 }
 
