@@ -101,5 +101,5 @@ def test_the_profile_denies_nothing_that_is_needed(system):
 def test_the_profile_is_enforced(system):
     """The very directory that root may read otherwise."""
     refusal, denial = system["outside"]
-    assert refusal == "rss-broker: object directory /tmp: cannot be opened: Permission denied"
+    assert refusal == "rss-broker: object directory /tmp: /tmp cannot be opened: Permission denied"
     assert 'profile="rss-broker" name="/tmp/"' in denial
