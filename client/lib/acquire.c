@@ -91,8 +91,8 @@ static void fds_take(struct rssb_fds *ret, struct packet *p, const uint8_t *role
 }
 
 /*
- * A grant whose fds did not arrive ends with its lease, but with KEEP there is
- * none: it would stay, and keep its label.  The reason stays that of the failure.
+ * Releases a grant whose fds did not arrive.  With a lease it ends by itself; with KEEP it has
+ * no lease, and would stay and keep its label.  The reason of the failure is left as it is.
  */
 static void grant_undo(struct rssb *c, uint64_t id)
 {

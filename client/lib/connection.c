@@ -26,7 +26,10 @@ int connection_fail(struct rssb *c, int error, const char *format, ...)
 	vsnprintf(c->reason, sizeof(c->reason), format, args);
 	va_end(args);
 
-	/* Part of it may come from another process, and it goes to a terminal. */
+	/*
+	 * Stores the reason without control characters: part of it may come from another
+	 * process, and it may be printed on a terminal.
+	 */
 	for (unsigned char *p = (unsigned char *)c->reason; *p; p++) {
 		if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
 			*p++ = '?'; /* a control character of two bytes */
@@ -155,7 +158,7 @@ static int send_until(const struct rssb *c, const void *data, size_t len, int64_
 	return r;
 }
 
-/* Asks first: on the same CPU the broker has often answered before send returns. */
+/* Receives before it waits: on the same CPU the broker has often answered before send() returns. */
 static int recv_until(const struct rssb *c, struct packet *p, int64_t deadline)
 {
 	int r;
@@ -179,7 +182,7 @@ static int transfer(struct rssb *c, const void *data, size_t len, struct packet 
 	int64_t deadline = deadline_in(c->timeout_ms);
 	int r = send_until(c, data, len, deadline);
 
-	/* It may have hung up, saying why, before it was asked anything. */
+	/* The broker may have refused this connection, and said why, before it read the request. */
 	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
 		r = recv_until(c, ret, deadline);
 

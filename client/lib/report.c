@@ -67,7 +67,8 @@ int rssb_next_grant(struct rssb *c, uint64_t after, struct rssb_grant_info *ret)
 		return r;
 	if (!reply.grant.id)
 		return connection_fail(c, -ENOENT, "no grant of yours has a higher id");
-	if (reply.grant.id <= after) /* or a walk would have no end */
+	/* Whoever asks for one grant after the other would never come to an end. */
+	if (reply.grant.id <= after)
 		return connection_fail(c, -EPROTO, "the broker listed the same grant twice");
 	grant_fill(ret, &reply.grant);
 	return 0;

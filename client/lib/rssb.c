@@ -137,7 +137,10 @@ static void moves_fill(struct rssb_request_move *ret, const struct rssb_move *mo
 	}
 }
 
-/* Whether who uses the queues and entries as an index stays within its arrays. */
+/*
+ * Whether all queues are below the number of queues and the table fits: callers use them as
+ * indexes.
+ */
 static bool table_right(const struct rssb_reply_move *reply)
 {
 	if (reply->queues > RSSB_QUEUES_MAX || reply->table_len > RSSB_TABLE_MAX)

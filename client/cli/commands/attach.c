@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rssb attach and rssb detach: steering for a VMM that knows none.  The tap comes
- * first, so that no grant is made for one that cannot be steered.
+ * rssb attach and rssb detach: a steering program on a tap, for a VMM that knows no RSS.  The
+ * tap is opened first, so that no grant is made for a tap that cannot be steered.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -134,11 +134,14 @@ static int acquire(struct retry *a, const struct wish *wish, struct rssb_fds *re
 	int r = retry_acquire(a, &options, ret, ret_grant);
 
 	if (!keep)
-		ret_grant->id = 0; /* it ends with its lease, that is with us */
+		ret_grant->id = 0; /* its lease, and so the grant, ends with this process */
 	return r;
 }
 
-/* A kept grant that steers nothing would stay for nobody. */
+/*
+ * Asks for a set and puts its program on the tap.  Where that fails, a grant without a lease is
+ * released: nobody else would end it.
+ */
 static int attach_set(struct retry *a, const struct wish *wish)
 {
 	struct rssb_fds fds = RSSB_FDS_INIT;
@@ -163,7 +166,10 @@ static int attach_set(struct retry *a, const struct wish *wish)
 	return CLI_OK;
 }
 
-/* The kernel takes what the program says modulo the number of queues that are attached. */
+/*
+ * Warns of queues that nobody has attached: the kernel takes the program's queue number modulo
+ * the number of attached queues.
+ */
 static void queues_warn(const struct wish *wish)
 {
 	const unsigned live = tap_live_queues(wish->target.queue), queues = wish->steering.queues;

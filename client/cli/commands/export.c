@@ -46,7 +46,10 @@ static const struct option_row rows[] = {
 
 static const struct cli_usage usage = { "export", rows, 18, .no_words = true };
 
-/* The object in base64 with what stands around it, as one line; to be freed. */
+/*
+ * The object as one line of text: base64, or QEMU's reply to request-ebpf with base64 in it.
+ * To be freed.
+ */
 static char *text_make(const struct file_map *elf, int format)
 {
 	_cleanup_free_ char *base64 = base64_text(elf->data, elf->len);

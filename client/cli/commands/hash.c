@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* rssb hash: where a flow goes, worked out here.  Talks to no broker. */
+/* rssb hash: computes where a flow goes, without asking a broker. */
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
 
 static const struct cli_usage usage = { "hash", rows, 13 };
 
-/* Where a flow goes; -1: nothing says. */
+/* Where a flow goes; -1: not by the table, or STEERING does not say. */
 struct result {
 	uint32_t type; /* 0: no enabled hash type */
 	uint32_t hash;
@@ -70,7 +70,7 @@ static void show_text(const struct result *result, const struct steering *s)
 		printf("queue  %d%s\n", result->queue, result->type ? "" : " (the default queue)");
 }
 
-/* A number below 0 is none: null. */
+/* Writes a number, or null for one below 0. */
 static void set_number(struct json_object *root, const char *key, int64_t value)
 {
 	if (value < 0)

@@ -48,7 +48,7 @@ int cmd_qmp(struct cli *cli, int argc, char **argv)
 		return status;
 	if (request.stdio && request.path)
 		return cli_misuse(&usage, "--stdio and --listen exclude each other");
-	signal(SIGPIPE, SIG_IGN); /* a client that goes is an end, no death */
+	signal(SIGPIPE, SIG_IGN); /* a client that hangs up must not end this process */
 	if (!request.stdio)
 		status = qmp_activation_take(&listener, &connection);
 	if (status == CLI_GO_ON && request.path)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One RTM_GETLINK request and its answer.  Of a tap it tells everything, in
- * the caller's own network namespace, where sysfs may show another's.
+ * One RTM_GETLINK request and its answer.  rtnetlink tells all that doctor needs of a tap, and
+ * of the caller's own network namespace: sysfs may show those of another.
  */
 #include "client/cli/net/rtnl_link.h"
 

@@ -49,7 +49,7 @@ struct qemu_args {
 	struct json_object *globals; /* "driver.prop": value, of every -global, in their order */
 	struct json_object *netdevs; /* id: what -netdev says, of every one with an id */
 	bool asks_help;		     /* QEMU will print something and exit */
-	struct qemu_hidden *hidden;  /* devices that are no -device */
+	struct qemu_hidden *hidden;  /* devices made by other options than -device (hidden.h) */
 	size_t n_hidden;
 	bool config_devices; /* -readconfig: it has devices, or could not be read */
 	char *unread;	     /* and then why; NULL: it was */
@@ -77,9 +77,9 @@ void qemu_args_global(struct qemu_args *a, const char *driver, const char *prope
 size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rss);
 
 /*
- * Marks what the host is to steer: virtio-net devices with mq on, but for those that
- * have fds: they attach their own.  Their rss is turned off where it is on.  Returns
- * how many.
+ * Marks the devices whose taps the host is to steer: virtio-net with mq on and without fds (a
+ * device with fds attaches a program of its own).  rss is turned off where it is on.  Returns
+ * how many are marked.
  */
 size_t qemu_args_select_host(struct qemu_args *a);
 

@@ -47,7 +47,7 @@ const char *qemu_args_obstacle(const struct qemu_args *a, const char *target)
 {
 	if (a->config_devices)
 		return "a -readconfig file has devices, which QEMU has to make first";
-	/* There the default drive is no virtio device that takes a slot. */
+	/* On x86 the default drive is no virtio device, and takes no PCI slot. */
 	if (a->default_drives && strcmp(target, "x86_64") != 0 && strcmp(target, "i386") != 0)
 		return "a -drive without if= may be a virtio device, which QEMU has to make first";
 	return NULL;
@@ -107,7 +107,7 @@ static bool set_is_undone(const struct qemu_arg *arg)
 	return arg->vhost_of && arg->vhost_of->rest;
 }
 
-/* What of an option is not a device. */
+/* Writes the part of an option that is not a device. */
 static void rest_write(struct words *w, const struct qemu_arg *arg)
 {
 	if (set_is_undone(arg))
@@ -147,7 +147,10 @@ static void write_converted(struct words *w, const struct qemu_args *a, struct j
 	}
 }
 
-/* What has to stand between options and one more: two commas would be one of the last value. */
+/*
+ * What separates one more option from these: nothing after an odd number of commas, of which
+ * the last is a separator already; two commas together are one comma of a value.
+ */
 static const char *comma_after(const char *options)
 {
 	size_t n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices of a QEMU command line.  What a device does not need changed is not changed. */
+/* Devices of a QEMU command line.  Only what must change in a device is changed. */
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +120,7 @@ enum qemu_flag qemu_device_flag(const struct qemu_device *dev, struct json_objec
 	if (!dev->json)
 		return flag_of_text(json_object_get_string(value));
 	if (!json_object_is_type(value, json_type_boolean))
-		return QEMU_UNSAID; /* as QEMU refuses it, "on" included */
+		return QEMU_UNSAID; /* QEMU refuses a JSON string here, even "on" */
 	return json_object_get_boolean(value) ? QEMU_ON : QEMU_OFF;
 }
 
@@ -186,7 +186,7 @@ static struct json_object *props_copy(const struct qemu_device *dev, struct json
 	return copy;
 }
 
-/* text with more members before its last brace. */
+/* Inserts members before the last brace of a JSON text. */
 static char *members_insert(const char *text, const char *more)
 {
 	const char *end = strrchr(text, '}');

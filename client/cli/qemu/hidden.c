@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading them.  The file of -readconfig is read only if it is a regular one: what comes out of a
- * pipe is QEMU's.
+ * Reads -nic, -net and the file of -readconfig.  Only a regular file is read: bytes of a pipe
+ * can be read once, and QEMU needs them.
  */
 #include "client/cli/qemu/hidden.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two ways to the same monitor. */
+/* QEMU's monitor over its socket, and through libvirt: two halves with the same functions. */
 #include "client/cli/qemu/monitor.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ static int socket_connect(int *ret, const char *path)
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* With a full backlog connect(2) would wait: a monitor's is one client long. */
+	/* connect(2) waits while the backlog is full, and QEMU's has room for one client. */
 	if (fd >= 0) {
 		const struct timeval limit = { .tv_sec = ANSWER_MS / 1000 };
 
@@ -104,7 +104,7 @@ static int socket_execute(struct monitor *m, const char *command, struct json_ob
 
 /* --- through libvirt -------------------------------------------------------- */
 
-/* libvirt hands QEMU's reply through, whatever it is. */
+/* Reads QEMU's reply, which libvirt passes on unchanged. */
 static int reply_take(struct monitor *m, const char *text, struct json_object **ret_value)
 {
 	_cleanup_json_ struct json_object *reply = json_tokener_parse(text);

@@ -17,7 +17,7 @@ int qemu_netdev_fd(struct json_object *netdev);
 /* How many queues it will have. */
 unsigned qemu_netdev_queues(struct json_object *netdev);
 
-/* Whether packets go by vhost instead of through QEMU. */
+/* Whether vhost is on: the kernel moves the packets instead of QEMU. */
 bool qemu_netdev_vhost(struct json_object *netdev);
 
 /* The same netdev with vhost off, in the notation that it was in.  To be freed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The choice, and its words. */
+/* Which object a QEMU is given, and the messages about it. */
 #include "client/cli/qemu/object_choice.h"
 
 #include <errno.h>

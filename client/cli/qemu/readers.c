@@ -89,7 +89,7 @@ static void device_set(struct qemu_args *a, struct qemu_arg *arg, const char *id
 	arg->sets_rss = strcmp(prop, "rss") == 0;
 }
 
-/* One in JSON cannot be set. */
+/* -set of a netdev.  QEMU applies none to a netdev in JSON. */
 static void netdev_set(struct qemu_args *a, struct qemu_arg *arg, const char *id, const char *prop,
 		       const char *value)
 {
@@ -105,10 +105,13 @@ static void netdev_set(struct qemu_args *a, struct qemu_arg *arg, const char *id
 	}
 }
 
-/* "GROUP.ID.PROP=VALUE" of what was there before: QEMU sees no other. */
+/*
+ * "GROUP.ID.PROP=VALUE" changes an option that came before it: QEMU applies -set to no later
+ * one.
+ */
 static void set_read(struct qemu_args *a, struct qemu_arg *arg)
 {
-	char group[64], id[64], prop[64]; /* QEMU reads no longer ones */
+	char group[64], id[64], prop[64]; /* QEMU's own limits */
 	int end = 0;
 
 	sscanf(arg->value, "%63[^.].%63[^.=].%63[^=]=%n", group, id, prop, &end);
@@ -140,7 +143,7 @@ static long drive_number(const struct qemu_args *a, struct json_object *opts)
 	return n;
 }
 
-/* Its own half with an id, and the device that QEMU would make of the other. */
+/* Splits -drive if=virtio into a drive with an id and the device that QEMU would make of it. */
 static void drive_read(struct qemu_args *a, struct qemu_arg *arg)
 {
 	_cleanup_json_ struct json_object *opts = qemu_opts_parse(arg->value, NULL);

@@ -43,7 +43,10 @@ static int spawn(struct child *child, char *const argv[], int fd, int out, int e
 						   0)) &&
 	    !(r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO)) &&
 	    !(r = posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO)) &&
-	    /* Onto itself: inherited, under the number that argv names. */
+	    /*
+	     * dup2() of an fd onto itself lets the child inherit it, under the number that argv
+	     * names.
+	     */
 	    (fd < 0 || !(r = posix_spawn_file_actions_adddup2(&actions, fd, fd))))
 		r = posix_spawnp(&child->pid, argv[0], &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A lexical automaton, one byte at a time.  It judges tokens and nothing above them. */
+/*
+ * Finds the end of each message by a state machine that takes one byte at a time.  It knows
+ * JSON's tokens, not its grammar: json.c judges that.
+ */
 #include "client/cli/qmp_server/frame.h"
 
 #include <stdbool.h>
@@ -54,7 +57,7 @@ static bool is_structural(unsigned char c)
 	return c && strchr("{}[],:", c);
 }
 
-/* Not part of any text: what brings a lost parser back to a known state. */
+/* Bytes that no JSON text has, which clients send to bring a parser back to a known state. */
 static bool is_reset(unsigned char c)
 {
 	return (c < 0x20 && c != '\t') || c >= 0xfe;
@@ -176,7 +179,10 @@ static enum qmp_frame_event fail(struct qmp_frame *f, enum state state, enum qmp
 	return event;
 }
 
-/* A token has ended: so has the message, unless something is open in it. */
+/*
+ * A token has ended.  The message has ended with it if all braces and brackets are closed, or
+ * one too many is.
+ */
 static enum qmp_frame_event token_end(struct qmp_frame *f)
 {
 	const bool wrong = f->braces < 0 || f->brackets < 0;

@@ -42,7 +42,10 @@ static char *put_escape(char *out, uint32_t code)
 	return out + sprintf(out, "\\u%04X", (unsigned)code);
 }
 
-/* In ASCII: to json-c 0.18, strict, a byte above it is a control character. */
+/*
+ * Writes one character of a string in ASCII: json-c 0.18 in its strict mode takes bytes above
+ * 0x7f for control characters.
+ */
 static void emit(struct rewrite *w, uint32_t code)
 {
 	if (code < 0x20 || code > 0x7f) {
@@ -54,7 +57,7 @@ static void emit(struct rewrite *w, uint32_t code)
 	*w->out++ = (char)code;
 }
 
-/* The four digits of \uXXXX; more than any UTF-16 unit: there are not four. */
+/* The number of the four digits of \uXXXX; UINT32_MAX if there are not four. */
 static uint32_t take_unit(struct rewrite *w)
 {
 	uint32_t unit = 0;
@@ -93,7 +96,7 @@ static void take_unicode(struct rewrite *w)
 static void take_escape(struct rewrite *w)
 {
 	static const char letters[] = "bfnrt\"'\\/", meant[] = "\b\f\n\r\t\"'\\/";
-	const char c = *w->in++; /* never the end: the framing has seen to that */
+	const char c = *w->in++; /* not the NUL: a framed message closes its strings */
 	const char *letter = strchr(letters, c);
 
 	if (c == 'u')
@@ -139,7 +142,10 @@ static bool integer_fits(const char *text)
 	return errno != ERANGE;
 }
 
-/* QEMU knows no 0e0: that is a 0 and a keyword.  What else may touch a number json-c refuses. */
+/*
+ * How long the number is.  QEMU reads 0e0 as a 0 and a keyword, so a 0 ends there; json-c
+ * refuses what is left.
+ */
 static size_t number_length(const char *text)
 {
 	const size_t sign = text[0] == '-';
@@ -203,7 +209,7 @@ static struct json_object *parse_strict(const char *text, const char **ret_why)
 	enum json_tokener_error error;
 
 	json_tokener_set_flags(parser, JSON_TOKENER_STRICT);
-	/* With its NUL, or a number would not be known to be over. */
+	/* The NUL is passed, too: it tells json-c that a number at the end is complete. */
 	value = json_tokener_parse_ex(parser, text, (int)strlen(text) + 1);
 	error = json_tokener_get_error(parser);
 	*ret_why = error == json_tokener_success ? NULL : json_tokener_error_desc(error);

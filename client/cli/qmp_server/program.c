@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Programs by name, fetched from the broker through librssb.  It judges no bytes. */
+/* Fetches a program's bytes from the broker through librssb, and does not look into them. */
 #include "client/cli/qmp_server/program.h"
 
 #include <errno.h>
@@ -59,7 +59,10 @@ struct qmp_source *qmp_source_free(struct qmp_source *s)
 	return NULL;
 }
 
-/* No connection is kept: those of an account are few, and all clients are of one. */
+/*
+ * Each export has a connection of its own: the broker allows an account few connections, and
+ * all clients of this server share one account.
+ */
 static int export_once(struct qmp_source *s, const struct qmp_program *program, int *ret_fd,
 		       uint32_t *ret_retry_ms)
 {

@@ -99,7 +99,7 @@ static void client_serve(const struct server *s, int fd)
 	_exit(EXIT_SUCCESS);
 }
 
-/* The socket is new: its buffer takes a line. */
+/* Sends one line.  The socket is new, so its buffer has room for it. */
 static void refuse(int fd, const char *why)
 {
 	_cleanup_free_ char *line = qmp_session_error(why);

@@ -39,7 +39,7 @@
 
 struct steering {
 	uint32_t hash_types;
-	uint16_t queues; /* the highest queue it names, and one */
+	uint16_t queues; /* the highest queue that it names, plus one */
 	uint16_t default_queue;
 	uint16_t table_len;  /* 0: no equal, weight or table was given */
 	bool keyed;	     /* false: no hkey was given, the key is zero */
@@ -54,7 +54,7 @@ struct steering {
  */
 int steering_parse(struct steering *ret, const char *text, char *reason, size_t reason_len);
 
-/* -EINVAL: it says of no packet where it goes. */
+/* -EINVAL: it names no queues, or its key is too long for a grant. */
 int steering_check(const struct steering *s, char *reason, size_t reason_len);
 
 /*

@@ -19,7 +19,7 @@
 #include "proto/connect_advice.h"
 #include "proto/rssb_proto.h"
 
-#define UID_OVERFLOW 65534u /* anybody of another user namespace: no group lets it in */
+#define UID_OVERFLOW 65534u /* how uids of other user namespaces look here */
 
 static struct cli *global; /* where --socket goes, before the command or after it */
 
@@ -28,7 +28,7 @@ void cli_global_options(struct cli *cli)
 	global = cli;
 }
 
-/* Of every command; rssb --help alone lists them. */
+/* Options of every command, which rssb --help lists and a command's --help does not. */
 static const struct option_row shared[] = {
 	{ "socket", .argument = "PATH", OPTION_TEXT(struct cli, socket),
 	  .help = "the broker's socket, before or after COMMAND\n"

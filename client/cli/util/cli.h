@@ -16,7 +16,7 @@
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
-#define CLI_GO_ON (-1) /* of functions that may also end the command with a status */
+#define CLI_GO_ON (-1) /* returned instead of a status: the command is to continue */
 
 /* What the global options say. */
 struct cli {
@@ -28,9 +28,9 @@ struct cli_usage {
 	const char *name;	       /* "export" */
 	const struct option_row *rows; /* its --help, in which its options are */
 	int column;		       /* where --help begins to say what an option is for */
-	bool only_first;	       /* what follows the first other word is another command's */
-	bool no_words;		       /* it takes options alone */
-	void (*more)(void);	       /* rssb's own: prints the rest of the help */
+	bool only_first;    /* what follows the first other word belongs to another command */
+	bool no_words;	    /* it takes options alone */
+	void (*more)(void); /* rssb's own: prints the rest of the help */
 };
 
 /* Every command's options may be followed by --socket, which is stored here. */
@@ -55,19 +55,21 @@ int cli_fail_line(const char *what, char *why);
 int cli_misuse(const struct cli_usage *usage, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* What the broker said of a grant, as its user named it.  Returns CLI_FAILED. */
+/* Prints what librssb said of a grant that the user named so, with advice.  Returns CLI_FAILED. */
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason);
 
-/* What helps when rssb_connect() failed so, to follow its reason; "" if nobody knows.  To be freed.
+/*
+ * What to do after rssb_connect() failed with this error, to be printed after its reason; "":
+ * unknown.  To be freed.
  */
 char *cli_connect_advice(int error, const char *socket);
 
-/* What lets this user connect to a socket that refused it (EACCES).  To be freed. */
+/* What to do so that this user can connect to a socket that refused it (EACCES).  To be freed. */
 char *cli_access_advice(const char *socket);
 
 /*
- * Reads the one word that is left as a grant's name, which borrows it.
- * CLI_GO_ON, or CLI_USAGE after saying why.
+ * Reads the only word that is left as the name of a grant; *ret borrows it.  CLI_GO_ON, or
+ * CLI_USAGE after saying why.
  */
 int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret);
 

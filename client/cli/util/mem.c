@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that is there, or the command ends. */
+/* Allocations that succeed or end the command. */
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 void mem_none(void)
 {
-	fputs("rssb: out of memory\n", stderr); /* cli_fail() would ask for some */
+	fputs("rssb: out of memory\n", stderr); /* not cli_fail(), which allocates */
 	exit(EXIT_FAILURE);
 }
 

@@ -7,10 +7,13 @@
 
 #include <stddef.h>
 
-/* There is none left: one line, and the end. */
+/* Says that memory is out and ends the process. */
 void mem_none(void) __attribute__((noreturn));
 
-/* p, which is not NULL; otherwise the process ends.  Inline: who owns p stays to be seen. */
+/*
+ * Returns p, or ends the process if it is NULL.  Inline, so that static analysis sees who owns
+ * p.
+ */
 static inline void *mem_must(const void *p)
 {
 	if (!p)

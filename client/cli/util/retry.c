@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Asking a broker again while its failure is one that passes. */
+/*
+ * Asks the broker for sets, again and again while it fails in a way that may pass: it is busy
+ * or restarting.
+ */
 #include "client/cli/util/retry.h"
 
 #include <errno.h>
@@ -99,8 +102,9 @@ static int connect_again(struct retry *a)
 }
 
 /*
- * Whoever gets the fds will map them, and a file that gets shorter would end it.  An older
- * kernel does not tell what an fd is.
+ * Asks once, and checks that the fds are a program and maps: whoever gets them maps them, and a
+ * process that maps a file dies of SIGBUS when the file is cut short.  Kernels before 5.19 may
+ * not tell what an fd is.
  */
 static int ask_once(struct retry *a, const struct rssb_acquire_options *options,
 		    struct rssb_fds *ret, struct rssb_grant *ret_grant)

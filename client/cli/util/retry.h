@@ -16,15 +16,15 @@ struct retry {
 	bool verbose;	    /* say on stderr that it waits, also when that is no terminal */
 	bool impatient;	    /* a broker that is not there has a second to come back */
 
-	/* Its own. */
+	/* the fields below are retry.c's own */
 	struct rssb *c; /* keeps the last reason even when it is no longer connected */
 	bool connected;
 	bool told;
-	bool no_set; /* what came last was none */
+	bool no_set; /* the last answer had fds that are no program and maps */
 	uint32_t pause_ms;
 	int64_t deadline;
 	char reason[400];     /* of the last failure */
-	int64_t absent_until; /* then to be given up, if impatient; 0: it was there */
+	int64_t absent_until; /* an impatient caller gives up then; 0: the broker was there */
 };
 
 /* Of the fields above, the first four are the caller's to set. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a terminal would obey is not printed: a QEMU, a file name or a broker may have chosen it. */
+/*
+ * Replaces what a terminal would obey: text of a QEMU, of a file name or of a broker may hold
+ * escape sequences.
+ */
 #include "client/cli/util/sanitize.h"
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Words of others, as they may go to a terminal and stay in one line. */
+/* Makes text of others fit for a terminal and for one line. */
 #pragma once
 
 /* Turns each control character, also those of two bytes in UTF-8, into '?'.  Returns text. */

@@ -15,7 +15,7 @@ char *shell_word(const char *word)
 	if (word[0] && word[0] != '-' && !word[strspn(word, plain)])
 		return mem_must(strdup(word));
 	out = quoted = mem_new(4 * strlen(word) + 5, 1);
-	/* It is no option, whatever it begins with. */
+	/* A word that begins with '-' would be an option: "./" is put before it. */
 	out = stpcpy(out, word[0] == '-' ? "./'" : "'");
 	for (; *word; word++) {
 		if (*word == '\'')

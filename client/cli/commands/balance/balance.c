@@ -48,7 +48,10 @@ static const struct option_row rows[] = {
 
 static const struct cli_usage usage = { "balance", rows, 17 };
 
-/* The counters are read first: a move comes between no two looks at them. */
+/*
+ * Reads where a round begins: first the counters, then the table, so that no move falls between
+ * two readings of the counters.
+ */
 static int begin(struct balance *b)
 {
 	int err = rssb_stats(b->c, b->grant.id, b->grant.label, &b->last);
@@ -96,7 +99,10 @@ static int measure(struct balance *b)
 	return 0;
 }
 
-/* What even_out() says, as a table: what the next packets are expected to meet. */
+/*
+ * Asks even_out() for the moves of this round, and computes the load that the table after them
+ * is expected to have.
+ */
 static void plan(struct round *r)
 {
 	struct rssb_table next = r->table;
@@ -117,7 +123,7 @@ static int carry_out(struct balance *b)
 		return 0;
 	err = rssb_move(b->c, b->grant.id, b->grant.label, b->round.move, b->round.n, &after);
 	b->round.moved = !err;
-	if (err == -EINVAL) { /* the next round sees the new table */
+	if (err == -EINVAL) { /* somebody else changed the table: the next round reads it anew */
 		cli_fail(usage.name, "%s; nothing moved in this round", rssb_reason(b->c));
 		return 0;
 	}
@@ -133,7 +139,7 @@ static void show(const struct balance *b)
 	fflush(stdout);
 }
 
-/* Returns what librssb returned when it ended. */
+/* Runs rounds until --once or a failure ends them.  Returns 0, or the error of librssb. */
 static int balance(struct balance *b)
 {
 	int64_t next = deadline_now_ms();

@@ -14,13 +14,13 @@ struct round {
 	double seconds;
 	uint64_t packets, bytes; /* of the grant, in these seconds */
 	uint64_t entry_bytes[RSSB_TABLE_ENTRIES_MAX];
-	struct rssb_table table; /* as the packets met it */
+	struct rssb_table table; /* the table that steered this round's packets */
 	struct even_out_load load;
 	double peak;	 /* the largest queue over the fair share, as measured */
-	double expected; /* likewise, if the next packets are as these were */
+	double expected; /* likewise after the moves, for the same load */
 	size_t n;
 	struct rssb_move move[RSSB_MOVES_AT_ONCE];
-	bool moved; /* false: only found out */
+	bool moved; /* false: the moves were only computed, not made */
 };
 
 /* One line; with verbose a line more for each move. */

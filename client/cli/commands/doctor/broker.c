@@ -14,7 +14,7 @@ static char *remedy(const struct doctor *d, int error)
 	case -ECONNREFUSED:
 		return mem_format("systemctl enable --now rss-broker.socket");
 	case -EACCES:
-		/* The broker itself has said whom it serves. */
+		/* Without `access` the socket let the user in, and the broker's policy refused. */
 		return mem_format("%s", d->broker.access ? d->broker.access
 							 : "systemctl cat rss-broker shows its "
 							   "--allow-user and --allow-group");

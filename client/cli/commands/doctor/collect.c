@@ -46,7 +46,10 @@ static bool knows_passrights(void)
 	return sock >= 0 && getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &value, &len) == 0;
 }
 
-/* A file that includes our abstraction lets libvirt's VMs reach the broker. */
+/*
+ * 1 if the file names rss-broker: a profile that includes our abstraction lets libvirt's VMs
+ * reach the broker.
+ */
 static int mentions_us(const char *path)
 {
 	static char text[1 << 16];

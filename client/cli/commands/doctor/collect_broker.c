@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The facts of the broker, a set of its included, which is given back at once. */
+/*
+ * The facts of the broker.  Its test is a real request: it gets a steering set and closes it at
+ * once.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +41,7 @@ static void grant_try(struct rssb *c, struct doctor_broker *b)
 		return;
 	}
 	b->grant = rssb_fds_verify(&fds);
-	if (b->grant == -EOPNOTSUPP) /* an older kernel does not tell */
+	if (b->grant == -EOPNOTSUPP) /* an older kernel does not tell what an fd is */
 		b->grant = 0;
 	if (b->grant)
 		b->grant_why =

@@ -19,7 +19,10 @@
 
 enum question { ASK_VERSION, ASK_LIST, ASK_GET, ASK_OBJECT };
 
-/* Each with the reason why it is harmless; besides, monitor.h says qmp_capabilities. */
+/*
+ * The commands that are sent, each with the reason why it is harmless.  The monitor sends
+ * qmp_capabilities besides.
+ */
 static const char *const allowed[] = {
 	[ASK_VERSION] = "query-version", /* returns constants of the build */
 	[ASK_LIST] = "qom-list",	 /* returns names and types of properties; reads no value */
@@ -27,7 +30,10 @@ static const char *const allowed[] = {
 	[ASK_OBJECT] = "request-ebpf",	 /* returns a constant of the build */
 };
 
-/* What was set when the device was made: QEMU reads a variable for each, and calls no device. */
+/*
+ * The properties that qom-get reads.  They were set when the device was made: for each, QEMU
+ * copies a variable and runs no code of the device.
+ */
 static const char *const readable[] = { "rss", "mq", "ebpf-rss-fds" };
 
 enum { RSS, MQ, FDS, N_READABLE };
@@ -39,7 +45,7 @@ static const char *const containers[] = {
 	"/machine/unattached",
 };
 
-/* The conversation; once it failed nothing more is asked. */
+/* The conversation with the monitor.  After a failure nothing more is asked. */
 struct talk {
 	struct monitor *monitor;
 	struct doctor_vm *vm;

@@ -119,7 +119,10 @@ static void finding_show(const char *name, const struct doctor_finding *f,
 	mem_json_add(array, row);
 }
 
-/* Whether it does not apply either, for the reason just said: readers need that once. */
+/*
+ * Whether a check does not apply for the same reason as the check before it: people are told
+ * once.
+ */
 static bool says_nothing_new(const struct doctor_finding *f, const char *before)
 {
 	return f->verdict == DOCTOR_NOT_APPLICABLE && before && strcmp(f->text, before) == 0;

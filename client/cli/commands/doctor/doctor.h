@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rssb doctor: first it looks, which never judges, then it judges, which never
- * looks: a check is a pure function of the facts.  It changes nothing, but for
- * the one grant that it asks for and gives back.
+ * rssb doctor, in two steps.  collect*.c gather the facts and judge nothing; then each check is
+ * a pure function of the facts.  Doctor changes nothing, but for the one grant that it asks for
+ * and gives back.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ struct doctor_host {
 struct doctor_broker {
 	int error; /* of connecting and asking what it is */
 	char *why;
-	char *access; /* what lets this user connect; NULL: it could */
+	char *access; /* what to do so that this user can connect; NULL: the socket let it in */
 	struct rssb_info info;
 	struct rssb_object *objects;
 	uint32_t n_objects;

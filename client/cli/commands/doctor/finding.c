@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a check says: one line, whatever words of others are in it. */
+/*
+ * A finding is what a check says, in one line: control characters in a file name or in QEMU's
+ * words are replaced.
+ */
 #include <pwd.h>
 
 #include "client/cli/commands/doctor/doctor.h"

@@ -112,8 +112,7 @@ struct doctor_finding doctor_vm_version(const struct doctor *d)
 						 "with -qmp unix:SOCK,server=on,wait=off; it "
 						 "serves one client at a time"),
 				      "%s", q.why);
-	q.takes_fds |=
-		!d->vm.n_devices; /* without one there is none that could lack the property */
+	q.takes_fds |= !d->vm.n_devices; /* no device, none that lacks the property */
 	return version_judge(&q);
 }
 

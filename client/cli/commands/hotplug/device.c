@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What QEMU is told of the device, and what its refusals mean. */
+/* The arguments of QEMU's device_add, and advice for what QEMU refuses. */
 #include <json-c/json.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 static const struct {
 	const char *command;
-	const char *words; /* of QEMU's */
+	const char *words; /* which QEMU's message has in it */
 	const char *advice;
 } refusals[] = {
 	{ "request-ebpf", "has not been found",

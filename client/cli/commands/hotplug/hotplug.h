@@ -12,12 +12,12 @@ struct monitor;
 /* What the command line says. */
 struct hotplug_options {
 	const char *socket; /* the broker's; NULL: the default */
-	const char *qmp;    /* a QMP socket, or NULL and */
-	const char *domain; /* a libvirt domain */
+	const char *qmp;    /* QEMU's QMP socket; NULL: through libvirt */
+	const char *domain; /* libvirt's name of the VM; NULL: by the QMP socket */
 	const char *netdev;
-	const char *tap; /* make the netdev of it; NULL: it is there */
+	const char *tap; /* the netdev is made of this tap; NULL: QEMU has the netdev already */
 	unsigned queues;
-	bool vhost;	/* of that netdev */
+	bool vhost;	/* the netdev that is made has vhost=on */
 	const char *id; /* the device's */
 	const char *device;
 	struct json_object *props; /* further ones: { name: text } */

@@ -53,7 +53,10 @@ static int fd_give(struct plug *p, const char *what, int fd)
 
 /* --- the steps ---------------------------------------------------------------- */
 
-/* The lease's name is the device's: it must not replace the one of a device that lives. */
+/*
+ * The lease is given to QEMU under a name made of the device's id: it must not replace the
+ * lease of a device that is plugged in.
+ */
 static int id_check(struct plug *p)
 {
 	bool there;
@@ -85,7 +88,10 @@ static int vhost_check(struct plug *p)
 					  major, minor));
 }
 
-/* Without --tap: on a netdev of another type the device would be plugged, and nothing steer it. */
+/*
+ * Without --tap: refuses a netdev that is no tap.  QEMU would plug the device in, and nothing
+ * would steer its packets.
+ */
 static int netdev_check(struct plug *p)
 {
 	_cleanup_free_ char *type = p->o->tap ? NULL
@@ -116,7 +122,10 @@ static int types_ask(struct plug *p)
 	return CLI_OK;
 }
 
-/* The running QEMU's own object, whatever is installed by now, decides. */
+/*
+ * Chooses the object by what the running QEMU exports: the QEMU that is installed may be
+ * another by now.
+ */
 static int object_ask(struct plug *p)
 {
 	_cleanup_json_ struct json_object *value = NULL;
@@ -199,7 +208,10 @@ static int set_give(struct plug *p)
 	return r;
 }
 
-/* "rssb-queue0-ID:rssb-queue1-ID:...", having given one for each queue.  To be freed. */
+/*
+ * Gives QEMU an fd for each queue.  *ret_names, to be freed: "rssb-queue0-ID:rssb-
+ * queue1-ID:...".
+ */
 static int fds_give(struct plug *p, const char *kind, const int *fds, char **ret_names)
 {
 	_cleanup_free_ char *names = mem_format("%s", "");
@@ -258,7 +270,10 @@ static int device_make(struct plug *p)
 
 /* --- all of them, or none ------------------------------------------------------- */
 
-/* Names that QEMU has used up are no longer there; that is no failure. */
+/*
+ * Closes the fds that QEMU was given.  A device takes its fds with their names, so that closefd
+ * may find no such name; that is no failure.
+ */
 static void given_take_back(struct plug *p)
 {
 	for (size_t i = 0; i < json_object_array_length(p->given); i++) {
@@ -294,7 +309,7 @@ static void netdev_take_back(struct plug *p)
 {
 	char reason[256];
 
-	/* Should QEMU keep them open, they still take no packets from the tap. */
+	/* Detached queues take no packets from the tap, even if QEMU keeps them open. */
 	for (unsigned int i = 0; i < p->o->queues; i++)
 		if (p->queues[i] >= 0 && tap_queue_detach(p->queues[i], reason, sizeof(reason)))
 			vm_remark(&p->vm, mem_format("queue %u: %s", i + 1, reason));

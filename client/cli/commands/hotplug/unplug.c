@@ -19,7 +19,7 @@
 enum { WAIT_MS = 30000 }; /* a guest's PCIe hotplug driver takes 5 s */
 
 struct unplug {
-	struct hotplug_options o; /* qmp, domain, id, netdev, verbose; the first for its rows */
+	struct hotplug_options o; /* qmp, domain, id, netdev and verbose are used */
 	int wait_ms;
 	struct vm vm;
 	char *netdev; /* the device's; NULL: it has none */
@@ -69,14 +69,17 @@ static int device_delete(struct unplug *u)
 {
 	int r = vm_execute(&u->vm, "device_del", vm_argument("id", u->o.id), -1, NULL);
 
-	/* Asked before, and the guest has not answered yet. */
+	/* QEMU was asked before, and waits for the guest: that is no failure. */
 	if (!r || !strstr(u->vm.why, "in the process of unplug"))
 		return r;
 	vm_fail(&u->vm, NULL);
 	return CLI_OK;
 }
 
-/* The event is not read: QEMU has sent DEVICE_DELETED when it no longer lists the device. */
+/*
+ * Waits until QEMU no longer lists the device.  The event DEVICE_DELETED only says when to look
+ * again.
+ */
 static int device_wait(struct unplug *u)
 {
 	int64_t deadline = deadline_in(u->wait_ms);
@@ -113,7 +116,7 @@ static int device_remove(struct unplug *u)
 	return r;
 }
 
-/* Says what failed, after what failed before. */
+/* Adds what failed to what failed before it. */
 static int rest_fail(struct unplug *u, const char *command)
 {
 	vm_remark(&u->vm, mem_format("%s: %s", command, monitor_why(u->vm.monitor)));

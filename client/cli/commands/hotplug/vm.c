@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What plugging in and unplugging say to a VM. */
+/* Commands to a running VM, as hotplug and unplug both send them. */
 #include "client/cli/commands/hotplug/vm.h"
 
 #include <errno.h>

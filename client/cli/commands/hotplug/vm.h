@@ -12,7 +12,10 @@ struct vm {
 	char *why; /* of the step that failed, to be freed by the caller */
 };
 
-/* The one of both that is not NULL (monitor_open()).  0, or CLI_FAILED with vm->why. */
+/*
+ * Connects to the VM's monitor: one of qmp and domain is not NULL (monitor_open()).  0, or
+ * CLI_FAILED with vm->why.
+ */
 int vm_reach(struct vm *vm, const char *qmp, const char *domain);
 void vm_done(struct vm *vm);
 

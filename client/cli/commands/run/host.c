@@ -19,7 +19,7 @@
 /* The tap of one device. */
 struct host_tap {
 	int queue; /* one of the tap's queues */
-	bool own;  /* opened here; else inherited, and QEMU's */
+	bool own;  /* opened here and closed here; else an inherited fd that is QEMU's */
 	bool steered;
 	const struct qemu_device *dev;
 };
@@ -106,7 +106,7 @@ static int taps_protect(struct host *h)
 	return run_setenv(h->plan, "RSSB_HOST_STEERED", names);
 }
 
-/* The program is the tap's now: what is left to QEMU is the lease. */
+/* Puts the program on the tap, which keeps it.  QEMU inherits the lease alone. */
 static int tap_put(struct host *h, struct host_tap *tap, struct run_set *set)
 {
 	char reason[256];
@@ -125,7 +125,7 @@ static int taps_steer(struct host *h)
 
 	for (size_t i = 0; i < h->n && r == CLI_OK; i++)
 		r = tap_put(h, &h->taps[i], &h->plan->sets.v[i]);
-	return r ? r : taps_protect(h); /* last: what fails leaves the environment as it was */
+	return r ? r : taps_protect(h); /* last: a failure before it changes no environment */
 }
 
 static void taps_done(struct host *h)

@@ -9,7 +9,7 @@
 #include "client/cli/util/mem.h"
 #include "client/cli/commands/run/run.h"
 
-enum { WAIT_MS = 2000 }; /* of QEMU's main loop: a VM may stand still meanwhile */
+enum { WAIT_MS = 2000 }; /* the default: a VM may stand still while QEMU's main loop waits */
 
 /* The words before QEMU may change the directory. */
 static int socket_name(struct run_plan *plan, const char *socket)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the plans of rssb run have in common: why one fails, and what is said of it. */
+/*
+ * What the three plans of rssb run share: keeping why a plan failed, naming a device, telling
+ * of a grant.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 

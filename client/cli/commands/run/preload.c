@@ -11,7 +11,10 @@
 
 #define LIBRARY "librssb-qemu.so"
 
-/* From where rssb is: built, or installed by make install or a distribution. */
+/*
+ * Where librssb-qemu.so is, relative to rssb: in the build folder, as make install puts it, or
+ * as a distribution does.
+ */
 static const char *const places[] = {
 	"",
 	"../lib/rss-broker/",
@@ -49,7 +52,10 @@ int run_setenv(struct run_plan *plan, const char *name, const char *value)
 	return CLI_OK;
 }
 
-/* After the user's own: one that passes calls on reaches ours, and a sanitizer is first. */
+/*
+ * Adds ours after the user's own LD_PRELOAD: a sanitizer has to be first, and a library that
+ * passes calls on reaches ours.
+ */
 int run_preload(struct run_plan *plan)
 {
 	_cleanup_free_ char *library = library_find(), *list = NULL;

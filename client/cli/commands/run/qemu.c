@@ -13,7 +13,7 @@
 
 #define PROBE_WAY_OUT " (--no-probe, if every device with rss on is in JSON form)"
 
-/* What is said of a bool that is none. */
+/* Devices with a bool property whose value is neither on nor off. */
 struct mistake {
 	struct json_object *globals;
 	const char *device; /* the first that has one; NULL: none */
@@ -32,7 +32,7 @@ static void mistake_look(struct qemu_device *dev, void *ctx)
 	m->device = run_device_name(dev);
 }
 
-/* A value that QEMU will refuse must not pass for a device without rss. */
+/* Fails for a value of rss that QEMU will refuse: it must not count as rss off. */
 static int values_check(struct run_plan *plan, struct qemu_args *args)
 {
 	struct mistake m = { .globals = args->globals };
@@ -95,7 +95,7 @@ static void property_check(struct qemu_device *dev, void *ctx)
 		check->lacking = dev;
 }
 
-/* Which object: what this very QEMU has in it decides. */
+/* Chooses the object by what this QEMU exports. */
 static int object_plan(struct run_plan *plan, const struct run_options *o,
 		       const struct qemu_probe *probe)
 {
@@ -132,7 +132,7 @@ static int probe_judge(struct run_plan *plan, const struct run_options *o,
 	return object_plan(plan, o, probe);
 }
 
-/* Learns property types from the very binary, and whether it takes fds at all. */
+/* Asks the QEMU binary for the types of its properties, and whether it takes fds at all. */
 static int probe_ask(struct run_plan *plan, const struct run_options *o, const char *binary,
 		     struct qemu_args *args, struct qemu_probe *ret)
 {

@@ -33,9 +33,9 @@ struct run_options {
 	bool stats;	       /* sets that count packets */
 	bool on_demand;	       /* QEMU's own request is answered, and its arguments are not read */
 	bool verbose;
-	bool steers, steers_host; /* --steering, --host-steering: of neither and one */
+	bool steers, steers_host; /* --steering, --host-steering: at most one of them */
 	struct steering steering; /* then */
-	char **argv;		  /* of rssb run; ended by NULL, as is */
+	char **argv;		  /* the words of rssb run, ended by NULL */
 	char **command;
 };
 
@@ -93,7 +93,7 @@ long run_qemu_find(struct run_plan *plan, const struct run_options *o);
 /* Warns of words before QEMU through which no fd gets. */
 void run_prefix_warn(const struct run_options *o, long qemu);
 
-/* How a person knows the device. */
+/* The device's id, or its driver if it has no id. */
 const char *run_device_name(const struct qemu_device *dev);
 
 /* Plans any other program with one set, which $RSSB_FDS names.  As run_qemu_plan(). */

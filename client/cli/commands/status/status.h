@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What rssb status has to tell, and the three forms that it is told in. */
+/* The answers of the broker that rssb status shows, and the three forms in which it prints them. */
 #pragma once
 
 #include <stddef.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A terminal that shows one screen again and again, and is left as it was:
- * however the program is asked to end, it learns it here and not by a signal.
+ * A terminal on which one screen is drawn again and again, and which is left as it was.
+ * Signals that ask the program to end are returned by terminal_wait() as events, so that the
+ * terminal is always restored.
  */
 #pragma once
 

@@ -76,7 +76,10 @@ static void show(const struct top *top)
 	fflush(stdout);
 }
 
-/* A label may have gone to another grant in the meantime: that one starts anew. */
+/*
+ * Reads the counters.  If the label is another grant's by now, counting starts anew with that
+ * grant.
+ */
 static int look(struct top *top)
 {
 	struct rssb_stats now;
@@ -109,14 +112,14 @@ static bool pause_until(struct top *top, int64_t deadline)
 	return true;
 }
 
-/* 0: asked to end; or what the broker said. */
+/* Shows one interval after the other.  0: the user asked to end; else the error of librssb. */
 static int watch(struct top *top)
 {
 	int64_t next = deadline_now_ms();
 	int r = look(top);
 
 	if (!r && top->mode == SCREEN)
-		show(top); /* zeros, but something to look at */
+		show(top); /* all zero: the first interval has not passed yet */
 	for (unsigned n = 0; !r && (!top->count || n < top->count); n++) {
 		next += top->interval_ms;
 		if (!pause_until(top, next))
