@@ -125,7 +125,7 @@ int rssb_acquire(struct rssb *c, const struct rssb_acquire_options *options,
 
 	r = grant_check(c, &reply.acquire, &o);
 	if (r) {
-		packet_done(&p);
+		connection_refuse_fds(&p);
 		return r;
 	}
 	fds_take(ret_fds, &p, reply.base.roles);

@@ -40,6 +40,21 @@ int connection_fail(struct rssb *c, int error, const char *format, ...)
 	return error;
 }
 
+void fd_close_at_once(int *fd)
+{
+	const struct linger none = { 0 };
+
+	if (*fd >= 0)
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* if it is one */
+	fd_closep(fd);
+}
+
+void connection_refuse_fds(struct packet *p)
+{
+	while (p->n_fds)
+		fd_close_at_once(&p->fds[--p->n_fds]);
+}
+
 /* The same for a failure after which nobody knows whose reply comes next. */
 static int fail_for_good(struct rssb *c, int error, const char *why)
 {
@@ -173,7 +188,7 @@ static int recv_until(const struct rssb *c, struct packet *p, int64_t deadline)
 
 	/* A broker that hung up with our request unread resets the connection;
 	 * what it said before is still queued behind that error. */
-	packet_done(p);
+	connection_refuse_fds(p);
 	return packet_recv(c->sock, p);
 }
 
@@ -281,7 +296,7 @@ int connection_exchange(struct rssb *c, union rssb_request *request, union rssb_
 	if (!r)
 		r = judge(c, op, ret_packet, ret);
 	if (r)
-		packet_done(ret_packet);
+		connection_refuse_fds(ret_packet);
 	return r;
 }
 
@@ -293,7 +308,7 @@ int connection_ask(struct rssb *c, union rssb_request *request, union rssb_reply
 	if (r)
 		return r;
 	if (p.n_fds) {
-		packet_done(&p);
+		connection_refuse_fds(&p);
 		return connection_fail(c, -EPROTO,
 				       "the broker's reply has fds that belong to none");
 	}

@@ -33,5 +33,14 @@ int connection_open(struct rssb *c, const char *path);
 int connection_exchange(struct rssb *c, union rssb_request *request, union rssb_reply_any *ret,
 			struct packet *ret_packet);
 
+/*
+ * Closes an fd that a broker may have chosen to harm us: closing a socket must not wait for as
+ * long as its SO_LINGER says.
+ */
+void fd_close_at_once(int *fd);
+
+/* packet_done() so. */
+void connection_refuse_fds(struct packet *p);
+
 /* The same for a request whose reply brings no fd; one that does is an error. */
 int connection_ask(struct rssb *c, union rssb_request *request, union rssb_reply_any *ret);

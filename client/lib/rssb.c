@@ -228,11 +228,11 @@ int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
 	if (r)
 		return r;
 	if (p.n_fds != 1 || reply.base.roles[0] != RSSB_ROLE_ELF) {
-		packet_done(&p);
+		connection_refuse_fds(&p);
 		return connection_fail(c, -EPROTO, "the broker sent other fds than were asked for");
 	}
 	if (object_id && memcmp(reply.object.id, object_id, sizeof(reply.object.id)) != 0) {
-		packet_done(&p);
+		connection_refuse_fds(&p);
 		return connection_fail(c, -EPROTO, "the broker sent another object than that");
 	}
 
@@ -244,9 +244,9 @@ int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
 
 void rssb_fds_close(struct rssb_fds *fds)
 {
-	fd_closep(&fds->prog);
-	fd_closep(&fds->config);
-	fd_closep(&fds->key);
-	fd_closep(&fds->table);
-	fd_closep(&fds->lease);
+	fd_close_at_once(&fds->prog);
+	fd_close_at_once(&fds->config);
+	fd_close_at_once(&fds->key);
+	fd_close_at_once(&fds->table);
+	fd_close_at_once(&fds->lease);
 }

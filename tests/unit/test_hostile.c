@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <time.h>
 
 #include "client/include/rssb.h"
 #include "tests/unit/fake_broker.h"
@@ -118,9 +120,74 @@ static void a_walk_ends(void **state)
 	fake_broker_stop(&b);
 }
 
+/* --- an fd whose close waits --------------------------------------------------------- */
+
+enum { LINGER_S = 600 };
+
+static int peer = -1;	       /* of the socket; it reads nothing */
+static pthread_barrier_t sent; /* before the client asks, so that it has the last copy */
+
+static int lingering_socket(void)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct linger linger = { 1, LINGER_S };
+	socklen_t len = sizeof(addr);
+	static char bytes[65536];
+	int listener = socket(AF_INET, SOCK_STREAM, 0), sock = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (bind(listener, (struct sockaddr *)&addr, len) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&addr, &len) ||
+	    connect(sock, (struct sockaddr *)&addr, len) ||
+	    setsockopt(sock, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)))
+		abort();
+	peer = accept(listener, NULL, NULL);
+	while (send(sock, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	fd_closep(&listener);
+	return sock;
+}
+
+static void send_lingering(int sock)
+{
+	union rssb_reply_any reply;
+	int fd = lingering_socket();
+	size_t len;
+
+	rssb_reply_init(&reply, RSSB_OP_INFO);
+	reply.base.header.tag = 1;
+	reply.base.n_fds = 1;
+	reply.base.roles[0] = RSSB_ROLE_PROG;
+	len = rssb_reply_encode(&reply);
+	if (packet_send(sock, &reply, len, &fd, 1))
+		abort();
+	fd_closep(&fd);
+	pthread_barrier_wait(&sent);
+}
+
+static void a_close_that_waits(void **state)
+{
+	struct fake_broker b = { .greet = send_lingering };
+	time_t start = time(NULL);
+	struct rssb_info info;
+	struct rssb *c;
+
+	pthread_barrier_init(&sent, NULL, 2);
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	pthread_barrier_wait(&sent);
+	assert_int_equal(rssb_info(c, &info), -EPROTO);
+	assert_true(time(NULL) - start < LINGER_S / 2);
+	rssb_close(c);
+	fake_broker_stop(&b);
+	fd_closep(&peer);
+	pthread_barrier_destroy(&sent);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_close_that_waits),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(a_walk_ends),
