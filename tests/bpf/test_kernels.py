@@ -7,6 +7,7 @@ is Debian 12's; RSSB_KERNELS names more, their vmlinuz separated by colons.
 import os
 import subprocess
 
+import guest
 import pytest
 from paths import ROOT
 
@@ -39,7 +40,7 @@ def initrd(build, tmp_path_factory):
 def verified(qemu, kernel, initrd):
     """{(object, capabilities): (errno, instructions)}"""
     done = subprocess.run(
-        [qemu, "-accel", "tcg,thread=single", "-cpu", "max", "-m", "256", "-nodefaults", "-nographic",
+        [qemu, "-accel", guest.ACCEL, "-cpu", "max", "-m", "256", "-nodefaults", "-nographic",
          "-no-reboot", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1",
          "-serial", "stdio"], stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=500,
         check=False,

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import guest
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -84,7 +85,7 @@ def initrd(build, tmp_path_factory):
 
 def test_every_device(qemu, initrd):
     done = subprocess.run(
-        [qemu, "-accel", "tcg,thread=single", "-cpu", "max", "-m", "512", "-nodefaults", "-nographic",
+        [qemu, "-accel", guest.ACCEL, "-cpu", "max", "-m", "512", "-nodefaults", "-nographic",
          "-no-reboot", "-kernel", ROOT / "build/guest/vmlinuz", "-initrd", initrd,
          "-append", "console=ttyS0 quiet panic=-1", "-serial", "stdio"],
         stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=500, check=False,

@@ -23,12 +23,14 @@ BOOT_TIMEOUT_S = 220
 BOOTS = 2
 WINDOW = 256  # frames on their way: fewer than the tap's and the guest's rings hold
 
+# On an emulated host an emulator of its own would take too long: its guests run by KVM.
 # One thread for all vCPUs: with a thread each, QEMU 10.0 sometimes leaves a timer interrupt in
 # service, and that vCPU hangs.
 # As many CPUs as queues: with fewer, a Linux 6.1 guest boots with that many queues, and its RSS
 # command goes on asking for no more than those after ethtool -L raised the number (seen).
+ACCEL = os.environ.get("RSSB_GUEST_ACCEL", "tcg,thread=single")
 MACHINE = [
-    "-accel", os.environ.get("RSSB_GUEST_ACCEL", "tcg,thread=single"), "-cpu", "max", "-smp", str(QUEUES),
+    "-accel", ACCEL, "-cpu", "max", "-smp", str(QUEUES),
     "-m", "256", "-nodefaults", "-display", "none",
 ]  # fmt: skip
 CMDLINE = "console=ttyS0 quiet ipv6.disable=1 panic=-1 edd=off no_timer_check nokaslr"
