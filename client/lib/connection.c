@@ -13,9 +13,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "proto/deadline.h"
 #include "proto/fd.h"
+
+/* How often it asks for a place in the backlog between two waits for one. */
+#define ASK_TIMES    16
+#define ASK_EVERY_NS 250000
 
 int connection_fail(struct rssb *c, int error, const char *format, ...)
 {
@@ -80,44 +85,60 @@ static int connect_reason(struct rssb *c, int error, const char *path)
 	}
 }
 
-/*
- * While the broker's backlog is full a nonblocking connect() fails at once and
- * poll() tells nothing about an unconnected socket.  A blocking one waits in
- * the kernel, as long as SO_SNDTIMEO says, and then fails with EAGAIN.
- */
-static int connect_waiting(int sock, const struct sockaddr_un *addr, int64_t deadline)
+/* -EAGAIN: the broker's backlog is full. */
+static int connect_try(int sock, const struct sockaddr_un *addr)
 {
-	for (;;) {
+	if (connect(sock, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
+		return 0;
+	return errno == EINTR ? -EAGAIN : -errno;
+}
+
+static int connect_by_asking(int sock, const struct sockaddr_un *addr)
+{
+	const struct timespec pause = { .tv_nsec = ASK_EVERY_NS };
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < ASK_TIMES; i++) {
+		nanosleep(&pause, NULL);
+		r = connect_try(sock, addr);
+	}
+	return r;
+}
+
+/* A blocking connect() waits in the kernel, as long as SO_SNDTIMEO says. */
+static int connect_by_waiting(int sock, const struct sockaddr_un *addr, int wait_ms)
+{
+	const struct timeval wait = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
+	int r;
+
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) ||
+	    fcntl(sock, F_SETFL, 0))
+		return -errno;
+	r = connect_try(sock, addr);
+	return fcntl(sock, F_SETFL, O_NONBLOCK) ? -errno : r;
+}
+
+/*
+ * Usually there is room in the backlog, and one system call is all it takes.  While there is none
+ * the kernel wakes those who wait in connect() in the order of their coming, and one user may
+ * have thousands of threads there; but each place that is free goes to whoever asks first.  So
+ * this one asks again and again.  Against others who ask all the time waiting is the better way:
+ * so it does both by turns.
+ */
+static int connect_until(int sock, const struct sockaddr_un *addr, int64_t deadline)
+{
+	int r = connect_try(sock, addr);
+
+	for (int wait_ms = 1; r == -EAGAIN; wait_ms++) {
 		int left = deadline_left_ms(deadline);
-		struct timeval wait = { .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000 };
 
 		if (left == 0)
 			return -ETIMEDOUT;
-		if (left > 0 && setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)))
-			return -errno;
-		if (connect(sock, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
-			return 0;
-		if (errno == EAGAIN)
-			return -ETIMEDOUT;
-		if (errno != EINTR)
-			return -errno;
+		r = connect_by_asking(sock, addr);
+		if (r == -EAGAIN)
+			r = connect_by_waiting(sock, addr,
+					       left > 0 && left < wait_ms ? left : wait_ms);
 	}
-}
-
-/* Usually there is room in the backlog, and one system call is all it takes. */
-static int connect_until(int sock, const struct sockaddr_un *addr, int64_t deadline)
-{
-	int r;
-
-	if (connect(sock, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
-		return 0;
-	if (errno != EAGAIN)
-		return -errno;
-	if (fcntl(sock, F_SETFL, 0))
-		return -errno;
-	r = connect_waiting(sock, addr, deadline);
-	if (!r && fcntl(sock, F_SETFL, O_NONBLOCK))
-		return -errno;
 	return r;
 }
 

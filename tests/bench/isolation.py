@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A hostile neighbour: one account floods, another one asks twenty times a second.
+"""A hostile neighbour: one account floods, another asks twenty times a second, through librssb.
 
 Each flood is of a user of its own, and so is who asks meanwhile: what one did to
 its account is no other's.  It must never leave a flooder behind.
@@ -108,8 +108,9 @@ class Neighbours:
     def ask(self, uid, seconds):
         """Twenty ACQUIREs a second, each on a connection of its own, each released."""
         done = self.world.run(
-            [*as_user(uid), self.bench / "request", "--socket", self.broker.socket, "--bursts",
-             int(seconds * ASKED_PER_SECOND), "--pause-us", 1000000 // ASKED_PER_SECOND],
+            [*as_user(uid), self.bench / "request", "--library", "--socket", self.broker.socket,
+             "--bursts", int(seconds * ASKED_PER_SECOND),
+             "--pause-us", 1000000 // ASKED_PER_SECOND],
             timeout=120,
         )  # fmt: skip
         return json.loads(done.stdout)

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 
 #include "client/include/rssb.h"
@@ -505,6 +506,51 @@ static void connect_waits_for_the_backlog(void **state)
 	fake_broker_stop(&b);
 }
 
+/* How the broker's backlog is full for connect() below, and how often that was called. */
+static enum {
+	BACKLOG_REAL,
+	BACKLOG_OF_WAITERS, /* thousands wait in connect(): who asks finds a place now and then */
+	BACKLOG_OF_ASKERS,  /* thousands ask all the time: who waits is woken in the end */
+	BACKLOG_INTERRUPTED
+} backlog;
+static unsigned n_connects;
+
+#define ASKED_IN_VAIN 40 /* more than the library asks before it waits once */
+
+/* In place of the C library's. */
+int connect(int sock, const struct sockaddr *address, socklen_t len)
+{
+	bool waits = !(fcntl(sock, F_GETFL) & O_NONBLOCK), full;
+
+	n_connects++;
+	full = backlog == BACKLOG_OF_ASKERS ? !waits
+	       : backlog == BACKLOG_REAL    ? false
+					    : waits || n_connects <= ASKED_IN_VAIN;
+	if (full) {
+		errno = backlog == BACKLOG_INTERRUPTED ? EINTR : EAGAIN;
+		return -1;
+	}
+	return (int)syscall(SYS_connect, sock, address, len);
+}
+
+/* Whoever else wants a place, and how: a connect gets one. */
+static void connect_gets_a_place_before_thousands(void **state)
+{
+	for (backlog = BACKLOG_OF_WAITERS; backlog <= BACKLOG_INTERRUPTED; backlog++) {
+		struct fake_broker b = { 0 };
+		struct rssb c = { .sock = -1, .timeout_ms = MINUTE_MS };
+
+		n_connects = 0;
+		fake_broker_start(&b);
+		assert_int_equal(connection_open(&c, b.path), 0);
+		assert_true(n_connects > 1);
+		assert_true(fcntl(c.sock, F_GETFL) & O_NONBLOCK);
+		fd_closep(&c.sock);
+		fake_broker_stop(&b);
+	}
+	backlog = BACKLOG_REAL;
+}
+
 static void on_alarm(int sig)
 {
 }
@@ -634,6 +680,7 @@ int main(void)
 		cmocka_unit_test(connect_errors),
 		cmocka_unit_test(connect_takes_the_environment),
 		cmocka_unit_test(connect_waits_for_the_backlog),
+		cmocka_unit_test(connect_gets_a_place_before_thousands),
 		cmocka_unit_test(signals_do_not_matter),
 		cmocka_unit_test(bad_arguments),
 		cmocka_unit_test(another_object),
