@@ -14,7 +14,6 @@
 
 #include "client/cli/qmp_server/frame.h"
 #include "client/cli/qmp_server/json.h"
-#include "client/cli/qmp_server/utf8.h"
 #include "client/cli/util/base64.h"
 
 /* Everything that comes of the bytes, as "M" message, "S" stray, "L" too long. */

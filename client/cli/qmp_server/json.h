@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct json_object;
 
@@ -19,3 +21,11 @@ struct json_object *qmp_json_parse(const char *text, const char **ret_why);
 
 /* One line, ended CRLF, to be freed. */
 char *qmp_json_line(struct json_object *value);
+
+/* UTF-8 with one exception: U+0000 is C0 80, as QEMU has it. */
+
+/* Whether a string may hold the character: it is no surrogate and no noncharacter. */
+bool qmp_utf8_valid(uint32_t code);
+
+/* The character at text, which NUL ends; returns its length, 0: not valid. */
+size_t qmp_utf8_decode(const char *text, uint32_t *ret);

@@ -8,14 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/option_table.h"
+
 #define ADDRESS_MAX INET6_ADDRSTRLEN /* with the NUL */
 
 static int parse_port(struct flow_end *end, const char *text)
 {
-	size_t digits = strspn(text, "0123456789");
-	unsigned long port = digits ? strtoul(text, NULL, 10) : 0;
+	unsigned port;
 
-	if (!digits || text[digits] || port > UINT16_MAX)
+	if (option_number(text, 0, UINT16_MAX, &port))
 		return -EINVAL;
 	end->has_port = true;
 	end->port = (uint16_t)port;

@@ -15,6 +15,7 @@
 #include "bpf/rss_maps.h"
 #include "client/cli/rss/hkey.h"
 #include "proto/rssb_proto.h"
+#include "proto/option_table.h"
 
 #define TABLE_LEN  RSSB_TABLE_ENTRIES_MAX /* of equal and weight */
 #define WORD_MAX   1024			  /* a table of 128 entries has at most 511 bytes */
@@ -72,14 +73,9 @@ static int next_value(struct parser *p, const char *clause)
 static int parse_number(struct parser *p, const char *clause, const char *text, unsigned min,
 			unsigned max, unsigned *ret)
 {
-	size_t digits = strspn(text, "0123456789");
-	unsigned long value = digits ? strtoul(text, NULL, 10) : 0;
-
-	if (!digits || text[digits] || value < min || value > max)
-		return fail(p, "%s: \"%.40s\" is not a number from %u to %u", clause, text, min,
-			    max);
-	*ret = (unsigned)value;
-	return 0;
+	if (!option_number(text, min, max, ret))
+		return 0;
+	return fail(p, "%s: \"%.40s\" is not a number from %u to %u", clause, text, min, max);
 }
 
 static int clause_equal(struct parser *p)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,15 +84,13 @@ int cli_fail_grant(const char *what, const char *grant, int error, const char *r
 	return cli_fail(what, "%s: %s%s", grant, reason, advice);
 }
 
-int cli_misuse(const struct cli_usage *usage, const char *format, ...)
+int cli_misuse_line(const struct cli_usage *usage, char *why)
 {
-	va_list args;
+	const char *name = usage->name;
 
-	fprintf(stderr, "rssb: %s%s", usage->name, usage->name[0] ? ": " : "");
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, " (see rssb %s%s--help)\n", usage->name, usage->name[0] ? " " : "");
+	fprintf(stderr, "rssb: %s%s%s (see rssb %s%s--help)\n", name, *name ? ": " : "", why, name,
+		*name ? " " : "");
+	free(why);
 	return CLI_USAGE;
 }
 

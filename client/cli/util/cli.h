@@ -51,9 +51,9 @@ int cli_fail_line(const char *what, char *why);
 /* The same line of what is done, for --verbose. */
 #define cli_tell(verbose, ...) ((verbose) ? (void)cli_fail(__VA_ARGS__) : (void)0)
 
-/* As cli_fail(), with where help is to be found.  Returns CLI_USAGE. */
-int cli_misuse(const struct cli_usage *usage, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* As cli_fail(), with where help is to be found.  Takes why.  Returns CLI_USAGE. */
+int cli_misuse_line(const struct cli_usage *usage, char *why);
+#define cli_misuse(usage, ...) cli_misuse_line(usage, mem_format(__VA_ARGS__))
 
 /* Prints what librssb said of a grant that the user named so, with advice.  Returns CLI_FAILED. */
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason);

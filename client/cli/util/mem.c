@@ -51,6 +51,14 @@ void mem_json_set_string(struct json_object *object, const char *key, const char
 	mem_json_set(object, key, json_object_new_string(value));
 }
 
+struct json_object *mem_json_pair(const char *key, const char *value)
+{
+	struct json_object *object = mem_must(json_object_new_object());
+
+	mem_json_set_string(object, key, value);
+	return object;
+}
+
 void mem_json_add(struct json_object *array, struct json_object *value)
 {
 	if (json_object_array_add(array, mem_must(value)))

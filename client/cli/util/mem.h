@@ -37,6 +37,9 @@ void mem_json_putp(struct json_object **pp);
 void mem_json_set(struct json_object *object, const char *key, struct json_object *value);
 void mem_json_set_string(struct json_object *object, const char *key, const char *value);
 
+/* { key: value }, the caller's. */
+struct json_object *mem_json_pair(const char *key, const char *value);
+
 /* Adds value to the array, which then owns it. */
 void mem_json_add(struct json_object *array, struct json_object *value);
 

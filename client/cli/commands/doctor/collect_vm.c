@@ -52,19 +52,6 @@ struct talk {
 	const char *path; /* of the socket */
 };
 
-/* { key: value, key2: value2 }; NULL: no such member. */
-static struct json_object *arguments(const char *key, const char *value, const char *key2,
-				     const char *value2)
-{
-	struct json_object *object = mem_must(json_object_new_object());
-
-	if (key)
-		mem_json_set_string(object, key, value);
-	if (key2)
-		mem_json_set_string(object, key2, value2);
-	return object;
-}
-
 /* Takes args.  The caller's reference; NULL: refused, or the conversation has failed. */
 static struct json_object *ask(struct talk *t, enum question question, struct json_object *args)
 {
@@ -88,19 +75,25 @@ static struct json_object *ask(struct talk *t, enum question question, struct js
 
 /* --- devices ---------------------------------------------------------------------- */
 
+static struct json_object *property_ask(struct talk *t, const char *path, const char *name)
+{
+	struct json_object *args = mem_json_pair("path", path);
+
+	mem_json_set_string(args, "property", name);
+	return ask(t, ASK_GET, args);
+}
+
 static void device_look(struct talk *t, const char *container, const char *name)
 {
 	_cleanup_free_ char *path = mem_format("%s/%s", container, name);
-	_cleanup_json_ struct json_object *list =
-		ask(t, ASK_LIST, arguments("path", path, NULL, NULL));
+	_cleanup_json_ struct json_object *list = ask(t, ASK_LIST, mem_json_pair("path", path));
 	struct doctor_vm *vm = t->vm;
 	struct json_object *values[N_READABLE] = { NULL };
 	struct doctor_device *device;
 
 	for (size_t i = 0; i < N_READABLE; i++)
 		if (qemu_list_has(list, readable[i]))
-			values[i] =
-				ask(t, ASK_GET, arguments("path", path, "property", readable[i]));
+			values[i] = property_ask(t, path, readable[i]);
 	vm->devices = mem_must(reallocarray(vm->devices, vm->n_devices + 1, sizeof(*vm->devices)));
 	device = &vm->devices[vm->n_devices++];
 	*device = (struct doctor_device){
@@ -118,7 +111,7 @@ static void container_look(struct talk *t, const char *container)
 {
 	static const char kind[] = "child<virtio-net-"; /* ...pci>, ...ccw>, ...device>, ... */
 	_cleanup_json_ struct json_object *list =
-		ask(t, ASK_LIST, arguments("path", container, NULL, NULL));
+		ask(t, ASK_LIST, mem_json_pair("path", container));
 	const size_t n = mem_json_length(list);
 
 	for (size_t i = 0; i < n; i++) {
@@ -134,8 +127,7 @@ static void container_look(struct talk *t, const char *container)
 
 static void version_look(struct talk *t)
 {
-	_cleanup_json_ struct json_object *value =
-		ask(t, ASK_VERSION, arguments(NULL, NULL, NULL, NULL));
+	_cleanup_json_ struct json_object *value = ask(t, ASK_VERSION, NULL);
 
 	qemu_version_read(value, &t->vm->qemu.major, &t->vm->qemu.minor);
 }
@@ -143,8 +135,7 @@ static void version_look(struct talk *t)
 static void object_look(struct talk *t)
 {
 	struct doctor_qemu *q = &t->vm->qemu;
-	_cleanup_json_ struct json_object *value =
-		ask(t, ASK_OBJECT, arguments("id", "rss", NULL, NULL));
+	_cleanup_json_ struct json_object *value = ask(t, ASK_OBJECT, mem_json_pair("id", "rss"));
 
 	if (value)
 		qemu_object_decode(&q->object, qemu_opts_get(value, "object"));

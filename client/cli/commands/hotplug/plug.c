@@ -48,7 +48,7 @@ static int fd_give(struct plug *p, const char *what, int fd)
 	_cleanup_free_ char *name = hotplug_fd_name(p->o, what);
 
 	mem_json_add(p->given, json_object_new_string(name));
-	return vm_execute(&p->vm, "getfd", vm_argument("fdname", name), fd, NULL);
+	return vm_execute(&p->vm, "getfd", mem_json_pair("fdname", name), fd, NULL);
 }
 
 /* --- the steps ---------------------------------------------------------------- */
@@ -108,8 +108,8 @@ static int netdev_check(struct plug *p)
 static int types_ask(struct plug *p)
 {
 	_cleanup_json_ struct json_object *list = NULL;
-	int r = vm_execute(&p->vm, "device-list-properties", vm_argument("typename", p->o->device),
-			   -1, &list);
+	int r = vm_execute(&p->vm, "device-list-properties",
+			   mem_json_pair("typename", p->o->device), -1, &list);
 
 	if (r)
 		return r;
@@ -131,7 +131,7 @@ static int object_ask(struct plug *p)
 	_cleanup_json_ struct json_object *value = NULL;
 	_cleanup_free_ char *described = NULL;
 	char *why = NULL;
-	int r = vm_execute(&p->vm, "request-ebpf", vm_argument("id", "rss"), -1, &value);
+	int r = vm_execute(&p->vm, "request-ebpf", mem_json_pair("id", "rss"), -1, &value);
 
 	if (r)
 		return r;
@@ -244,7 +244,7 @@ static int netdev_make(struct plug *p)
 		r = fds_give(p, "vhost", p->vhosts, &vhosts);
 	if (r)
 		return r;
-	arguments = vm_argument("type", "tap");
+	arguments = mem_json_pair("type", "tap");
 	mem_json_set_string(arguments, "id", p->o->netdev);
 	mem_json_set_string(arguments, "fds", queues);
 	mem_json_set(arguments, "vhost", json_object_new_boolean(p->o->vhost));
@@ -280,7 +280,7 @@ static void given_take_back(struct plug *p)
 		struct json_object *name = json_object_array_get_idx(p->given, i);
 
 		monitor_execute(p->vm.monitor, "closefd",
-				vm_argument("fdname", json_object_get_string(name)), -1, NULL);
+				mem_json_pair("fdname", json_object_get_string(name)), -1, NULL);
 	}
 }
 
@@ -295,7 +295,7 @@ static bool nic_is_left(struct plug *p)
 	const char *line;
 
 	if (monitor_execute(p->vm.monitor, "human-monitor-command",
-			    vm_argument("command-line", "info network"), -1, &list))
+			    mem_json_pair("command-line", "info network"), -1, &list))
 		return false;
 	line = json_object_get_string(list);
 	while (line && strncmp(line, start, strlen(start)) != 0) {
@@ -313,8 +313,8 @@ static void netdev_take_back(struct plug *p)
 	for (unsigned int i = 0; i < p->o->queues; i++)
 		if (p->queues[i] >= 0 && tap_queue_detach(p->queues[i], reason, sizeof(reason)))
 			vm_remark(&p->vm, mem_format("queue %u: %s", i + 1, reason));
-	if (p->netdev_made &&
-	    monitor_execute(p->vm.monitor, "netdev_del", vm_argument("id", p->o->netdev), -1, NULL))
+	if (p->netdev_made && monitor_execute(p->vm.monitor, "netdev_del",
+					      mem_json_pair("id", p->o->netdev), -1, NULL))
 		vm_remark(&p->vm, mem_format("netdev_del %s: \"%s\"", p->o->netdev,
 					     monitor_why(p->vm.monitor)));
 }

@@ -51,7 +51,7 @@ static int netdev_ask(struct unplug *u)
 {
 	_cleanup_free_ char *path = mem_format("/machine/peripheral/%s", u->o.id);
 	_cleanup_json_ struct json_object *value = NULL;
-	struct json_object *arguments = vm_argument("path", path);
+	struct json_object *arguments = mem_json_pair("path", path);
 	const char *text;
 	int r;
 
@@ -67,7 +67,7 @@ static int netdev_ask(struct unplug *u)
 
 static int device_delete(struct unplug *u)
 {
-	int r = vm_execute(&u->vm, "device_del", vm_argument("id", u->o.id), -1, NULL);
+	int r = vm_execute(&u->vm, "device_del", mem_json_pair("id", u->o.id), -1, NULL);
 
 	/* QEMU was asked before, and waits for the guest: that is no failure. */
 	if (!r || !strstr(u->vm.why, "in the process of unplug"))
@@ -129,7 +129,7 @@ static int netdev_remove(struct unplug *u)
 
 	if (!netdev)
 		return CLI_OK;
-	if (monitor_execute(u->vm.monitor, "netdev_del", vm_argument("id", netdev), -1, NULL))
+	if (monitor_execute(u->vm.monitor, "netdev_del", mem_json_pair("id", netdev), -1, NULL))
 		return rest_fail(u, "netdev_del");
 	cli_tell(u->o.verbose, usage.name, "netdev %s is gone", netdev);
 	return CLI_OK;
@@ -139,7 +139,7 @@ static int netdev_remove(struct unplug *u)
 static int lease_give_back(struct unplug *u, bool *ret)
 {
 	_cleanup_free_ char *name = hotplug_fd_name(&u->o, "lease");
-	int r = monitor_execute(u->vm.monitor, "closefd", vm_argument("fdname", name), -1, NULL);
+	int r = monitor_execute(u->vm.monitor, "closefd", mem_json_pair("fdname", name), -1, NULL);
 
 	if (r && r != -EREMOTEIO)
 		return rest_fail(u, "closefd");

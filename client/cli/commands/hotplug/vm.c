@@ -46,14 +46,6 @@ void vm_done(struct vm *vm)
 	vm->monitor = monitor_close(vm->monitor);
 }
 
-struct json_object *vm_argument(const char *key, const char *value)
-{
-	struct json_object *arguments = mem_must(json_object_new_object());
-
-	mem_json_set_string(arguments, key, value);
-	return arguments;
-}
-
 int vm_execute(struct vm *vm, const char *command, struct json_object *arguments, int fd,
 	       struct json_object **ret)
 {
@@ -69,7 +61,7 @@ int vm_execute(struct vm *vm, const char *command, struct json_object *arguments
 int vm_has_device(struct vm *vm, const char *id, bool *ret)
 {
 	_cleanup_json_ struct json_object *list = NULL;
-	int r = vm_execute(vm, "qom-list", vm_argument("path", "/machine/peripheral"), -1, &list);
+	int r = vm_execute(vm, "qom-list", mem_json_pair("path", "/machine/peripheral"), -1, &list);
 
 	if (!r && !json_object_is_type(list, json_type_array))
 		r = vm_fail(vm, mem_format("qom-list: QEMU's answer is no list"));

@@ -25,9 +25,6 @@ int vm_fail(struct vm *vm, char *why);
 /* Adds to vm->why what the user has to know besides.  Takes words. */
 void vm_remark(struct vm *vm, char *words);
 
-/* { key: value } */
-struct json_object *vm_argument(const char *key, const char *value);
-
 /*
  * Takes arguments.  fd: -1, or one that goes along with the command.  What QEMU
  * refuses is said with what helps.  0, or CLI_FAILED with vm->why.
