@@ -48,6 +48,7 @@ static const struct row {
 	{ "recvmsg", ALL, SYS_recvmsg, { -1 } },
 	{ "sendmsg", FRONT | LOADER | CLOSER, SYS_sendmsg, { -1 } },
 	{ "sendmsg on fd 0", LOADER | CLOSER, SYS_sendmsg, { 0 } },
+	{ "sendmsg on fd 1", LOADER | CLOSER, SYS_sendmsg, { 1 } },
 	{ "sendmsg on fd 0, for the kernel", LOADER | CLOSER, SYS_sendmsg, { 1L << 32 } },
 	{ "sendmsg on fd 2", ALL, SYS_sendmsg, { 2 } },
 	{ "sendmsg on a fd with one bit", ALL, SYS_sendmsg, { 1 << 14 } },
