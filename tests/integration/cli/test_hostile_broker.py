@@ -16,7 +16,7 @@ import pytest
 import wire
 
 HEADER, REPLY, MAGIC = struct.Struct("<IHHII"), struct.Struct("<HHI8s160s"), 0x42535352
-OBJECTS, GRANTS = 2**32 - 1, 2**17  # an overflow of 32 bits; more than any broker has
+OBJECTS, GRANTS = 2**32 - 1, 2**14  # an overflow of 32 bits; more than any broker has
 
 
 def info(n_objects=1):
@@ -67,7 +67,7 @@ def rssb(build, tmp_path):
         path = tmp_path / "sock"
         with Hostile(path, **bodies) as hostile:
             run.requests = hostile.requests
-            return subprocess.run([build / "rssb", "--socket", path, *words], text=True, timeout=300,
+            return subprocess.run([build / "rssb", "--socket", path, *words], text=True, timeout=1200,
                                   capture_output=True, check=False,
                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))  # fmt: skip
 

@@ -28,7 +28,7 @@ static const struct option_row rows[] = {
 
 static const struct cli_usage usage = { "status", rows, 16, .no_words = true };
 
-#define GRANTS_MAX 65536 /* more than any broker has: a list without an end fills no memory */
+#define GRANTS_MAX 8192 /* more than any broker has: a list without an end fills no memory */
 
 /* *ret_why is left alone where librssb knows the reason. */
 static int grants_read(struct rssb *c, struct status *s, const char **ret_why)
