@@ -138,6 +138,7 @@ def read_only(name):
 
 @pytest.fixture
 def bad_broker(world):
+    a_set(frozen=True)  # now: a client does not wait for the verifier
     with FakeBroker(world.dir / "bad-broker", make_fd=read_only) as broker:
         yield broker
 
