@@ -80,7 +80,9 @@ demo: deps
 soak: deps
 	+$(Q)$(MAKE) all test-programs
 	$(Q)tests/setup/qemu.sh 10.0
-	$(Q)RSSB_SOAK=1 RSSB_BUILD=$(B) $(PYTEST) -rP $(SOAK_ARGS) tests/faults </dev/null
+	$(Q)RSSB_SOAK=1 RSSB_BUILD=$(B) $(B)/tests/unit/test_object_check
+	$(Q)RSSB_SOAK=1 RSSB_BUILD=$(B) $(PYTEST) -rP $(SOAK_ARGS) tests/faults \
+		tests/integration/broker/test_objects.py </dev/null
 
 bench: deps
 	+$(Q)$(MAKE) all $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))

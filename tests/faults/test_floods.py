@@ -3,6 +3,7 @@
 
 The bounds are for busy machines and sanitizers; `make bench` measures, on docs/security.md.
 """
+import concurrent.futures
 import contextlib
 import os
 import re
@@ -27,7 +28,8 @@ INFO = vectors.read("request-info")
 ACQUIRE = vectors.read("request-acquire-no-config")
 OTHER = 61001
 HOSTILE_GRANTS = 16
-STOPS = 200 if os.environ.get("RSSB_SOAK") else 20
+SOAK = bool(os.environ.get("RSSB_SOAK"))
+STOPS = 200 if SOAK else 20
 SLOWEST_MS = 30000  # of a request in a flood; the goal of 50 ms is the bench's
 
 
@@ -55,37 +57,94 @@ def test_fault_13_to_21_a_flood_leaves_the_others_served(neighbours, how):
 
 
 @contextlib.contextmanager
-def stopping(processes, times):
-    """Each process is stopped and goes on, again and again, until the block and so many stops end."""
+def again_and_again(do, times):
+    """It is done until the block and so many times have ended."""
     done = threading.Event()
 
     def run():
         n = 0
         while n < times or not done.is_set():
-            for process in processes:
-                os.kill(process.pid, signal.SIGSTOP)
-                wait_for(lambda p=process: p.status()["State"][0] in "TZ", "its stop", 60)
-                os.kill(process.pid, signal.SIGCONT)
+            do()
             n += 1
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run)
+        try:
+            yield
+        finally:
+            done.set()
+            future.result()
+
+
+def stop_each(processes):
+    for process in processes:
+        os.kill(process.pid, signal.SIGSTOP)
+        wait_for(lambda p=process: p.status()["State"][0] in "TZ", "its stop", 60)
+        os.kill(process.pid, signal.SIGCONT)
+
+
+class Freezer:
+    """A cgroup that freezes what is in it, of whichever version this machine has."""
+
+    def __init__(self):
+        v2 = [path.parent for path in Path("/sys/fs/cgroup").glob("**/cgroup.controllers")
+              if path.parent.name in ("cgroup", "unified")]  # fmt: skip
+        self.root = v2[0] if v2 else Path("/sys/fs/cgroup/freezer")
+        self.group = self.root / f"rssb-freezer.{os.getpid()}"
+        self.switch, self.frozen, self.thawed = ("cgroup.freeze", "1", "0") if v2 else (
+            "freezer.state", "FROZEN", "THAWED")  # fmt: skip
+        self.state = "cgroup.events" if v2 else "freezer.state"
+
+    def is_frozen(self):
+        return re.search(r"^(frozen 1|FROZEN)$", (self.group / self.state).read_text(), re.M)
+
+    def freeze_once(self):
+        (self.group / self.switch).write_text(self.frozen)
+        try:
+            wait_for(self.is_frozen, "the freeze", 60)
+        finally:
+            (self.group / self.switch).write_text(self.thawed)
+
+    @contextlib.contextmanager
+    def holding(self, processes):
+        """The processes are in it until the block ends."""
+        self.group.mkdir()
+        try:
+            for process in processes:
+                (self.group / "cgroup.procs").write_text(str(process.pid))
+            yield
+        finally:
+            for process in processes:
+                with contextlib.suppress(OSError):  # it has ended
+                    (self.root / "cgroup.procs").write_text(str(process.pid))
+            wait_for(lambda: not (self.group / "cgroup.procs").read_text(), "an empty group")
+            self.group.rmdir()
+
+
+@contextlib.contextmanager
+def unharmed(broker):
+    """Yields the broker's processes; in the end they live."""
+    front = Process(broker.process.pid)
+    processes = [front, *front.children()]
+    yield processes
+    assert broker.process.poll() is None
+    assert all(process.is_alive() for process in processes)
 
 
 @pytest.mark.parametrize("how", [how for how in isolation.FLOODS if how])
 def test_fault_61_stops_under_a_flood_kill_nothing(neighbours, how):
-    """SIGSTOP and SIGCONT, as by a freezer or a suspend: calls are resumed by restart_syscall(2)."""
-    front = Process(neighbours.broker.process.pid)
-    processes = [front, *front.children()]
-    with stopping(processes, STOPS):
-        neighbours.measure(how, seconds=0.5)
-    assert neighbours.broker.process.poll() is None
-    assert all(process.is_alive() for process in processes)
+    """SIGSTOP and SIGCONT, as by a suspend: calls are resumed by restart_syscall(2)."""
+    with unharmed(neighbours.broker) as processes:
+        with again_and_again(lambda: stop_each(processes), STOPS):
+            neighbours.measure(how, seconds=0.5)
+
+
+@pytest.mark.parametrize("how", [how for how in isolation.FLOODS if how] if SOAK else ["requests"])
+def test_fault_61_a_freezer_under_a_flood_kills_nothing(neighbours, how):
+    freezer = Freezer()
+    with unharmed(neighbours.broker) as processes, freezer.holding(processes):
+        with again_and_again(freezer.freeze_once, STOPS):
+            neighbours.measure(how, seconds=0.5)
 
 
 def line_of(log, uid):

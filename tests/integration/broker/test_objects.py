@@ -308,10 +308,10 @@ def test_fault_36_an_object_that_needs_the_kernels_types(build, store, tmp_path)
         assert list(wire.objects(broker.socket)) == BUILTIN
 
 
-DAMAGED_EACH = 2000 if os.environ.get("RSSB_SOAK") else 20
+DAMAGED_EACH = 10  # all are tried: there is room for eleven more that load
 
 
-@pytest.mark.parametrize("seed", range(300 if os.environ.get("RSSB_SOAK") else 1))
+@pytest.mark.parametrize("seed", range(300 if os.environ.get("RSSB_SOAK") else 2))
 def test_fault_32_a_directory_of_damaged_objects(build, store, seed):
     """Whatever libbpf makes of each, the broker starts, with a line about each left out."""
     dice = random.Random(seed)
@@ -332,6 +332,7 @@ def test_fault_32_a_directory_of_damaged_objects(build, store, seed):
         wait_for(lambda: "ready: " in broker.log(), "READY", 600)
         found = wire.objects(broker.socket)
         assert list(found)[: len(BUILTIN) + 1] == [*BUILTIN, "a-good-one"]
+        assert "objects already" not in broker.log()
         left_out = re.findall(r"object (\S+).bpf.o is left out: ", broker.log())
         assert len(left_out) == len(set(left_out)) == DAMAGED_EACH + 1 + len(BUILTIN) - len(found)
         with acquire(broker, found["a-good-one"]) as reply:
