@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A plugin of pytest: leaves out what cannot run in an emulated host, and says why.
 
+It also tells each failure at once: of a part that hangs pytest does not come to its report.
+
 A line of tests/hosts/left_out.txt is a host (or *), a test's id or its beginning, and after ": " the
 reason.  It must never leave out a test without a reason.
 """
@@ -27,3 +29,8 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=list(out))
     for item, why in out.items():
         print(f"left out: {item.nodeid}: {why}")
+
+
+def pytest_exception_interact(node, report):
+    reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+    reporter.write_line(f"\nfailed: {node.nodeid}\n{report.longreprtext[-3000:]}")
