@@ -15,6 +15,7 @@ All are made absolute, and are in the environment of every test program.
 """
 import os
 import random
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ import waiting  # noqa: E402
 from fixtures import directory, interposed, listener, memory_cgroup  # noqa: E402,F401
 from paths import ROOT, TESTS  # noqa: E402
 
+FDS = 16384
 # make soak, make deb-check
 ITEM_TIMEOUT_S = 7200 if any(map(os.environ.get, ("RSSB_SOAK", "RSSB_DEB_CHECK"))) else 1200
 
@@ -45,6 +47,10 @@ def pytest_configure(config):
     if os.geteuid() != 0:
         pytest.exit("the tests make taps and namespaces: please run them as root", returncode=1)
     os.chdir(ROOT)
+    # Many a test keeps hundreds of sets, of five fds each: more than a login's 1024.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FDS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(FDS, hard), hard))
     if waiting.FACTOR != 1:
         waiting.scale_limits()
     for name, path in DEFAULTS.items():
