@@ -18,9 +18,8 @@
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
 
-#define RETRY_MS                                                                                   \
-	100 /* after an accept or a fork that failed for want of memory, fds, processes            \
-	     */
+/* The pause after an accept or a fork that failed for want of memory, fds or processes. */
+#define RETRY_MS 100
 
 struct client {
 	pid_t pid;
