@@ -243,9 +243,15 @@ int template_load(struct template *ret, struct object_check *ret_check, const ch
 	return err;
 }
 
+/*
+ * The verifier gives up with EAGAIN when a signal is pending, as it is at each stop of the process,
+ * by SIGSTOP or by a freezer.
+ */
+#define LOAD_ATTEMPTS 100
+
 static int template_make_prog(const struct template *t, const int maps[])
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .attempts = LOAD_ATTEMPTS);
 	int fd;
 
 	if (t->n_funcs) {

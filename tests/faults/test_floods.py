@@ -40,7 +40,9 @@ def neighbours(build):
     with World() as world:
         isolation.pretend_many_cpus(world)
         broker = Broker(world, build, *isolation.users(), deadlines=())
-        yield isolation.Neighbours(world, build, broker)
+        neighbours = isolation.Neighbours(world, build, broker)
+        neighbours.ask(isolation.NEIGHBOUR, seconds=0.1)  # it has started
+        yield neighbours
         broker.stop()
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -87,8 +89,8 @@ class Freezer:
     """A cgroup that freezes what is in it, of whichever version this machine has."""
 
     def __init__(self):
-        v2 = [path.parent for path in Path("/sys/fs/cgroup").glob("**/cgroup.controllers")
-              if path.parent.name in ("cgroup", "unified")]  # fmt: skip
+        v2 = [path for path in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+              if (path / "cgroup.controllers").exists()]  # fmt: skip
         self.root = v2[0] if v2 else Path("/sys/fs/cgroup/freezer")
         self.group = self.root / f"rssb-freezer.{os.getpid()}"
         self.switch, self.frozen, self.thawed = ("cgroup.freeze", "1", "0") if v2 else (
