@@ -294,7 +294,8 @@ static int judge(struct rssb *c, unsigned op, const struct packet *p, union rssb
 		return refused(c, &ret->base);
 	if (p->n_fds < ret->base.n_fds)
 		return connection_fail(c, -EBADMSG,
-				       "%zu of %u fds arrived: refused by an LSM or fd limit",
+				       "%zu of %u fds arrived: refused by an LSM or fd limit "
+				       "(ausearch -m avc -ts recent; ulimit -n)",
 				       p->n_fds, ret->base.n_fds);
 	return 0;
 }

@@ -4,6 +4,7 @@
  * It never ends the process and prints to stdout only what --help asks for.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -16,9 +17,12 @@
 #include "client/cli/util/mem.h"
 #include "client/cli/util/sanitize.h"
 #include "proto/connect_advice.h"
+#include "proto/fd.h"
 #include "proto/rssb_proto.h"
 
 #define UID_OVERFLOW 65534u /* how uids of other user namespaces look here */
+
+enum { DOMAIN_MAX = 64 };
 
 static struct cli *global; /* where --socket goes, before the command or after it */
 
@@ -110,23 +114,61 @@ static const char *socket_path(const char *socket)
 	return named && *named ? named : RSSB_SOCKET_DEFAULT;
 }
 
+/* The domain that SELinux has this process in; "" without SELinux, and if nothing confines it. */
+static void selinux_domain(char ret[static DOMAIN_MAX])
+{
+	_cleanup_fd_ int fd = open("/proc/self/attr/current", O_RDONLY | O_CLOEXEC);
+	char label[4 * DOMAIN_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, label, sizeof(label) - 1);
+
+	label[n < 0 ? 0 : n] = '\0';
+	/* user:role:domain:level.  A label of AppArmor has no colon. */
+	if (sscanf(label, "%*[^:]:%*[^:]:%63[a-zA-Z0-9_]", ret) != 1 ||
+	    strcmp(ret, "unconfined_t") == 0)
+		ret[0] = '\0';
+}
+
+/* When it is not the mode that refuses. */
+static char *lsm_advice(const char *domain)
+{
+	if (domain[0])
+		return mem_format("SELinux has this process in %s: setsebool -P "
+				  "virt_use_rss_broker on lets libvirt's VMs in, ausearch -m avc "
+				  "-ts recent shows what was refused",
+				  domain);
+	return mem_format("its mode lets this user in: SELinux or AppArmor refuses (ausearch "
+			  "-m avc -ts recent; journalctl -k --grep apparmor)");
+}
+
+/* By the rules of files alone; a capability may let in more. */
+static bool mode_lets_in(const struct stat *st)
+{
+	if (st->st_uid == geteuid())
+		return st->st_mode & S_IWUSR;
+	if (group_member(st->st_gid))
+		return st->st_mode & S_IWGRP;
+	return st->st_mode & S_IWOTH;
+}
+
 char *cli_access_advice(const char *socket)
 {
 	const char *path = socket_path(socket);
 	const struct passwd *user = getpwuid(geteuid());
 	const struct group *group;
 	struct stat st;
+	char domain[DOMAIN_MAX];
+	bool found = stat(path, &st) == 0;
 
-	if (stat(path, &st))
+	selinux_domain(domain);
+	/* A policy that refuses the socket may hide its mode as well. */
+	if (found ? mode_lets_in(&st) : domain[0] != '\0')
+		return lsm_advice(domain);
+	if (!found)
 		return mem_format("this user may not enter the directory of %s", path);
 	if (geteuid() == UID_OVERFLOW)
 		return mem_format("users of any user namespace may have uid %u; rss-broker "
 				  "--allow-user %u lets them in",
 				  UID_OVERFLOW, UID_OVERFLOW);
-	if (st.st_mode & S_IWOTH)
-		return mem_format(
-			"its mode lets everybody in: SELinux or AppArmor refuses (ausearch "
-			"-m avc -ts recent; journalctl -k --grep apparmor)");
 	group = st.st_mode & S_IWGRP && st.st_gid ? getgrgid(st.st_gid) : NULL;
 	if (!group)
 		return mem_format("its mode is %04o and its owner uid %u: start rss-broker with "
