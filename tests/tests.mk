@@ -59,6 +59,7 @@ check-hosts: deps
 	$(Q)tests/setup/guest.sh
 	$(Q)tests/setup/host.sh $(HOSTS)
 	$(Q)tests/setup/libvirt.sh
+	$(Q)tests/setup/selinux.sh host
 	+$(Q)$(MAKE) install DESTDIR=$(CURDIR)/build/hosts/installed PREFIX=/usr
 ifneq ($(filter arm64,$(HOSTS)),)
 	$(Q)tests/setup/deps.sh arm64

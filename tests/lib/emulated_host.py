@@ -45,9 +45,10 @@ class EmulatedHost:
     """One boot; use it with `with`.  run() gives what the script said.
 
     root: what is the host's root, of this machine's files; the script must be found there.
+    append: words more for the kernel's command line.
     """
 
-    def __init__(self, name, script, cpus="2", memory_mb=4096):
+    def __init__(self, name, script, cpus="2", memory_mb=4096, append=""):
         hosts = ROOT / "build" / "hosts"
         assets = hosts / name
         # Another processor's host has programs of its own.
@@ -62,7 +63,7 @@ class EmulatedHost:
             *(ARM if name == "arm64" else PC), "-smp", cpus, "-m", str(memory_mb), "-nodefaults", "-display", "none",
             "-no-reboot", "-kernel", assets / "vmlinuz", "-initrd", assets / "initrd",
             "-append", f"{CMDLINE} console={'ttyAMA0' if name == 'arm64' else 'ttyS0'} "
-            f"rssb.script=/{(self.dir / 'script').relative_to(root)}",
+            f"rssb.script=/{(self.dir / 'script').relative_to(root)} {append}",
             "-serial", f"file:{self.console}",
             "-device", "virtio-serial-pci", "-chardev", "stdio,id=said,signal=off",
             "-device", "virtconsole,chardev=said",

@@ -2,7 +2,7 @@
 """The AppArmor profile and the SELinux module, as make install leaves them: do they compile?
 
 The compilers are the real ones, and no kernel is asked: it enforces neither here.  AppArmor
-does in the guest of tests/e2e/test_systemd.py; SELinux nowhere in these tests.
+does in the guest of tests/e2e/test_systemd.py, SELinux in the host of tests/hosts/selinux_run.py.
 """
 import re
 import shutil
