@@ -121,7 +121,8 @@ def test_steps_count_instructions_and_system_calls(asking, build):
 
     once, calls = zip(*map(of_one, (10, 20)), strict=True)
     assert all(30 < each < most for each in once) and max(once) < 1.2 * min(once)
-    assert all(FLOOR_CALLS <= each < 2 * FLOOR_CALLS for each in calls), calls
+    # The end of the last request may come after the command's.
+    assert all(FLOOR_CALLS - 1 < each < 2 * FLOOR_CALLS for each in calls), calls
 
 
 def test_weigh_makes_sets_and_keeps_them(build):
