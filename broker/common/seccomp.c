@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -23,17 +22,9 @@
 
 #include "broker/common/log.h"
 #include "broker/common/syscalls.h"
+#include "proto/audit_arch.h"
 #include "proto/refuse_fds.h"
 
-#if defined(__x86_64__) && !defined(__ILP32__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__) && defined(__AARCH64EL__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#elif defined(__riscv) && __riscv_xlen == 64
-#define ARCHITECTURE AUDIT_ARCH_RISCV64
-#else
-#error "add this processor's AUDIT_ARCH_; the code below is for 64 bits, little-endian"
-#endif
 #define X32_FIRST 0x40000000u /* of amd64's second table of calls */
 
 /* A call that is allowed if an argument is right: (argument & mask) is value; or, with any, its
@@ -162,7 +153,7 @@ static void emit_return(struct program *p, uint32_t action)
 static void emit_begin(struct program *p)
 {
 	emit_load(p, offsetof(struct seccomp_data, arch));
-	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0));
+	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_HERE, 1, 0));
 	emit_return(p, SECCOMP_RET_KILL_PROCESS);
 	emit_load(p, offsetof(struct seccomp_data, nr));
 	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_FIRST, 0, 1));
