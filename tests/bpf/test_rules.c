@@ -158,8 +158,11 @@ static const struct row rows[] = {
 	{ "a home address after 8 options", "ip6 home:8 tcp", ALL, BOTH, "option-limit",
 	  BOTH | HOME },
 	{ "a home address after 30 options", "ip6 home:30 tcp", ALL, BOTH },
+	{ "a home address after 3 options of one byte", "ip6 home+pad1:3 tcp", ALL, BOTH | HOME },
 	{ "a home address past its header", "ip6 home+short tcp", ALL, BOTH, "home-outside",
 	  UNKNOWN },
+	{ "a home address past a header with room for one", "ip6 home+short:2 tcp", ALL, BOTH,
+	  "home-outside", UNKNOWN },
 
 	{ "routing type 2, TCP", "ip6 rt2 tcp", ALL, BOTH | ROUTE },
 	{ "routing type 2, UDP", "ip6 rt2 udp", ALL, BOTH | ROUTE },

@@ -120,26 +120,31 @@ static void put_home_option(struct packet *p, const uint8_t *address)
 	packet_put(p, address, 16);
 }
 
-/* An options header with n PadN options before its home address, or two with "homes". */
+/* An options header with n PadN or Pad1 options before its home address, or two with "homes". */
 static void put_home(struct packet *p, const char *word, unsigned int n)
 {
-	bool two = strstr(word, "homes");
-	unsigned int used = 2 + 2 * n + HOME_LEN * (two ? 2 : 1);
+	bool two = strstr(word, "homes"), pad1 = strstr(word, "+pad1");
+	unsigned int used = 2 + (pad1 ? 1 : 2) * n + HOME_LEN * (two ? 2 : 1);
 	unsigned int pad = -used & 7;
 
 	put_extension(p, (used + pad) / 8 - 1);
 	for (unsigned int i = 0; i < n; i++)
-		put_u16(p, 0x0100);
+		pad1 ? put_u8(p, 0) : put_u16(p, 0x0100);
 	put_home_option(p, strstr(word, "home2") ? packet_home2 : packet_home);
 	if (two)
 		put_home_option(p, packet_home2);
 	put_fill(p, 0, pad);
 }
 
-/* A home address that runs 12 bytes past its header. */
+/* Behind n words of padding, a home address that runs 12 bytes past its header. */
 static void put_home_short(struct packet *p, const char *word, unsigned int n)
 {
-	put_extension(p, 0);
+	put_extension(p, n);
+	if (n) {
+		put_u8(p, 1);
+		put_u8(p, n * 8 - 2);
+		put_fill(p, 0, n * 8 - 2);
+	}
 	put_u8(p, HOME_ADDRESS);
 	put_u8(p, 16);
 	packet_put(p, packet_home, 4);

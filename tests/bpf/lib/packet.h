@@ -9,7 +9,7 @@
  *   ip4 ip6 arp mpls          what the frame carries
  *   ip4+opt ip4+df ip4+mf ip4+off ip4+ihl0 ip4+ihl4 ip4+v6
  *   hbh dst:N rt0 rt2 rt2+left0 rt2+left2 rt2+len4 ah:N frag frag+mf frag+off frag+reserved
- *   home:N home2 homes home+short hbh+home   N options, then a home address, or two
+ *   home:N home+pad1:N home2 homes home+short:N hbh+home   N options, then a home address, or two
  *   gre gre+sum+key+seq gre+route gre+v1, and gre-udp likewise   tunnels: IP, or eth, follows
  *   vxlan vxlan+linux vxlan+novni   (and eth)   vxlan-gpe +nop +oam +v1   geneve:N +oam +v1
  *   tcp udp icmp icmp6 none mobility sctp esp hip
