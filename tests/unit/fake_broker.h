@@ -41,6 +41,7 @@ struct fake_broker {
 	void (*spoil)(struct answer *a); /* NULL: leave it right */
 	void (*greet)(int sock);	 /* runs instead of reading requests */
 	unsigned requests, refused;	 /* seen so far, and by our own validator */
+	unsigned last_op;
 };
 
 static inline unsigned open_fds(void)
@@ -145,6 +146,7 @@ static inline void fake_broker_serve(struct fake_broker *b, int sock)
 			b->refused++;
 			return;
 		}
+		b->last_op = request.header.op;
 		answer_right(&a, &request);
 		if (b->spoil)
 			b->spoil(&a);

@@ -120,6 +120,85 @@ static void a_walk_ends(void **state)
 	fake_broker_stop(&b);
 }
 
+/* --- what is out of range -------------------------------------------------------------- */
+
+static const struct range {
+	uint16_t queues, table_len;
+} too_large[] = {
+	{ RSSB_QUEUES_MAX + 1, 1 },
+	{ 1, RSSB_TABLE_MAX + 1 },
+};
+static const struct range *range; /* what the broker says; all of its entries are queue 0 */
+
+static void say_range(struct answer *a)
+{
+	if (a->reply.base.header.op == (RSSB_OP_MOVE | RSSB_OP_REPLY)) {
+		a->reply.move.queues = range->queues;
+		a->reply.move.table_len = range->table_len;
+	} else {
+		a->reply.stats.queues = range->queues;
+		a->reply.stats.table_len = range->table_len;
+	}
+}
+
+static void more_than_there_is(void **state)
+{
+	const struct rssb_move move = { 0 };
+	struct rssb_table table;
+	struct rssb_stats stats;
+
+	for (size_t i = 0; i < sizeof(too_large) / sizeof(too_large[0]); i++) {
+		struct fake_broker b = { .spoil = say_range };
+		struct rssb *c;
+
+		range = &too_large[i];
+		fake_broker_start(&b);
+		assert_int_equal(rssb_connect(&c, b.path), 0);
+		assert_int_equal(rssb_move(c, 1, NULL, &move, 1, &table), -EPROTO);
+		assert_int_equal(rssb_stats(c, 1, NULL, &stats), -EPROTO);
+		rssb_close(c);
+		fake_broker_stop(&b);
+	}
+}
+
+static void more_moves_than_a_request_has(void **state)
+{
+	static const struct rssb_move moves[RSSB_MOVES_MAX + 1];
+	struct fake_broker b = { 0 };
+	struct rssb_table table;
+	struct rssb *c;
+
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(rssb_move(c, 1, NULL, moves, RSSB_MOVES_MAX + 1, &table), -EINVAL);
+	rssb_close(c);
+	fake_broker_stop(&b);
+	assert_int_equal(b.requests, 0);
+}
+
+/* --- other fds ------------------------------------------------------------------------- */
+
+static void export_a_program(struct answer *a)
+{
+	a->reply.base.roles[0] = RSSB_ROLE_PROG;
+}
+
+static void another_fd_than_an_object(void **state)
+{
+	struct fake_broker b = { .spoil = export_a_program };
+	unsigned before = open_fds();
+	struct rssb *c;
+	int fd = -1;
+
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(rssb_export(c, NULL, &fd, NULL), -EPROTO);
+	assert_int_equal(fd, -1);
+	rssb_close(c);
+	fake_broker_stop(&b);
+	assert_int_equal(open_fds(), before);
+}
+
 /* --- an fd whose close waits --------------------------------------------------------- */
 
 enum { LINGER_S = 600 };
@@ -191,6 +270,9 @@ int main(void)
 		cmocka_unit_test(texts),
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(a_walk_ends),
+		cmocka_unit_test(more_than_there_is),
+		cmocka_unit_test(more_moves_than_a_request_has),
+		cmocka_unit_test(another_fd_than_an_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

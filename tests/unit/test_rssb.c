@@ -18,6 +18,7 @@
 
 #include "client/include/rssb.h"
 #include "client/lib/connection.h"
+#include "client/lib/options.h"
 #include "proto/deadline.h"
 #include "tests/unit/fake_broker.h"
 #include "tests/unit/valgrind.h"
@@ -76,6 +77,7 @@ static void right_answers(void **state)
 
 	fake_broker_start(&b);
 	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(fcntl(c->sock, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(rssb_info(c, &info), 0);
 	assert_string_equal(info.version, "1.2.3");
 	assert_int_equal(rssb_object(c, 1, &object), 0);
@@ -337,6 +339,27 @@ static void wrong_answers(void **state)
 	}
 }
 
+/* One that is kept has no lease: it would stay, and nobody would have it. */
+static void a_kept_grant_without_its_fds_is_released(void **state)
+{
+	struct rssb_acquire_options o = { .size = sizeof(o),
+					  .kind = RSSB_MANAGED,
+					  .flags = RSSB_GRANT_KEEP,
+					  .steering = &steering };
+	struct fake_broker b = { .spoil = spoil_no_fds };
+	struct rssb_fds fds = RSSB_FDS_INIT;
+	struct rssb *c;
+
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(rssb_acquire(c, &o, &fds, NULL), -EBADMSG);
+	assert_non_null(strstr(rssb_reason(c), "0 of 1 fds arrived"));
+	rssb_close(c);
+	fake_broker_stop(&b);
+	assert_int_equal(b.requests, 2);
+	assert_int_equal(b.last_op, RSSB_OP_RELEASE);
+}
+
 static void spoil_every_reply_with_fd(struct answer *a)
 {
 	a->reply.base.n_fds = a->n_fds = 1;
@@ -396,6 +419,41 @@ static void refusals_become_errors(void **state)
 	}
 }
 
+static void spoil_first_status(struct answer *a)
+{
+	if (status)
+		spoil_status(a);
+	status = RSSB_OK;
+}
+
+/* How long to wait is what the last request was told. */
+static void nothing_to_wait_for_after_success(void **state)
+{
+	struct fake_broker b = { .spoil = spoil_first_status };
+	struct rssb *c;
+
+	status = RSSB_LIMIT;
+	fake_broker_start(&b);
+	assert_int_equal(rssb_connect(&c, b.path), 0);
+	assert_int_equal(rssb_release(c, 1, NULL), -EDQUOT);
+	assert_int_equal(rssb_retry_ms(c), 70 + RSSB_LIMIT);
+	assert_int_equal(rssb_release(c, 1, NULL), 0);
+	assert_int_equal(rssb_retry_ms(c), 0);
+	rssb_close(c);
+	fake_broker_stop(&b);
+}
+
+static pthread_t *gone_first; /* who has to end before recvmsg() receives */
+
+/* In place of the C library's. */
+ssize_t recvmsg(int sock, struct msghdr *msg, int flags)
+{
+	if (gone_first)
+		pthread_join(*gone_first, NULL);
+	gone_first = NULL;
+	return syscall(SYS_recvmsg, sock, msg, flags);
+}
+
 /* Says why and hangs up, with the client's request unread or not yet sent. */
 static void greet_with_refusal(int sock)
 {
@@ -421,14 +479,14 @@ static void refusal_before_the_request(void **state)
 
 		fake_broker_start(&b);
 		assert_int_equal(rssb_connect(&c, b.path), 0);
-		if (!status)
+		if (status)
+			gone_first = &b.thread;
+		else
 			pthread_join(b.thread, NULL);
 		assert_int_equal(rssb_info(c, &info), -EDQUOT);
 		assert_string_equal(rssb_reason(c), "16 connections are open");
 		assert_int_equal(rssb_retry_ms(c), 250);
 		rssb_close(c);
-		if (status)
-			pthread_join(b.thread, NULL);
 		fake_broker_unlisten(&b);
 	}
 }
@@ -620,7 +678,7 @@ static void bad_arguments(void **state)
 /* An object named by its id is that one, or there is none. */
 static void another_object(void **state)
 {
-	static const uint8_t id[RSSB_OBJECT_ID_BYTES] = { 1 };
+	static const uint8_t id[RSSB_OBJECT_ID_BYTES] = { [RSSB_OBJECT_ID_BYTES - 1] = 1 };
 	struct rssb_acquire_options o = { .size = sizeof(o),
 					  .kind = RSSB_HANDOFF,
 					  .object_id = id };
@@ -668,14 +726,28 @@ static void sized_options(void **state)
 	fake_broker_stop(&b);
 }
 
+/* What an older program does not have is zero, whatever was there before. */
+static void missing_options_are_zero(void **state)
+{
+	struct rssb_acquire_options older = { .size = offsetof(struct rssb_acquire_options,
+							       label) },
+				    o;
+
+	memset(&o, 0xff, sizeof(o));
+	assert_int_equal(options_copy(&o, sizeof(o), &older), 0);
+	assert_null(o.label);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(right_answers),
 		cmocka_unit_test(managed_and_kept),
 		cmocka_unit_test(wrong_answers),
+		cmocka_unit_test(a_kept_grant_without_its_fds_is_released),
 		cmocka_unit_test(fds_where_none_belong),
 		cmocka_unit_test(refusals_become_errors),
+		cmocka_unit_test(nothing_to_wait_for_after_success),
 		cmocka_unit_test(refusal_before_the_request),
 		cmocka_unit_test(connect_errors),
 		cmocka_unit_test(connect_takes_the_environment),
@@ -685,6 +757,7 @@ int main(void)
 		cmocka_unit_test(bad_arguments),
 		cmocka_unit_test(another_object),
 		cmocka_unit_test(sized_options),
+		cmocka_unit_test(missing_options_are_zero),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

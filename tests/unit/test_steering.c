@@ -211,6 +211,7 @@ static const struct {
 	{ "equal 4 equal 4", "equal: given twice" },
 	{ "equal 4 weight 1", "weight: does not go together with equal" },
 	{ "table 0 start 1", "start: does not go together with table" },
+	{ "start 1 table 0", "table: does not go together with start" },
 	{ "start 1", "start: needs equal or weight" },
 	{ "equal 2 start 255", "start: 255 and 2 queues are more than 256" },
 	{ "equal 2 start 256", "start: \"256\" is not a number from 0 to 255" },
