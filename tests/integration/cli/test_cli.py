@@ -13,6 +13,7 @@ import pytest
 import help_text
 
 from command import ok, refused
+from world import DAEMON, NOBODY
 
 COMMANDS = ["attach", "detach", "doctor", "export", "extract", "hash", "info", "qmp", "release",
             "run", "top", "update"]  # fmt: skip
@@ -91,6 +92,15 @@ def test_no_broker(build, tmp_path):
         refused(done, f"no broker: {tmp_path}/none does not exist; start one (systemctl start ", 1)
     done = local(build, "info", env={**os.environ, "RSSB_SOCKET": str(tmp_path)})
     refused(done, f"no broker listens on {tmp_path}; start one (", 1)
+
+
+@pytest.mark.parametrize("euid, believed", [(DAEMON, True), (NOBODY, False)])
+def test_the_environment_of_somebody_else(world, build, euid, believed):
+    """Who runs a set-user-ID program chooses its environment: such a one asks the system's broker."""
+    done = world.run(["setpriv", f"--ruid={DAEMON}", f"--euid={euid}", "--clear-groups", "env", "RSSB_SOCKET=/none/sock",
+                      world.inside(build) / "rssb", "info"], check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert ("/none/sock does not exist" in done.stderr) == believed, done.stderr
 
 
 def test_a_socket_that_is_not_the_brokers(build, tmp_path):
