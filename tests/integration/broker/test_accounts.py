@@ -21,6 +21,7 @@ ACQUIRE = wire.acquire(flags=wire.NO_CONFIG)
 COUNTING = wire.acquire(flags=wire.NO_CONFIG | wire.STATS)
 EXPORT = vectors.read("request-export-abi")
 SETS_MAX = 500  # of one account, in a test
+SET_MIN = 48 << 10  # bytes: what the kernel charges for a set is more
 
 
 @contextlib.contextmanager
@@ -172,6 +173,10 @@ def oom_kills(group):
     return int(re.search(r"^oom_kill (\d+)", text, re.M)[1])
 
 
+def usage_of(group):
+    return next(group.glob("memory.current"), group / "memory.usage_in_bytes")
+
+
 def kept_until_refused(broker, message, uid, *roles):
     """What an account keeps, of each reply but these roles, until it gets no more; and why."""
     kept = []
@@ -211,8 +216,7 @@ def test_fault_64_what_is_held_fills_the_memory(build, memory_cgroup, message, r
 def weighed(group, broker, message, n):
     """Bytes of memory that the kernel charges for one of n."""
     kept, _ = [], None
-    used = group / ("memory.current" if (group / "memory.max").exists() else
-                    "memory.usage_in_bytes")  # fmt: skip
+    used = usage_of(group)
     with broker.connect() as connection:
 
         def keep(many):
@@ -253,7 +257,11 @@ def test_a_set_weighs_what_the_kernel_charges(build, memory_cgroup, message):
 
 
 def test_fault_66_a_restart_forgets_no_memory(build, memory_cgroup):
-    """A limit of the cgroup above, such as a slice's, outlives the service and its cgroup."""
+    """A limit of the cgroup above, such as a slice's, outlives the service and its cgroup.
+
+    How many sets each broker gives is no measure: it gives fewer while the kernel is late with
+    freeing what loading them took.
+    """
     below = memory_cgroup / "service"
     everything = []
     for _ in range(2):
@@ -261,12 +269,11 @@ def test_fault_66_a_restart_forgets_no_memory(build, memory_cgroup):
         with limited(build, "--share", 1, prefix=in_cgroup(below)) as broker:
             for uid in (CLIENT, 0):
                 kept, why = kept_until_refused(broker, ACQUIRE, uid)
-                everything.append(kept)
+                everything += kept
         wait_for(lambda: not (below / "cgroup.procs").read_text(), "the processes' end")
         below.rmdir()
         assert "the broker's memory is over 75 % of its limit" in why
     assert oom_kills(memory_cgroup) == 0
-    first, second = (len(everything[i]) + len(everything[i + 1]) for i in (0, 2))
-    assert second < first / 4
-    for reply in sum(everything, []):
+    assert int(usage_of(memory_cgroup).read_text()) > len(everything) * SET_MIN
+    for reply in everything:
         reply.close()
