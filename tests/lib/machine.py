@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from waiting import scaled
+
 # The very thing that rssb run adds.
 SKIPPED_PROPERTIES = {"ebpf-rss-fds"}
 
@@ -102,7 +104,7 @@ def look(command):
 
 def connect(path, qemu, timeout_s=60):
     """QEMU waits for this connection before it makes its machine, and answers after that."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + scaled(timeout_s)
     while time.monotonic() < deadline:
         try:
             return Qmp(path)

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import time
 
+from waiting import scaled
+
 TIMEOUT_S = 60
 
 NEGOTIATE = b'{"execute": "qmp_capabilities"}'
@@ -31,7 +33,7 @@ class Talk:
 
     def line(self, timeout_s=TIMEOUT_S):
         """One line without its CRLF; None at the end."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + scaled(timeout_s)
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left < 0 or not select.select([self._in], [], [], left)[0]:
