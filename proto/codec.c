@@ -5,59 +5,39 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proto/byte_order.h"
 #include "proto/validate.h"
 
 /* One row an operation: all that the codec knows of it. */
 static const struct op {
 	const char *name;
 	size_t request_len, reply_len;
-	void (*request_swap)(union rssb_request *);
-	void (*reply_swap)(union rssb_reply_any *);
 	int (*validate)(const union rssb_request *, struct rssb_refusal *);
 } ops[] = {
 	[RSSB_OP_INFO] = { "INFO", sizeof(struct rssb_request_info), sizeof(struct rssb_reply_info),
-			   NULL, reply_info_swap, NULL },
+			   NULL },
 	[RSSB_OP_OBJECT] = { "OBJECT", sizeof(struct rssb_request_object),
-			     sizeof(struct rssb_reply_object), request_object_swap,
-			     reply_object_swap, validate_object },
+			     sizeof(struct rssb_reply_object), validate_object },
 	[RSSB_OP_ACQUIRE] = { "ACQUIRE", sizeof(struct rssb_request_acquire),
-			      sizeof(struct rssb_reply_acquire), request_acquire_swap,
-			      reply_acquire_swap, validate_acquire },
+			      sizeof(struct rssb_reply_acquire), validate_acquire },
 	[RSSB_OP_RELEASE] = { "RELEASE", sizeof(struct rssb_request_release),
-			      sizeof(struct rssb_reply), request_release_swap, NULL,
-			      validate_release },
+			      sizeof(struct rssb_reply), validate_release },
 	[RSSB_OP_EXPORT] = { "EXPORT", sizeof(struct rssb_request_export),
-			     sizeof(struct rssb_reply_object), request_export_swap,
-			     reply_object_swap, validate_export },
+			     sizeof(struct rssb_reply_object), validate_export },
 	[RSSB_OP_UPDATE] = { "UPDATE", sizeof(struct rssb_request_update),
-			     sizeof(struct rssb_reply), request_update_swap, NULL,
-			     validate_update },
+			     sizeof(struct rssb_reply), validate_update },
 	[RSSB_OP_STATS] = { "STATS", sizeof(struct rssb_request_stats),
-			    sizeof(struct rssb_reply_stats), request_stats_swap, reply_stats_swap,
-			    validate_stats },
+			    sizeof(struct rssb_reply_stats), validate_stats },
 	[RSSB_OP_STATUS] = { "STATUS", sizeof(struct rssb_request_status),
-			     sizeof(struct rssb_reply_status), NULL, reply_status_swap, NULL },
+			     sizeof(struct rssb_reply_status), NULL },
 	[RSSB_OP_GRANT] = { "GRANT", sizeof(struct rssb_request_grant),
-			    sizeof(struct rssb_reply_grant), request_grant_swap, reply_grant_swap,
-			    NULL },
+			    sizeof(struct rssb_reply_grant), NULL },
 	[RSSB_OP_MOVE] = { "MOVE", sizeof(struct rssb_request_move), sizeof(struct rssb_reply_move),
-			   request_move_swap, reply_move_swap, validate_move },
+			   validate_move },
 };
 
 static const struct op *op_find(unsigned op)
 {
 	return op < sizeof(ops) / sizeof(ops[0]) && ops[op].name ? &ops[op] : NULL;
-}
-
-/* Reads as much of the header as there is, for a reply that can be matched. */
-static void header_read(struct rssb_header *ret, const void *buf, size_t len)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (len < sizeof(*ret))
-		return;
-	memcpy(ret, buf, sizeof(*ret));
-	header_swap(ret);
 }
 
 static int header_check(const struct rssb_header *h, size_t len, struct rssb_refusal *why)
@@ -83,35 +63,31 @@ static int header_check(const struct rssb_header *h, size_t len, struct rssb_ref
 	return 0;
 }
 
+static int body_check(const union rssb_request *r, size_t len, struct rssb_refusal *why)
+{
+	const struct op *op = op_find(r->header.op);
+
+	if (!op)
+		return rssb_refuse(why, RSSB_UNKNOWN_OP, "operation %u is not known here",
+				   r->header.op);
+	if (len != op->request_len)
+		return rssb_refuse(why, RSSB_MALFORMED, "%s has %zu bytes, this has %zu", op->name,
+				   op->request_len, len);
+	return op->validate ? op->validate(r, why) : 0;
+}
+
 int rssb_request_decode(union rssb_request *ret, const void *buf, size_t len,
 			struct rssb_refusal *ret_why)
 {
-	union rssb_request r = { 0 };
-	const struct op *op;
 	int err;
 
 	memset(ret_why, 0, sizeof(*ret_why));
-	header_read(&ret->header, buf, len);
-	err = header_check(&ret->header, len, ret_why);
-	if (err)
-		return err;
-
-	op = op_find(ret->header.op);
-	if (!op)
-		return rssb_refuse(ret_why, RSSB_UNKNOWN_OP, "operation %u is not known here",
-				   ret->header.op);
-	if (len != op->request_len)
-		return rssb_refuse(ret_why, RSSB_MALFORMED, "%s has %zu bytes, this has %zu",
-				   op->name, op->request_len, len);
-
-	memcpy(&r, buf, len);
-	header_swap(&r.header);
-	if (op->request_swap)
-		op->request_swap(&r);
-	err = op->validate ? op->validate(&r, ret_why) : 0;
-	if (!err)
-		*ret = r;
-	explicit_bzero(&r, sizeof(r)); /* it may hold a key */
+	memset(ret, 0, sizeof(*ret));
+	if (len >= sizeof(ret->header))
+		memcpy(ret, buf, len < sizeof(*ret) ? len : sizeof(*ret));
+	err = header_check(&ret->header, len, ret_why) ?: body_check(ret, len, ret_why);
+	if (err) /* the reply needs the header; nobody may use the rest */
+		memset((char *)ret + sizeof(ret->header), 0, sizeof(*ret) - sizeof(ret->header));
 	return err;
 }
 
@@ -129,9 +105,6 @@ size_t rssb_request_encode(union rssb_request *r)
 	if (!op)
 		return 0;
 	header_fill(&r->header, op->request_len);
-	if (op->request_swap)
-		op->request_swap(r);
-	header_swap(&r->header);
 	return op->request_len;
 }
 
@@ -181,7 +154,6 @@ static int reply_base_decode(struct rssb_reply *ret, const void *buf, size_t len
 	if (len < sizeof(*ret))
 		return -EBADMSG;
 	memcpy(ret, buf, sizeof(*ret));
-	reply_swap(ret);
 	if (ret->header.magic != RSSB_PROTO_MAGIC)
 		return -EBADMSG;
 	if (ret->header.version != RSSB_PROTO_VERSION)
@@ -196,8 +168,7 @@ static int reply_base_decode(struct rssb_reply *ret, const void *buf, size_t len
 int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
 {
 	const size_t base_len = sizeof(struct rssb_reply);
-	union rssb_reply_any
-		r; /* the largest reply is thirty times ACQUIRE's: only its own is set */
+	union rssb_reply_any r; /* the largest is thirty times ACQUIRE's: only its own is set */
 	const struct op *op;
 	size_t full_len;
 	int err = reply_base_decode(&r.base, buf, len, &op);
@@ -209,8 +180,6 @@ int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len)
 	memcpy((char *)&r + base_len, (const char *)buf + base_len, len - base_len);
 	if (!reply_texts_right(&r, op))
 		return -EBADMSG;
-	if (len > base_len)
-		op->reply_swap(&r);
 	memcpy(ret, &r, full_len);
 	return 0;
 }
@@ -227,9 +196,6 @@ size_t rssb_reply_encode(union rssb_reply_any *r)
 	size_t len = reply_len(op, r->base.status);
 
 	header_fill(&r->base.header, len);
-	if (len > sizeof(r->base))
-		op->reply_swap(r);
-	reply_swap(&r->base);
 	return len;
 }
 

@@ -12,7 +12,7 @@
 #include "proto/rssb_proto.h"
 #include "proto/text.h"
 
-/* Any request, in host byte order; header.op says which. */
+/* Any request; header.op says which. */
 union rssb_request {
 	struct rssb_header header;
 	struct rssb_request_info info;
@@ -27,7 +27,7 @@ union rssb_request {
 	struct rssb_request_move move;
 };
 
-/* Any reply, in host byte order; base.header.op says which. */
+/* Any reply; base.header.op says which. */
 union rssb_reply_any {
 	struct rssb_reply base;
 	struct rssb_reply_info info;
@@ -51,23 +51,22 @@ int rssb_refuse(struct rssb_refusal *ret, enum rssb_status status, const char *f
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Accepts exactly one well-formed and valid request of len bytes.  0 with *ret
- * in host byte order; or -EINVAL with *ret_why, and in ret->header whatever of
- * op and tag could be read, zero if nothing.
+ * Accepts exactly one well-formed and valid request of len bytes.  0 with *ret;
+ * or -EINVAL with *ret_why, and *ret zero but for ret->header, as far as it could be read.
  */
 int rssb_request_decode(union rssb_request *ret, const void *buf, size_t len,
 			struct rssb_refusal *ret_why);
 
 /*
- * Fills magic, version, length into r->header (op and tag are the caller's) and
- * turns it into wire byte order in place.  Returns its length, 0 for an unknown op.
+ * Fills magic, version, length into r->header (op and tag are the caller's): then its bytes are
+ * the wire's.  Returns its length, 0 for an unknown op.
  */
 size_t rssb_request_encode(union rssb_request *r);
 
 /*
- * Accepts exactly one well-formed reply.  0 with *ret in host byte order, where
- * strings are NUL-terminated and the body of a failed reply to its operation is
- * zero; -EBADMSG: it is not one; -EPROTONOSUPPORT: of another version.
+ * Accepts exactly one well-formed reply.  0 with *ret, where strings are NUL-terminated and
+ * the body of a failed reply to its operation is zero; -EBADMSG: it is not one;
+ * -EPROTONOSUPPORT: of another version.
  */
 int rssb_reply_decode(union rssb_reply_any *ret, const void *buf, size_t len);
 

@@ -8,7 +8,7 @@
  * and naturally aligned; padding is explicit and named "reserved"; reserved
  * bytes, unused table entries and bytes after a string's NUL are zero.
  *
- * docs/protocol.md explains what is fixed here, proto/layout.c asserts it.
+ * docs/protocol.md explains what is fixed here; proto/layout.c asserts the sizes.
  */
 #pragma once
 

@@ -46,7 +46,7 @@ static void log_decision(struct front *f, const struct session *session, unsigne
 
 /* --- replies --------------------------------------------------------------------- */
 
-/* Turns o's reply into the wire's bytes and sends them.  The fds stay the caller's. */
+/* Completes o's reply and sends it.  The fds stay the caller's. */
 static int reply_send(const struct session *session, uint32_t tag, struct outcome *o)
 {
 	int fds[RSSB_FDS_MAX];
@@ -118,7 +118,7 @@ static void conclude_grant(struct front *f, struct session *session, struct outc
 static void conclude(struct front *f, struct session *session, const struct rssb_header *request,
 		     struct outcome *o)
 {
-	unsigned status = o->reply.base.status; /* sending puts it into the wire's byte order */
+	unsigned status = o->reply.base.status;
 	int err = reply_send(session, request->tag, o);
 
 	if (err) {

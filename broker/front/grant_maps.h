@@ -26,9 +26,8 @@ int grant_maps_map_steering(struct grant_maps *h, int config, int key, int table
 int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_blocks);
 
 /*
- * Writes validated steering, in host byte order, into the maps.  Packets may
- * pass meanwhile: each sees old or new values, never an index that is neither.  A
- * key_len of 0 keeps the key.
+ * Writes validated steering into the maps.  Packets may pass meanwhile: each sees old or new
+ * values, never an index that is neither.  A key_len of 0 keeps the key.
  */
 void grant_maps_fill(struct grant_maps *h, const struct rssb_steering_wire *steering);
 

@@ -26,7 +26,7 @@ struct service {
  * whether they were sent (the client has its own copies then) or not.
  */
 struct outcome {
-	union rssb_reply_any reply; /* host byte order; tag, op and length are the sender's */
+	union rssb_reply_any reply; /* tag, op and length are the sender's */
 	struct set set;		    /* ACQUIRE: what is handed over */
 	struct grant *grant;	    /* ACQUIRE: the new grant, NULL if there is none */
 	int elf;		    /* EXPORT */

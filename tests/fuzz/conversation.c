@@ -218,7 +218,7 @@ static void object_name(struct rssb_object_ref *ret, uint8_t how)
 		memset(ret->id, how & 2 ? 0x22 : 0x11, sizeof(ret->id));
 }
 
-/* A right request of each kind, in host byte order. */
+/* A right request of each kind. */
 static void request_make(union rssb_request *ret, unsigned op, uint8_t how)
 {
 	ret->header.op = (uint16_t)op;

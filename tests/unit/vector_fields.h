@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the golden messages of tests/vectors/ say, as the structs of the codec in
- * host byte order; magic, version and length are left to the encoder.
+ * What the golden messages of tests/vectors/ say, as the structs of the codec;
+ * magic, version and length are left to the encoder.
  */
 #pragma once
 
