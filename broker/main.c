@@ -16,7 +16,6 @@
 #include "broker/start/listen.h"
 #include "broker/start/objects.h"
 #include "broker/start/options.h"
-#include "broker/start/policy_names.h"
 #include "broker/start/service_manager.h"
 #include "broker/start/user_lookup.h"
 #include "proto/fd.h"

@@ -35,14 +35,6 @@ static struct {
 	struct token_bucket lines; /* at LOG_NOTICE and below */
 } sink = { .level = LOG_INFO };
 
-static const struct {
-	const char *name;
-	int level;
-} levels[] = {
-	{ "err", LOG_ERR },   { "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
-	{ "info", LOG_INFO }, { "debug", LOG_DEBUG },
-};
-
 void log_set_level(int level)
 {
 	sink.level = level;
@@ -51,15 +43,6 @@ void log_set_level(int level)
 bool log_shows(int level)
 {
 	return level <= sink.level;
-}
-
-int log_level_parse(const char *name)
-{
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		if (!strcmp(name, levels[i].name))
-			return levels[i].level;
-	}
-	return -EINVAL;
 }
 
 /*

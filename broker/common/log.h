@@ -17,14 +17,11 @@ struct log_share {
 	unsigned long left_out;
 };
 
-/* Lines above this LOG_* level are left out.  Names: err, warning, notice, info, debug. */
+/* Lines above this LOG_* level are left out. */
 void log_set_level(int level);
 
 /* Whether lines of a level are shown at all. */
 bool log_shows(int level);
-
-/* The LOG_* level of a name, or -EINVAL. */
-int log_level_parse(const char *name);
 
 /* Asks once how stderr is to be written: priorities for a journal, none for a terminal. */
 void log_open(void);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the objects that the broker can load.  Must never read a byte that a client chose. */
+/*
+ * Reads the objects that the broker can load.  Must never read a byte that a client chose; nor,
+ * of the administrator's directory, follow a symlink, wait for a FIFO, or read a file twice: what
+ * is judged is what is loaded.
+ */
 #include "broker/start/objects.h"
 
 #include <dirent.h>
@@ -9,15 +13,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bpf/rss_maps.h"
 #include "broker/common/log.h"
-#include "broker/start/cpus.h"
-#include "broker/start/directory.h"
-#include "broker/start/object_file.h"
-#include "proto/codec.h"
 #include "broker/loader/trial.h"
+#include "broker/start/directory.h"
+#include "proto/codec.h"
 #include "proto/fd.h"
+#include "proto/option_table.h"
+
+#define FILE_SUFFIX	".bpf.o"
+#define FILE_MAX	(1u << 20) /* bytes */
+#define CPUS_LIST	"/sys/devices/system/cpu/possible"
+#define CPUS_NUMBER_MAX 65535
 
 /* In builtin.S: the bytes of build/bpf/. */
 extern const unsigned char builtin_rss[], builtin_rss_end[];
@@ -99,15 +109,37 @@ static int objects_add_builtin(struct objects_trials *to, const struct builtin *
 	return err;
 }
 
+/*
+ * One more than the highest number of a CPU that this machine may ever have: the numbers may have
+ * gaps, and a program counts by number.  The kernel's list is in order, such as "0-3,8".
+ */
+static int cpus_end(unsigned *ret)
+{
+	_cleanup_fd_ int fd = open(CPUS_LIST, O_RDONLY | O_CLOEXEC);
+	char list[4096], *last = list, *next;
+	ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
+	int err;
+
+	if (n < 0)
+		return -errno;
+	list[n] = '\0';
+	list[strcspn(list, "\n")] = '\0';
+	while ((next = strpbrk(last, "-,")))
+		last = next + 1;
+	err = option_number(last, 0, CPUS_NUMBER_MAX, ret);
+	*ret += !err;
+	return err;
+}
+
 int objects_init(struct objects_trials *to)
 {
-	int n_cpus = cpus_end(), err = 0;
+	struct objects *o = to->objects;
+	int err = cpus_end(&o->n_cpus);
 
-	if (n_cpus < 0)
-		return log_error(n_cpus, "cannot count the CPUs");
-	to->objects->n_cpus = (unsigned)n_cpus;
-	to->objects->n_blocks = n_cpus < RSS_STATS_BLOCKS ? (unsigned)n_cpus : RSS_STATS_BLOCKS;
-	to->trial.n_blocks = to->objects->n_blocks;
+	if (err)
+		return log_error(err, "cannot count the CPUs");
+	o->n_blocks = o->n_cpus < RSS_STATS_BLOCKS ? o->n_cpus : RSS_STATS_BLOCKS;
+	to->trial.n_blocks = o->n_blocks;
 	for (size_t i = 0; !err && i < sizeof(builtins) / sizeof(builtins[0]); i++)
 		err = objects_add_builtin(to, &builtins[i]);
 	return err;
@@ -115,12 +147,65 @@ int objects_init(struct objects_trials *to)
 
 /* --- the administrator's ------------------------------------------------------ */
 
+/* What is wrong with a file; NULL: nothing. */
+static const char *file_fault(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return "is not a regular file";
+	if (st->st_uid != 0)
+		return "is not root's";
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return "is writable by others";
+	if (st->st_size == 0)
+		return "is empty";
+	return st->st_size > FILE_MAX ? "is larger than 1 MiB" : NULL;
+}
+
+/* Whether exactly size bytes are there: one byte more than that shows a file that grew. */
+static bool read_exactly(int fd, char *to, size_t size)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while ((n = read(fd, to + done, size + 1 - done)) > 0)
+		done += (size_t)n;
+	return !n && done == size;
+}
+
+/* Reads a file of the directory into fresh memory.  NULL, or what is wrong with the file. */
+static const char *file_read(int dir, const char *name, void **ret, size_t *ret_size)
+{
+	_cleanup_fd_ int fd =
+		openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	const char *fault;
+	struct stat st;
+	char *data;
+
+	if (fd < 0)
+		return errno == ELOOP ? "is a symlink" : "cannot be opened";
+	if (fstat(fd, &st))
+		return "cannot be looked at";
+	fault = file_fault(&st);
+	if (fault)
+		return fault;
+	data = malloc((size_t)st.st_size + 1);
+	if (!data)
+		return "there is no memory for it";
+	if (!read_exactly(fd, data, (size_t)st.st_size)) {
+		free(data);
+		return "changed while it was read";
+	}
+	*ret = data;
+	*ret_size = (size_t)st.st_size;
+	return NULL;
+}
+
 /* NAME.bpf.o, NAME like a label but as long as an object's name may be. */
 static bool name_from_file(char ret[RSSB_NAME_MAX], const char *file)
 {
-	size_t len = strlen(file), suffix = strlen(OBJECT_FILE_SUFFIX);
+	size_t len = strlen(file), suffix = strlen(FILE_SUFFIX);
 
-	if (len <= suffix || strcmp(file + len - suffix, OBJECT_FILE_SUFFIX))
+	if (len <= suffix || strcmp(file + len - suffix, FILE_SUFFIX))
 		return false;
 	len -= suffix;
 	if (len >= RSSB_NAME_MAX)
@@ -131,34 +216,23 @@ static bool name_from_file(char ret[RSSB_NAME_MAX], const char *file)
 	return true;
 }
 
-/* Reads, tries and adds one file.  -errno, with why. */
-static int objects_read_file(struct objects_trials *to, int dir, const char *file, const char *name,
-			     char why[OBJECT_CHECK_WHY_MAX])
-{
-	const char *rule;
-	void *elf;
-	size_t size;
-	int err = object_file_read(dir, file, &elf, &size, &rule);
-
-	if (err) {
-		snprintf(why, OBJECT_CHECK_WHY_MAX, "%s", rule);
-		return err;
-	}
-	err = objects_add(to, name, elf, size, why);
-	if (err)
-		free(elf);
-	return err;
-}
-
-/* False if its name is not an object's. */
+/* Reads, tries and adds one file; false if its name is not an object's. */
 static bool objects_try_file(struct objects_trials *to, int dir, const char *file)
 {
 	char name[RSSB_NAME_MAX], why[OBJECT_CHECK_WHY_MAX];
+	const char *fault;
+	void *elf = NULL;
+	size_t size;
 
 	if (!name_from_file(name, file))
 		return false;
-	if (objects_read_file(to, dir, file, name, why))
-		log_warning("object %s" OBJECT_FILE_SUFFIX " is left out: %s", name, why);
+	fault = file_read(dir, file, &elf, &size);
+	if (!fault && objects_add(to, name, elf, size, why)) {
+		fault = why;
+		free(elf);
+	}
+	if (fault)
+		log_warning("object %s" FILE_SUFFIX " is left out: %s", name, fault);
 	return true;
 }
 
@@ -185,7 +259,7 @@ int objects_read(struct objects_trials *to, const char *directory)
 	free(entries);
 	if (n_others)
 		log_notice("object directory %s: %d files are not read: their names do not end "
-			   "in " OBJECT_FILE_SUFFIX,
+			   "in " FILE_SUFFIX,
 			   directory, n_others);
 	return 0;
 }

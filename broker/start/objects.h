@@ -17,7 +17,8 @@ struct objects_trials {
 int objects_init(struct objects_trials *to);
 
 /*
- * Adds each *.bpf.o of a directory (object_file.h) that passes its trial; one that does
- * not is left out, with a log line.  -errno: the directory is refused.
+ * Adds each *.bpf.o of a directory that is a regular file of root's, of 1 MiB at most, which
+ * nobody else may write, and that passes its trial; another one is left out, with a log line.
+ * -errno: the directory is refused.
  */
 int objects_read(struct objects_trials *to, const char *directory);

@@ -9,7 +9,7 @@
 #include "broker/common/log.h"
 #include "broker/front/grant.h"
 #include "broker/front/pool.h"
-#include "broker/start/policy_names.h"
+#include "broker/start/user_lookup.h"
 #include "proto/option_table.h"
 
 #define TEXT(x)	      #x
@@ -37,17 +37,8 @@ static int group_allow(void *o, const char *value, char *why)
 	return err ? name_refuse("allow-group", value, err, why) : 0;
 }
 
-static int log_level_take(void *o, const char *value, char *why)
-{
-	const int level = log_level_parse(value);
-
-	if (level >= 0)
-		((struct options *)o)->log_level = level;
-	else
-		snprintf(why, OPTION_WHY_MAX,
-			 "--log-level %s: must be err, warning, notice, info or debug", value);
-	return level < 0 ? level : 0;
-}
+/* From LOG_ERR on. */
+static const char *const log_levels[] = { "err", "warning", "notice", "info", "debug", NULL };
 
 /* A number that --help shows with its default. */
 #define NUMBER(member, from, to)                                                                   \
@@ -75,7 +66,7 @@ static const struct option_row rows[] = {
 	{ "pool", NUMBER(pool, 1, POOL_MAX), .help = "sets kept ready, 1 to " TEXT_OF(POOL_MAX) },
 	{ "no-perfmon", OPTION_FLAG(struct options, no_perfmon),
 	  .help = "load with CAP_BPF alone: packets cost more" },
-	{ "log-level", .argument = "LEVEL", OPTION_CALL(log_level_take),
+	{ "log-level", .argument = "LEVEL", OPTION_CHOICE(struct options, log_level, log_levels),
 	  .help = "err, warning, notice, info, debug (info)" },
 	{ "version", .kind = OPTION_KIND_VERSION, .help = "print the version" },
 	{ "help", .kind = OPTION_KIND_HELP, .help = "print this" },
@@ -113,7 +104,7 @@ static const struct options defaults = {
 	.user = BROKER_USER,
 	.front.limits = LIMITS_DEFAULT,
 	.front.pool = 8,
-	.log_level = LOG_INFO,
+	.log_level = LOG_INFO - LOG_ERR,
 };
 
 static int complain(const char *why)
@@ -140,5 +131,6 @@ int options_parse(struct options *ret, int argc, char **argv)
 		return complain(why);
 	}
 	*ret = o;
+	ret->log_level += LOG_ERR;
 	return 0;
 }

@@ -14,7 +14,7 @@ struct options {
 	const char *objects; /* a directory of further objects; NULL: none */
 	struct front_settings front;
 	bool no_perfmon;
-	int log_level;
+	int log_level; /* LOG_ERR to LOG_DEBUG */
 };
 
 /* Returns 0: go on; 1: said what was asked for, end well; -EINVAL: said what is wrong. */

@@ -6,30 +6,17 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdint.h>
-#include <stdlib.h>
 
-/* A whole decimal number that is an id; (id)-1 means "none" to the kernel. */
-static bool id_parse(const char *text, uint32_t *ret)
-{
-	char *end;
-	unsigned long long n;
+#include "proto/option_table.h"
 
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno || *end || n >= UINT32_MAX)
-		return false;
-	*ret = (uint32_t)n;
-	return true;
-}
+#define ID_MAX (UINT32_MAX - 1) /* the kernel takes the number above for "none" */
 
 int user_lookup(const char *user, struct identity *ret)
 {
 	const struct passwd *entry;
-	uint32_t uid;
+	uid_t uid;
 
-	if (id_parse(user, &uid)) {
+	if (!option_number(user, 0, ID_MAX, &uid)) {
 		entry = getpwuid(uid);
 		ret->uid = uid;
 		ret->gid = entry ? entry->pw_gid : uid;
@@ -43,15 +30,32 @@ int user_lookup(const char *user, struct identity *ret)
 	return 0;
 }
 
-int group_lookup(const char *group, gid_t *ret)
+static int id_add(uint32_t list[POLICY_NAMES_MAX], size_t *n, uint32_t id)
+{
+	if (*n == POLICY_NAMES_MAX)
+		return -E2BIG;
+	list[(*n)++] = id;
+	return 0;
+}
+
+int policy_allow_user(struct policy *p, const char *user)
+{
+	struct identity id;
+	int err = user_lookup(user, &id);
+
+	return err ? err : id_add(p->uids, &p->n_uids, id.uid);
+}
+
+int policy_allow_group(struct policy *p, const char *group)
 {
 	const struct group *entry;
+	gid_t gid;
 
-	if (id_parse(group, ret))
-		return 0;
-	entry = getgrnam(group);
-	if (!entry)
-		return -ENOENT;
-	*ret = entry->gr_gid;
-	return 0;
+	if (option_number(group, 0, ID_MAX, &gid)) {
+		entry = getgrnam(group);
+		if (!entry)
+			return -ENOENT;
+		gid = entry->gr_gid;
+	}
+	return id_add(p->gids, &p->n_gids, gid);
 }

@@ -3,9 +3,14 @@
 #pragma once
 
 #include "broker/common/privileges.h"
+#include "broker/front/policy.h"
 
 /* A name or a number; a number without an entry is its own group.  -ENOENT: no such user. */
 int user_lookup(const char *user, struct identity *ret);
 
-/* A name or a number.  -ENOENT: no such group. */
-int group_lookup(const char *group, gid_t *ret);
+/*
+ * Adds a user or a group, a name or a number, to those that may make requests.
+ * -ENOENT: no such user or group; -E2BIG: more than POLICY_NAMES_MAX.
+ */
+int policy_allow_user(struct policy *p, const char *user);
+int policy_allow_group(struct policy *p, const char *group);

@@ -61,10 +61,6 @@ static void level(void **state)
 	log_set_level(LOG_INFO);
 	capture_end(&said);
 	assert_string_equal(said.text, "<4>rss-broker: yes\n<7>rss-broker: yes\n");
-	assert_int_equal(log_level_parse("err"), LOG_ERR);
-	assert_int_equal(log_level_parse("debug"), LOG_DEBUG);
-	assert_int_equal(log_level_parse("DEBUG"), -EINVAL);
-	assert_int_equal(log_level_parse(""), -EINVAL);
 }
 
 /* Cut, but still one whole line. */

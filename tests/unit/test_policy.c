@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker/start/policy_names.h"
+#include "broker/start/user_lookup.h"
 #include "proto/fd.h"
 #include "tests/unit/open_fds.h"
 

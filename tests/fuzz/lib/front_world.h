@@ -17,7 +17,7 @@
 #include "broker/common/clock.h"
 #include "broker/common/log.h"
 #include "broker/front/loop.h"
-#include "broker/start/policy_names.h"
+#include "broker/start/user_lookup.h"
 #include "proto/fd.h"
 #include "proto/packet.h"
 #include "tests/fuzz/lib/fake_kernel.h"
