@@ -46,18 +46,17 @@ def a_set(frozen=False):
     return fds
 
 
-class FakeBroker:
-    """Use it with `with`."""
+def reply(op, tag, status=OK, body=b"", roles=b"", retry_ms=0, reason=b""):
+    """To a request with this op and tag; as many fds go with it as there are roles."""
+    header = HEADER.pack(MAGIC, VERSION, op | OP_REPLY, HEADER.size + REPLY.size + len(body), tag)
+    return header + REPLY.pack(status, len(roles), retry_ms, roles, reason) + body
 
-    def __init__(self, path, script=(), retry_ms=0, make_fd=None):
+
+class Listener:
+    """Gives each request to _answer(peer, request), which returns whether to go on.  Use it with `with`."""
+
+    def __init__(self, path):
         self.path = path
-        self.script = list(script)
-        self.retry_ms = retry_ms
-        fds = None if make_fd else a_set()  # now: a client does not wait for the verifier
-        self._make_fd = make_fd or (lambda name: os.dup(fds[name]))
-        self.requests = 0
-        self.last_request = None
-        self._grants = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -80,15 +79,23 @@ class FakeBroker:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            with peer:
-                with contextlib.suppress(BrokenPipeError):  # it did not wait for the answer
-                    while self._answer(peer):
-                        pass
+            with peer, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who did not wait for the answer
+                while (request := peer.recv(4096)) and self._answer(peer, request):
+                    pass
 
-    def _answer(self, peer):
-        request = peer.recv(4096)
-        if not request:
-            return False
+
+class FakeBroker(Listener):
+    def __init__(self, path, script=(), retry_ms=0, make_fd=None):
+        super().__init__(path)
+        self.script = list(script)
+        self.retry_ms = retry_ms
+        fds = None if make_fd else a_set()  # now: a client does not wait for the verifier
+        self._make_fd = make_fd or (lambda name: os.dup(fds[name]))
+        self.requests = 0
+        self.last_request = None
+        self._grants = 0
+
+    def _answer(self, peer, request):
         magic, _, op, length, tag = HEADER.unpack_from(request)
         assert (magic, op, length) == (MAGIC, OP_ACQUIRE, len(request))
         self.requests += 1
@@ -99,13 +106,8 @@ class FakeBroker:
         if status == OK:
             self._grant(peer, tag, request)
         else:
-            peer.send(self._reply(tag, status, b"", 0, b"as the script says"))
+            peer.send(reply(OP_ACQUIRE, tag, status, retry_ms=self.retry_ms, reason=b"as the script says"))
         return True
-
-    def _reply(self, tag, status, roles, n_fds, reason, body=b""):
-        length = HEADER.size + REPLY.size + len(body)
-        header = HEADER.pack(MAGIC, VERSION, OP_ACQUIRE | OP_REPLY, length, tag)
-        return header + REPLY.pack(status, n_fds, self.retry_ms, roles, reason) + body
 
     def _grant(self, peer, tag, request):
         lease, ours = os.pipe()
@@ -113,6 +115,6 @@ class FakeBroker:
         self._grants += 1
         by_id = struct.unpack_from("<H", request, 24)[0]
         body = struct.pack("<Q", self._grants) + (request[32:64] if by_id else OBJECT_ID)
-        socket.send_fds(peer, [self._reply(tag, OK, ROLES, len(fds), b"", body)], fds)
+        socket.send_fds(peer, [reply(OP_ACQUIRE, tag, body=body, roles=ROLES, retry_ms=self.retry_ms)], fds)
         for fd in [*fds, ours]:
             os.close(fd)

@@ -3,19 +3,16 @@
 
 Each answer is one of the protocol in its form, and means harm by its numbers.
 """
-import contextlib
 import itertools
 import resource
-import socket
 import struct
 import subprocess
-import threading
 
 import pytest
 
+import fake_broker
 import wire
 
-HEADER, REPLY, MAGIC = struct.Struct("<IHHII"), struct.Struct("<HHI8s160s"), 0x42535352
 OBJECTS, GRANTS = 2**32 - 1, 2**14  # an overflow of 32 bits; more than any broker has
 
 
@@ -23,42 +20,21 @@ def info(n_objects=1):
     return struct.pack("<32sIHHII", b"0.1.0", n_objects, 256, 128, 0x7FE, 0xE)
 
 
-class Hostile:
+class Hostile(fake_broker.Listener):
     """Answers each operation by a function, which returns the reply's body."""
 
     def __init__(self, path, **bodies):
-        self.path, self.bodies = path, {wire.OPS[name]: body for name, body in bodies.items()}
+        super().__init__(path)
+        self.bodies = {wire.OPS[name]: body for name, body in bodies.items()}
         self.requests = []
 
-    def __enter__(self):
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind(str(self.path))
-        self.listener.listen()
-        self.thread = threading.Thread(target=self._serve)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.listener.close()
-
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    while request := connection.recv(4096):
-                        connection.send(self._answer(request))
-
-    def _answer(self, request):
+    def _answer(self, peer, request):
         self.requests.append(request)
-        _, _, op, _, tag = HEADER.unpack_from(request)
+        _, _, op, _, tag = fake_broker.HEADER.unpack_from(request)
         body = self.bodies[op]() if op in self.bodies else b""
-        status = wire.OK if body else wire.INTERNAL
-        length = HEADER.size + REPLY.size + len(body)
-        return (HEADER.pack(MAGIC, 1, op | wire.REPLY, length, tag)
-                + REPLY.pack(status, 0, 0, b"", b"" if body else b"not here") + body)  # fmt: skip
+        peer.send(fake_broker.reply(op, tag, body=body) if body
+                  else fake_broker.reply(op, tag, wire.INTERNAL, reason=b"not here"))  # fmt: skip
+        return True
 
 
 @pytest.fixture
