@@ -32,6 +32,11 @@ def last_descendant(pid):
     return pid
 
 
+def sleeps(pid):
+    """Whether it lets time pass, in nanosleep()."""
+    return "nanosleep" in Path(f"/proc/{pid}/wchan").read_text()
+
+
 def listens(pid, path):
     """Whether a socket at this path, in the network namespace of a process, takes connections.
 

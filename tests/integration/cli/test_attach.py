@@ -7,11 +7,11 @@ import json
 import os
 import socket
 import subprocess
-import time
 
 import pytest
 
 import flows
+import proc
 from command import ok, refused
 from in_tunnel import gre, ipip, vxlan_gpe
 from tap_reader import TapReader
@@ -210,7 +210,7 @@ def test_it_waits_for_the_broker(build):
         world.tap()
         rssb = [world.inside(build) / "rssb", "--socket", path, "attach", "tap0", "equal 4"]
         early = world.start(rssb, unprivileged=True, stderr=subprocess.PIPE, text=True)
-        time.sleep(0.3)
+        wait_for(lambda: early.poll() is not None or proc.sleeps(early.pid), "it has asked in vain")
         assert early.poll() is None
         Broker(world, build)
         assert early.communicate(timeout=60) == (None, "")

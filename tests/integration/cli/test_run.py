@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import proc
 from fake_broker import BUSY, DENIED, HANG_UP, INTERNAL, LIMIT, NO_OBJECT, FakeBroker
 from waiting import wait_for
 
@@ -190,7 +191,7 @@ def test_passing_trouble_is_waited_out(run, script):
 def test_a_restarting_broker_is_waited_for(run):
     command = [run.rssb, "run", "--", run.qemu, *NET_JSON]
     with subprocess.Popen(command, env=run.env, stdout=subprocess.PIPE, text=True) as process:
-        time.sleep(0.5)
+        wait_for(lambda: process.poll() is not None or proc.sleeps(process.pid), "it has asked in vain")
         assert process.poll() is None
         with FakeBroker(run.socket):
             report = json.loads(process.communicate(timeout=60)[0])
