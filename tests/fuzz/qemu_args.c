@@ -34,15 +34,6 @@ static size_t words_cut(char *text, char *ret[WORDS_MAX + 1])
 	return n;
 }
 
-static void fds_give(struct qemu_device *dev, void *ctx)
-{
-	size_t *n = ctx;
-
-	if (dev->wants_fds)
-		dev->fds = (struct qemu_fds){ 10, 11, 12, 13 };
-	*n += dev->wants_fds;
-}
-
 /* Whether somebody else's reader takes it for one JSON object, and nothing behind it. */
 static bool is_strict_object(const char *text)
 {
@@ -59,19 +50,9 @@ static bool is_strict_object(const char *text)
 	return strict;
 }
 
-/* QEMU refuses a device that is not JSON, with fds or without. */
-static void devices_are_strict(struct qemu_device *dev, void *ctx)
+/* Reads everything that a -netdev says. */
+static void netdev_read(struct json_object *netdev)
 {
-	bool *all = ctx;
-
-	*all &= !dev->json || is_strict_object(dev->json);
-}
-
-/* Looks at everything that a -netdev says. */
-static void netdev_read(struct qemu_device *dev, void *ctx)
-{
-	struct json_object *netdev = qemu_args_netdev(ctx, dev);
-
 	if (!netdev)
 		return;
 	qemu_netdev_is_tap(netdev);
@@ -141,9 +122,14 @@ static void rewrite(char **words, unsigned how)
 		n_marked = qemu_args_select_host(&args);
 	else
 		n_marked = qemu_args_select(&args, how & HOW_MULTIQUEUE, &n_rss);
-	qemu_args_each_device(&args, netdev_read, &args);
-	qemu_args_each_device(&args, fds_give, &n_given);
-	qemu_args_each_device(&args, devices_are_strict, &strict);
+	FOR_EACH_QEMU_DEVICE (dev, &args) {
+		netdev_read(qemu_args_netdev(&args, dev));
+		if (dev->wants_fds)
+			dev->fds = (struct rssb_fds){ 10, 11, 12, 13, -1 };
+		n_given += dev->wants_fds;
+		/* QEMU refuses a device that is not JSON, with fds or without. */
+		strict &= !dev->json || is_strict_object(dev->json);
+	}
 	FUZZ_CHECK(n_given == (how & HOW_HOST ? 0 : n_marked));
 	types = types_of(&args);
 	qemu_args_obstacle(&args, "x86_64");

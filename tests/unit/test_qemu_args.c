@@ -31,14 +31,16 @@ struct row {
 };
 
 /* One set a device: 10 20 30 40, then 11 21 31 41, ... */
-static void fds_give(struct qemu_device *dev, void *ctx)
+static void fds_give(const struct qemu_args *args)
 {
-	int *n = ctx;
+	int n = 0;
 
-	if (!dev->wants_fds)
-		return;
-	dev->fds = (struct qemu_fds){ 10 + *n, 20 + *n, 30 + *n, 40 + *n };
-	++*n;
+	FOR_EACH_QEMU_DEVICE (dev, args) {
+		if (!dev->wants_fds)
+			continue;
+		dev->fds = (struct rssb_fds){ 10 + n, 20 + n, 30 + n, 40 + n, -1 };
+		n++;
+	}
 }
 
 static char **rewrite(const struct row *row)
@@ -46,12 +48,12 @@ static char **rewrite(const struct row *row)
 	struct json_object *types = json_tokener_parse(types_json);
 	char *prefix[] = { (char *)"qemu" };
 	struct qemu_args args;
+	size_t n_rss;
 	char **out;
-	int n = 0;
 
 	qemu_args_init(&args, (char *const *)row->in);
-	qemu_args_select(&args, row->all_multiqueue, NULL);
-	qemu_args_each_device(&args, fds_give, &n);
+	qemu_args_select(&args, row->all_multiqueue, &n_rss);
+	fds_give(&args);
 	out = qemu_args_format(&args, prefix, 1, types);
 	qemu_args_done(&args);
 	json_object_put(types);
@@ -264,9 +266,10 @@ static const char *obstacle(const char *target, const char *word, const char *va
 	const char *const in[] = { word, value, "-device", NET, NULL };
 	struct qemu_args args;
 	const char *found;
+	size_t n_rss;
 
 	qemu_args_init(&args, (char *const *)in);
-	assert_int_equal(qemu_args_select(&args, false, NULL), 1);
+	assert_int_equal(qemu_args_select(&args, false, &n_rss), 1);
 	assert_true(qemu_args_converts(&args));
 	found = qemu_args_obstacle(&args, target);
 	qemu_args_done(&args);

@@ -152,70 +152,55 @@ void qemu_args_done(struct qemu_args *a)
 	*a = (struct qemu_args){ 0 };
 }
 
-void qemu_args_each_device(struct qemu_args *a, void (*visit)(struct qemu_device *dev, void *ctx),
-			   void *ctx)
+struct qemu_device *qemu_args_next_device(const struct qemu_args *a, const struct qemu_device *dev)
 {
-	for (size_t i = 0; i < a->n_args; i++)
-		if (a->args[i].kind == QEMU_ARG_DEVICE)
-			visit(&a->args[i].device, ctx);
+	bool after = !dev;
+
+	for (size_t i = 0; i < a->n_args; i++) {
+		if (after && a->args[i].kind == QEMU_ARG_DEVICE)
+			return &a->args[i].device;
+		after |= &a->args[i].device == dev;
+	}
+	return NULL;
 }
 
-struct selection {
-	struct json_object *globals;
-	bool all_multiqueue;
-	size_t rss, wanting;
-};
-
-static void device_select(struct qemu_device *dev, void *ctx)
+/* Whether rss is on, or is to be turned on since mq is. */
+static bool has_rss(const struct qemu_args *a, struct qemu_device *dev, bool all_multiqueue)
 {
-	struct selection *s = ctx;
-	enum qemu_flag rss;
+	const enum qemu_flag rss = qemu_device_flag(dev, a->globals, "rss");
 
-	if (!qemu_device_is_virtio_net(dev))
-		return;
-	rss = qemu_device_flag(dev, s->globals, "rss");
-	if (rss == QEMU_UNSAID && s->all_multiqueue &&
-	    qemu_device_flag(dev, s->globals, "mq") == QEMU_ON) {
-		dev->turn_rss_on = true;
-		rss = QEMU_ON;
-	}
-	if (rss != QEMU_ON)
-		return;
-	s->rss++;
-	if (qemu_device_has_fds(dev))
-		return;
-	dev->wants_fds = true;
-	s->wanting++;
+	dev->turn_rss_on = rss == QEMU_UNSAID && all_multiqueue &&
+			   qemu_device_flag(dev, a->globals, "mq") == QEMU_ON;
+	return rss == QEMU_ON || dev->turn_rss_on;
 }
 
 size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rss)
 {
-	struct selection s = { .globals = a->globals, .all_multiqueue = all_multiqueue };
+	size_t wanting = 0;
 
-	qemu_args_each_device(a, device_select, &s);
-	if (ret_rss)
-		*ret_rss = s.rss;
-	return s.wanting;
-}
-
-static void device_select_host(struct qemu_device *dev, void *ctx)
-{
-	struct selection *s = ctx;
-
-	if (!qemu_device_is_virtio_net(dev) || qemu_device_has_fds(dev) ||
-	    qemu_device_flag(dev, s->globals, "mq") != QEMU_ON)
-		return;
-	dev->on_host = true;
-	dev->turn_rss_off = qemu_device_flag(dev, s->globals, "rss") == QEMU_ON;
-	s->wanting++;
+	*ret_rss = 0;
+	FOR_EACH_QEMU_DEVICE (dev, a) {
+		if (!qemu_device_is_virtio_net(dev) || !has_rss(a, dev, all_multiqueue))
+			continue;
+		++*ret_rss;
+		dev->wants_fds = !qemu_device_has_fds(dev);
+		wanting += dev->wants_fds;
+	}
+	return wanting;
 }
 
 size_t qemu_args_select_host(struct qemu_args *a)
 {
-	struct selection s = { .globals = a->globals };
+	size_t n = 0;
 
-	qemu_args_each_device(a, device_select_host, &s);
-	return s.wanting;
+	FOR_EACH_QEMU_DEVICE (dev, a) {
+		dev->on_host = qemu_device_is_virtio_net(dev) && !qemu_device_has_fds(dev) &&
+			       qemu_device_flag(dev, a->globals, "mq") == QEMU_ON;
+		dev->turn_rss_off = dev->on_host &&
+				    qemu_device_flag(dev, a->globals, "rss") == QEMU_ON;
+		n += dev->on_host;
+	}
+	return n;
 }
 
 struct json_object *qemu_args_netdev(const struct qemu_args *a, const struct qemu_device *dev)

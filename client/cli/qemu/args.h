@@ -60,9 +60,12 @@ struct qemu_args {
 void qemu_args_init(struct qemu_args *a, char *const *argv);
 void qemu_args_done(struct qemu_args *a);
 
-/* Calls visit for each -device that could be read, in the order of the words. */
-void qemu_args_each_device(struct qemu_args *a, void (*visit)(struct qemu_device *dev, void *ctx),
-			   void *ctx);
+/* The -device that could be read after this one, NULL: the first of all; NULL: there is none. */
+struct qemu_device *qemu_args_next_device(const struct qemu_args *a, const struct qemu_device *dev);
+
+#define FOR_EACH_QEMU_DEVICE(dev, a)                                                               \
+	for (struct qemu_device *dev = qemu_args_next_device(a, NULL); dev;                        \
+	     dev = qemu_args_next_device(a, dev))
 
 /* One more -global; nothing if one of the three is NULL. */
 void qemu_args_global(struct qemu_args *a, const char *driver, const char *property,
@@ -71,7 +74,7 @@ void qemu_args_global(struct qemu_args *a, const char *driver, const char *prope
 /*
  * Marks what needs fds: virtio-net devices with rss on that have none yet.
  * all_multiqueue: turns rss on first where mq is on and rss is not mentioned.
- * ret_rss, if not NULL: how many have rss on, with fds or without.
+ * ret_rss: how many have rss on, with fds or without.
  * Returns how many need fds.
  */
 size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rss);

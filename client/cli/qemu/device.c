@@ -152,7 +152,7 @@ char *qemu_device_mistake(const struct qemu_device *dev, struct json_object *glo
 /* The members to add, each with a comma before it. */
 static char *additions_format(const struct qemu_device *dev)
 {
-	const struct qemu_fds *fds = &dev->fds;
+	const struct rssb_fds *fds = &dev->fds;
 	_cleanup_free_ char *list = NULL;
 
 	if (dev->wants_fds)

@@ -7,22 +7,19 @@
 
 #include <stdbool.h>
 
-struct json_object;
+#include "client/include/rssb.h"
 
-/* The four fds of a set as QEMU counts them. */
-struct qemu_fds {
-	int prog, config, key, table;
-};
+struct json_object;
 
 struct qemu_device {
 	struct json_object *props; /* k=v: all strings; JSON: as given */
 	const char *json;	   /* borrowed: the JSON as written; NULL: k=v */
 	bool hidden; /* made by another option than -device (hidden.h): it stays as it is */
 	bool wants_fds;
-	bool on_host;	   /* its tap is to be steered by the host */
-	bool turn_rss_on;  /* neither the device nor a global says it */
-	bool turn_rss_off; /* never together with the other two */
-	struct qemu_fds fds;
+	bool on_host;	     /* its tap is to be steered by the host */
+	bool turn_rss_on;    /* neither the device nor a global says it */
+	bool turn_rss_off;   /* never together with the other two */
+	struct rssb_fds fds; /* what a device that wants fds is given; borrowed */
 };
 
 enum qemu_flag { QEMU_UNSAID, QEMU_OFF, QEMU_ON };

@@ -30,60 +30,48 @@ struct host {
 	const struct qemu_args *args;
 	struct host_tap *taps;
 	size_t n;
-	int r; /* of the first failure: then nothing more is done */
 };
 
-static int tap_fail(struct host *h, const struct qemu_device *dev, const char *why)
-{
-	return run_fail(h->plan, "%s: %s", run_device_name(dev), why);
-}
+/* Returns CLI_FAILED. */
+#define tap_fail(h, dev, format, ...)                                                              \
+	run_fail((h)->plan, "%s: " format, run_device_name(dev), ##__VA_ARGS__)
 
+/* Opens a queue of the tap, or finds one that QEMU will inherit. */
 static int tap_find(struct host *h, struct host_tap *tap, const struct qemu_device *dev)
 {
 	struct json_object *netdev = qemu_args_netdev(h->args, dev);
 	const char *id = qemu_opts_get(dev->props, "netdev");
-	const char *type = qemu_opts_get(netdev, "type");
-	unsigned queues = netdev ? qemu_netdev_queues(netdev) : 0;
-	const char *ifname;
+	const char *type = qemu_opts_get(netdev, "type"), *ifname = qemu_netdev_ifname(netdev);
+	const unsigned queues = qemu_netdev_queues(netdev);
 	char reason[256];
+	int r;
 
+	*tap = (struct host_tap){ .queue = qemu_netdev_fd(netdev), .dev = dev };
 	if (!id)
 		return tap_fail(h, dev, "it has no netdev=ID, which would name the tap to steer");
 	if (!netdev)
-		return run_fail(h->plan,
-				"%s: netdev %s is neither a -netdev nor in a -readconfig "
-				"file",
-				run_device_name(dev), id);
+		return tap_fail(h, dev, "netdev %s is neither a -netdev nor in a -readconfig file",
+				id);
 	if (!qemu_netdev_is_tap(netdev))
-		return run_fail(h->plan,
-				"%s: netdev %s is of type %s, and only a tap can be "
-				"steered",
-				run_device_name(dev), id, type ? type : "(none)");
+		return tap_fail(h, dev, "netdev %s is of type %s, and only a tap can be steered",
+				id, type ? type : "(none)");
 	if (h->options->steering.queues > queues)
-		return run_fail(h->plan, "%s: STEERING names queue %u, and its netdev has %u",
-				run_device_name(dev), h->options->steering.queues - 1u, queues);
-	tap->dev = dev;
-	tap->queue = qemu_netdev_fd(netdev);
-	if (tap->queue >= 0)
-		return tap_check(tap->queue, reason, sizeof(reason)) ? tap_fail(h, dev, reason)
-								     : CLI_OK;
-	ifname = qemu_netdev_ifname(netdev);
-	if (!ifname)
+		return tap_fail(h, dev, "STEERING names queue %u, and its netdev has %u",
+				h->options->steering.queues - 1u, queues);
+	if (tap->queue < 0 && !ifname)
 		return tap_fail(h, dev, "its netdev says neither ifname= nor fds=");
-	tap->own = true;
-	return tap_open(&tap->queue, ifname, reason, sizeof(reason)) ? tap_fail(h, dev, reason)
-								     : CLI_OK;
+	tap->own = tap->queue < 0;
+	r = tap->own ? tap_open(&tap->queue, ifname, reason, sizeof(reason))
+		     : tap_check(tap->queue, reason, sizeof(reason));
+	return r ? tap_fail(h, dev, "%s", reason) : CLI_OK;
 }
 
-static void tap_add(struct qemu_device *dev, void *ctx)
+static int taps_find(struct host *h)
 {
-	struct host *h = ctx;
-
-	if (!dev->on_host || h->r)
-		return;
-	h->taps[h->n] = (struct host_tap){ .queue = -1 };
-	h->r = tap_find(h, &h->taps[h->n], dev);
-	h->n++;
+	FOR_EACH_QEMU_DEVICE (dev, h->args)
+		if (dev->on_host && tap_find(h, &h->taps[h->n++], dev))
+			return CLI_FAILED;
+	return CLI_OK;
 }
 
 /* "tap0:tap1", for librssb-qemu.so; no interface has ':' in its name. */
@@ -96,7 +84,7 @@ static int taps_protect(struct host *h)
 		int r = tap_name(h->taps[i].queue, name);
 
 		if (r)
-			return tap_fail(h, h->taps[i].dev, strerror(-r));
+			return tap_fail(h, h->taps[i].dev, "%s", strerror(-r));
 		longer = mem_format("%s%s%s", names, i ? ":" : "", name);
 		free(names);
 		names = longer;
@@ -112,7 +100,7 @@ static int tap_put(struct host *h, struct host_tap *tap, struct run_set *set)
 	char reason[256];
 
 	if (tap_steer(tap->queue, set->fds.prog, reason, sizeof(reason)))
-		return tap_fail(h, tap->dev, reason);
+		return tap_fail(h, tap->dev, "%s", reason);
 	tap->steered = true;
 	fd_closep(&set->fds.prog);
 	run_tell_grant(h->options, run_device_name(tap->dev), set);
@@ -128,14 +116,14 @@ static int taps_steer(struct host *h)
 	return r ? r : taps_protect(h); /* last: a failure before it changes no environment */
 }
 
-static void taps_done(struct host *h)
+static void taps_done(struct host *h, bool failed)
 {
 	char reason[256];
 
 	for (size_t i = 0; i < h->n; i++) {
 		struct host_tap *tap = &h->taps[i];
 
-		if (h->r && tap->steered)
+		if (failed && tap->steered)
 			tap_steer(tap->queue, -1, reason, sizeof(reason));
 		if (tap->own)
 			fd_closep(&tap->queue);
@@ -143,19 +131,14 @@ static void taps_done(struct host *h)
 	free(h->taps);
 }
 
-int run_host_plan(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
+int run_host_plan(struct run_plan *plan, const struct run_options *o, const struct qemu_args *args,
 		  size_t n)
 {
-	struct host h = {
-		.plan = plan,
-		.options = o,
-		.args = args,
-		.taps = mem_new(n, sizeof(*h.taps)),
-	};
+	struct host h = { plan, o, args, .taps = mem_new(n, sizeof(*h.taps)) };
+	int r = taps_find(&h);
 
-	qemu_args_each_device(args, tap_add, &h);
-	if (h.r == CLI_OK)
-		h.r = taps_steer(&h);
-	taps_done(&h);
-	return h.r;
+	if (r == CLI_OK)
+		r = taps_steer(&h);
+	taps_done(&h, r);
+	return r;
 }

@@ -13,36 +13,21 @@
 
 #define PROBE_WAY_OUT " (--no-probe, if every device with rss on is in JSON form)"
 
-/* Devices with a bool property whose value is neither on nor off. */
-struct mistake {
-	struct json_object *globals;
-	const char *device; /* the first that has one; NULL: none */
-	char *what;
-};
-
-static void mistake_look(struct qemu_device *dev, void *ctx)
+/* Fails for a value of rss or mq that QEMU will refuse: it must not count as off. */
+static int values_check(struct run_plan *plan, const struct qemu_args *args)
 {
-	struct mistake *m = ctx;
+	FOR_EACH_QEMU_DEVICE (dev, args) {
+		_cleanup_free_ char *what = NULL;
 
-	if (m->what || !qemu_device_is_virtio_net(dev))
-		return;
-	m->what = qemu_device_mistake(dev, m->globals, "rss");
-	if (!m->what)
-		m->what = qemu_device_mistake(dev, m->globals, "mq");
-	m->device = run_device_name(dev);
-}
-
-/* Fails for a value of rss that QEMU will refuse: it must not count as rss off. */
-static int values_check(struct run_plan *plan, struct qemu_args *args)
-{
-	struct mistake m = { .globals = args->globals };
-	int r = CLI_OK;
-
-	qemu_args_each_device(args, mistake_look, &m);
-	if (m.what)
-		r = run_fail(plan, "%s: %s", m.device, m.what);
-	free(m.what);
-	return r;
+		if (!qemu_device_is_virtio_net(dev))
+			continue;
+		what = qemu_device_mistake(dev, args->globals, "rss");
+		if (!what)
+			what = qemu_device_mistake(dev, args->globals, "mq");
+		if (what)
+			return run_fail(plan, "%s: %s", run_device_name(dev), what);
+	}
+	return CLI_OK;
 }
 
 /* A device with rss on that cannot be given fds.  CLI_OK: there is none. */
@@ -79,20 +64,19 @@ static int nothing_to_do(struct run_plan *plan, const struct run_options *o,
 			args->unread ? ")" : "");
 }
 
-struct property_check {
-	const struct qemu_probe *probe;
-	const struct qemu_device *lacking;
-};
-
-static void property_check(struct qemu_device *dev, void *ctx)
+/* The first device that wants fds and that this QEMU gives no property for them; NULL: none. */
+static const struct qemu_device *device_without_property(const struct qemu_args *args,
+							 const struct qemu_probe *probe)
 {
-	struct property_check *check = ctx;
-	struct json_object *types;
+	FOR_EACH_QEMU_DEVICE (dev, args) {
+		struct json_object *types;
 
-	if (dev->wants_fds && !check->lacking &&
-	    json_object_object_get_ex(check->probe->types, qemu_device_driver(dev), &types) &&
-	    !json_object_object_get_ex(types, "ebpf-rss-fds", NULL))
-		check->lacking = dev;
+		if (dev->wants_fds &&
+		    json_object_object_get_ex(probe->types, qemu_device_driver(dev), &types) &&
+		    !json_object_object_get_ex(types, "ebpf-rss-fds", NULL))
+			return dev;
+	}
+	return NULL;
 }
 
 /* Chooses the object by what this QEMU exports. */
@@ -111,15 +95,14 @@ static int object_plan(struct run_plan *plan, const struct run_options *o,
 static int probe_judge(struct run_plan *plan, const struct run_options *o,
 		       const struct qemu_probe *probe, struct qemu_args *args)
 {
-	struct property_check check = { .probe = probe };
+	const struct qemu_device *lacking = device_without_property(args, probe);
 	const char *obstacle = NULL;
 
-	qemu_args_each_device(args, property_check, &check);
-	if (check.lacking)
+	if (lacking)
 		return run_fail(plan,
 				"%s: this QEMU, %d.%d, cannot take the fds (no ebpf-rss-fds): 9.0 "
 				"and newer can, and from 8.0 on rssb run --on-demand may serve it",
-				run_device_name(check.lacking), probe->major, probe->minor);
+				run_device_name(lacking), probe->major, probe->minor);
 	if (qemu_args_converts(args))
 		obstacle = qemu_args_obstacle(args, probe->target);
 	if (obstacle)
@@ -151,23 +134,17 @@ static int probe_ask(struct run_plan *plan, const struct run_options *o, const c
 	return probe_judge(plan, o, ret, args);
 }
 
-struct handing_out {
-	const struct run_sets *sets;
-	const struct run_options *options;
-	size_t next;
-};
-
-static void fds_hand_out(struct qemu_device *dev, void *ctx)
+static void fds_hand_out(const struct run_sets *sets, const struct run_options *o,
+			 const struct qemu_args *args)
 {
-	struct handing_out *h = ctx;
-	const struct run_set *set;
+	const struct run_set *set = sets->v;
 
-	if (!dev->wants_fds)
-		return;
-	set = &h->sets->v[h->next++];
-	dev->fds =
-		(struct qemu_fds){ set->fds.prog, set->fds.config, set->fds.key, set->fds.table };
-	run_tell_grant(h->options, run_device_name(dev), set);
+	FOR_EACH_QEMU_DEVICE (dev, args) {
+		if (!dev->wants_fds)
+			continue;
+		dev->fds = set->fds;
+		run_tell_grant(o, run_device_name(dev), set++);
+	}
 }
 
 /* A set for each device that wants one; QEMU fills the maps itself. */
@@ -175,7 +152,6 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 		    struct qemu_args *args)
 {
 	struct qemu_probe probe = QEMU_PROBE_INIT;
-	struct handing_out h = { .sets = &plan->sets, .options = o };
 	size_t rss, wanting = qemu_args_select(args, o->all_multiqueue, &rss);
 	int r;
 
@@ -187,7 +163,7 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 	if (r == CLI_OK && wanting)
 		r = run_sets_acquire(plan, o, wanting, RSSB_HANDOFF);
 	if (r == CLI_OK && wanting) {
-		qemu_args_each_device(args, fds_hand_out, &h);
+		fds_hand_out(&plan->sets, o, args);
 		plan->argv = qemu_args_format(args, o->command, qemu + 1, probe.types);
 		if (hidden_check(plan, args))
 			cli_fail("run", "warning: %s", plan->why);

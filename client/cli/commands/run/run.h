@@ -76,7 +76,7 @@ int run_qemu_plan(struct run_plan *plan, const struct run_options *o);
  * Steers the taps of the n devices that are marked on_host.
  * 0, or CLI_FAILED with plan->why, and each of the taps without a program.
  */
-int run_host_plan(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
+int run_host_plan(struct run_plan *plan, const struct run_options *o, const struct qemu_args *args,
 		  size_t n);
 
 /*
