@@ -15,6 +15,18 @@ void rssb_hex_format(char *ret, const uint8_t *bytes, size_t n)
 	*ret = '\0';
 }
 
+char *text_sanitize(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			*p++ = '?'; /* U+0080 to U+009F */
+		else if (*p >= ' ' && *p != 0x7f)
+			continue;
+		*p = '?';
+	}
+	return text;
+}
+
 void rssb_object_id_format(char ret[2 * RSSB_OBJECT_ID_LEN + 1],
 			   const uint8_t id[RSSB_OBJECT_ID_LEN])
 {

@@ -30,18 +30,7 @@ int connection_fail(struct rssb *c, int error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(c->reason, sizeof(c->reason), format, args);
 	va_end(args);
-
-	/*
-	 * Stores the reason without control characters: part of it may come from another
-	 * process, and it may be printed on a terminal.
-	 */
-	for (unsigned char *p = (unsigned char *)c->reason; *p; p++) {
-		if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-			*p++ = '?'; /* a control character of two bytes */
-		else if (*p >= ' ' && *p != 0x7f)
-			continue;
-		*p = '?';
-	}
+	text_sanitize(c->reason); /* part of it may come from another process */
 	return error;
 }
 

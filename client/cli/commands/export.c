@@ -6,12 +6,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/util/base64.h"
 #include "client/cli/util/file.h"
-#include "client/cli/util/object_lookup.h"
+#include "proto/codec.h"
 #include "proto/fd.h"
 
 enum format { ELF, BASE64, JSON };
@@ -84,6 +85,28 @@ static int write_out(const struct request *request, int fd)
 	return CLI_OK;
 }
 
+static bool object_is(const struct rssb_object *object, const char *text)
+{
+	char id[2 * RSSB_OBJECT_ID_LEN + 1];
+
+	rssb_object_id_format(id, object->id);
+	return strcmp(object->name, text) == 0 || strcasecmp(id, text) == 0;
+}
+
+/* Finds the broker's object of this name or id.  -ENOENT, or an error of librssb. */
+static int object_find(struct rssb *c, const char *text, struct rssb_object *ret)
+{
+	struct rssb_info info;
+	int r = rssb_info(c, &info);
+
+	for (uint32_t i = 0; !r && i < info.n_objects; i++) {
+		r = rssb_object(c, i, ret);
+		if (!r && object_is(ret, text))
+			return 0;
+	}
+	return r ? r : -ENOENT;
+}
+
 static int export_to(struct rssb *c, const struct request *request)
 {
 	struct rssb_object object;
@@ -91,7 +114,7 @@ static int export_to(struct rssb *c, const struct request *request)
 	int r = 0;
 
 	if (request->object)
-		r = object_lookup(c, request->object, &object);
+		r = object_find(c, request->object, &object);
 	if (r == -ENOENT)
 		return cli_fail(usage.name, "%s: no such object (rssb info lists them)",
 				request->object);

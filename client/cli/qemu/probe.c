@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/cli/qemu/mapped.h"
+#include "client/cli/qemu/mapped_files.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/probe.h"
 #include "client/cli/qemu/qmp_client.h"

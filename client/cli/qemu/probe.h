@@ -15,10 +15,10 @@ struct qemu_probe {
 	int major, minor;	   /* QEMU's version */
 	char *target;		   /* "x86_64" */
 	struct json_object *types; /* driver: { property: type }; unknown drivers are absent */
-	struct json_object
-		*files; /* what it had mapped (mapped.h); NULL: not told, or remembered */
+	struct json_object *
+		files; /* what it had mapped (mapped_files.h); NULL: not known, or from the cache */
 	struct qemu_object object; /* its steering object, or why it has none */
-	bool remembered;	   /* it was asked in an earlier run */
+	bool cached;		   /* it was asked in an earlier run */
 };
 #define QEMU_PROBE_INIT                                                                            \
 	{                                                                                          \

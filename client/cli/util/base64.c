@@ -12,8 +12,9 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
-void base64_encode(char *ret, const void *data, size_t len)
+char *base64_text(const void *data, size_t len)
 {
+	char *text = mem_new(BASE64_LEN(len) + 1, 1), *out = text;
 	const uint8_t *in = data;
 
 	for (size_t i = 0; i < len; i += 3) {
@@ -24,23 +25,15 @@ void base64_encode(char *ret, const void *data, size_t len)
 			group |= (uint32_t)in[i + 1] << 8;
 		if (n > 2)
 			group |= in[i + 2];
-		*ret++ = digits[group >> 18];
-		*ret++ = digits[group >> 12 & 63];
-		*ret++ = digits[n > 1 ? group >> 6 & 63 : PAD];
-		*ret++ = digits[n > 2 ? group & 63 : PAD];
+		*out++ = digits[group >> 18];
+		*out++ = digits[group >> 12 & 63];
+		*out++ = digits[n > 1 ? group >> 6 & 63 : PAD];
+		*out++ = digits[n > 2 ? group & 63 : PAD];
 	}
-	*ret = '\0';
-}
-
-char *base64_text(const void *data, size_t len)
-{
-	char *text = mem_new(BASE64_LEN(len) + 1, 1);
-
-	base64_encode(text, data, len);
 	return text;
 }
 
-/* Four digits as 24 bits; of the last four some may be padding.  -EINVAL: they are none. */
+/* Four digits as 24 bits; the last `padding` of them are '='.  -EINVAL: they are not. */
 static int32_t decode_group(const char *text, size_t padding)
 {
 	uint32_t group = 0;

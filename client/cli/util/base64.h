@@ -8,10 +8,7 @@
 /* The text's length without the NUL. */
 #define BASE64_LEN(n) (((n) + 2) / 3 * 4)
 
-/* Writes BASE64_LEN(len) characters and a NUL to ret. */
-void base64_encode(char *ret, const void *data, size_t len);
-
-/* The same, with the memory for it; to be freed. */
+/* To be freed. */
 char *base64_text(const void *data, size_t len);
 
 /*

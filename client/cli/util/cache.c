@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The folder, and the files in it.  Every way is opened from the folder above, never by its path.
+/*
+ * The folder of the cache and its files.  Each is opened from its parent folder's fd: a path that
+ * is checked first and opened later could lead elsewhere by then.
  */
 #include "client/cli/util/cache.h"
 
@@ -15,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
 
@@ -71,7 +74,7 @@ static void header_format(char ret[HEADER_LEN + 1], const char *text)
 }
 
 /* The whole file, to be freed; NULL: none of the caller's. */
-static char *file_read(int folder, const char *name)
+static char *cached_read(int folder, const char *name)
 {
 	_cleanup_fd_ int fd =
 		openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -90,7 +93,7 @@ static char *file_read(int folder, const char *name)
 char *cache_read(const char *name)
 {
 	_cleanup_fd_ int folder = cache_open(false);
-	_cleanup_free_ char *text = folder < 0 ? NULL : file_read(folder, name);
+	_cleanup_free_ char *text = folder < 0 ? NULL : cached_read(folder, name);
 	char header[HEADER_LEN + 1];
 
 	if (!text || strlen(text) < HEADER_LEN)
@@ -101,22 +104,7 @@ char *cache_read(const char *name)
 	return mem_must(strdup(text + HEADER_LEN));
 }
 
-static bool file_write(int fd, const char *text)
-{
-	size_t len = strlen(text);
-
-	while (len) {
-		const ssize_t n = write(fd, text, len);
-
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-/* What stood under that name before is there until the new file is whole. */
+/* The old file of that name stays until the new one is complete. */
 static void file_replace(int folder, const char *name, const char *header, const char *text)
 {
 	_cleanup_fd_ int fd = -1;
@@ -127,7 +115,8 @@ static void file_replace(int folder, const char *name, const char *header, const
 	fd = openat(folder, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	if (!file_write(fd, header) || !file_write(fd, text) || renameat(folder, new, folder, name))
+	if (file_write_all(fd, header, strlen(header)) || file_write_all(fd, text, strlen(text)) ||
+	    renameat(folder, new, folder, name))
 		unlinkat(folder, new, 0);
 }
 

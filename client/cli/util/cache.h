@@ -5,8 +5,8 @@
  * the folder above must be the caller's and nobody else's to write, "rss-broker" the caller's
  * alone (0700), the file a regular one of the caller's, and none of them a symlink.  A process
  * that runs with more rights than its caller has (setuid, file capabilities) keeps none.  A file
- * opens with rssb's version and the SHA-256 of what follows: another one, or a damaged one, is as
- * none.  No failure here is ever said: the caller does without.
+ * begins with rssb's version and the SHA-256 of what follows: a file of another version, or a
+ * damaged one, is not read.  No failure is reported: the caller goes on without the text.
  */
 #pragma once
 

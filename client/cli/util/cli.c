@@ -4,7 +4,6 @@
  * It never ends the process and prints to stdout only what --help asks for.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -14,8 +13,9 @@
 #include <unistd.h>
 
 #include "client/cli/util/cli.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
-#include "client/cli/util/sanitize.h"
+#include "proto/codec.h"
 #include "proto/connect_advice.h"
 #include "proto/fd.h"
 #include "proto/rssb_proto.h"
@@ -70,7 +70,7 @@ int cli_options(const struct cli_usage *usage, void *to, int argc, char **argv)
 
 int cli_fail_line(const char *what, char *why)
 {
-	fprintf(stderr, "rssb: %s: %s\n", what, sanitize_line(why));
+	fprintf(stderr, "rssb: %s: %s\n", what, text_sanitize(why));
 	free(why);
 	return CLI_FAILED;
 }
@@ -98,6 +98,21 @@ int cli_misuse_line(const struct cli_usage *usage, char *why)
 	return CLI_USAGE;
 }
 
+int grant_name_parse(struct grant_name *ret, const char *text)
+{
+	const bool digits = !text[strspn(text, "0123456789")];
+	uint64_t id;
+
+	if (!digits && !rssb_label_valid(text))
+		return -EINVAL;
+	errno = 0;
+	id = digits ? strtoull(text, NULL, 10) : 0;
+	if (digits && (errno || !id))
+		return -EINVAL;
+	*ret = (struct grant_name){ id, digits ? NULL : text };
+	return 0;
+}
+
 int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret)
 {
 	if (argc != 1)
@@ -117,11 +132,9 @@ static const char *socket_path(const char *socket)
 /* The domain that SELinux has this process in; "" without SELinux, and if nothing confines it. */
 static void selinux_domain(char ret[static DOMAIN_MAX])
 {
-	_cleanup_fd_ int fd = open("/proc/self/attr/current", O_RDONLY | O_CLOEXEC);
-	char label[4 * DOMAIN_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, label, sizeof(label) - 1);
+	char label[4 * DOMAIN_MAX] = "";
 
-	label[n < 0 ? 0 : n] = '\0';
+	file_read("/proc/self/attr/current", label, sizeof(label), NULL);
 	/* user:role:domain:level.  A label of AppArmor has no colon. */
 	if (sscanf(label, "%*[^:]:%*[^:]:%63[a-zA-Z0-9_]", ret) != 1 ||
 	    strcmp(ret, "unconfined_t") == 0)

@@ -9,7 +9,6 @@
 #include <getopt.h>
 #include <stdbool.h>
 
-#include "client/cli/util/grant_name.h"
 #include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
 #include "proto/option_table.h"
@@ -22,6 +21,15 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 struct cli {
 	const char *socket; /* NULL: $RSSB_SOCKET, else the default path */
 };
+
+/* How a person names a grant: as librssb takes it, id 0 with a label, or an id with NULL. */
+struct grant_name {
+	uint64_t id;
+	const char *label; /* borrowed */
+};
+
+/* All digits are an id, all else a label.  -EINVAL: no grant can have either. */
+int grant_name_parse(struct grant_name *ret, const char *text);
 
 /* A command as its own --help and error messages know it. */
 struct cli_usage {

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/cli/util/mem.h"
 #include "proto/fd.h"
 
 int file_read(const char *path, char *ret, size_t size, size_t *ret_len)
@@ -28,17 +32,14 @@ int file_read(const char *path, char *ret, size_t size, size_t *ret_len)
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+int file_write_all(int fd, const void *data, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, (const char *)data + done, len - done);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
+		done += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
 }
@@ -50,7 +51,7 @@ int file_write(const char *path, mode_t mode, const void *data, size_t len)
 
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, data, len);
+	r = file_write_all(fd, data, len);
 	if (r)
 		(void)!ftruncate(fd, 0);
 	else
@@ -77,4 +78,29 @@ int file_map(int fd, struct file_map *ret)
 void file_unmap(struct file_map *map)
 {
 	munmap(map->data, map->len);
+}
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+char *program_find(const char *name)
+{
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *folders = mem_format("%s", path ? path : "/bin:/usr/bin");
+	char *rest = folders, *folder;
+
+	if (strchr(name, '/'))
+		return is_program(name) ? realpath(name, NULL) : NULL;
+	while ((folder = strsep(&rest, ":"))) {
+		_cleanup_free_ char *file = mem_format("%s/%s", *folder ? folder : ".", name);
+
+		if (is_program(file))
+			return realpath(file, NULL);
+	}
+	return NULL;
 }

@@ -8,6 +8,9 @@
 /* The first bytes of a file, at most size - 1, and a NUL.  ret_len: how many; NULL: never mind. */
 int file_read(const char *path, char *ret, size_t size, size_t *ret_len);
 
+/* All of it: to a file, or to whoever reads the other end. */
+int file_write_all(int fd, const void *data, size_t len);
+
 /* Of a file that could not be written whole nothing stays: it would be taken for a good one. */
 int file_write(const char *path, mode_t mode, const void *data, size_t len);
 
@@ -18,3 +21,6 @@ struct file_map {
 };
 int file_map(int fd, struct file_map *ret);
 void file_unmap(struct file_map *map);
+
+/* The executable file that execvp() finds, by its true path; NULL: none.  To be freed. */
+char *program_find(const char *name);

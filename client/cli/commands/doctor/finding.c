@@ -6,12 +6,12 @@
 #include <pwd.h>
 
 #include "client/cli/commands/doctor/doctor.h"
-#include "client/cli/util/sanitize.h"
+#include "proto/text.h"
 
 struct doctor_finding doctor_finding_new(enum doctor_verdict verdict, char *fix, char *text)
 {
-	return (struct doctor_finding){ verdict, sanitize_line(text),
-					fix ? sanitize_line(fix) : NULL };
+	return (struct doctor_finding){ verdict, text_sanitize(text),
+					fix ? text_sanitize(fix) : NULL };
 }
 
 char *doctor_user(uid_t uid)

@@ -3,14 +3,11 @@
  * Which word of a command is QEMU.  A word of the prefix that looks like one, such as the group in
  * "setpriv --regid kvm", must never be taken for QEMU: in doubt it says so and chooses none.
  */
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "client/cli/commands/run/run.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 
 #define NAME_IT "name it by --qemu WORD"
@@ -32,29 +29,11 @@ static bool is_named_qemu(const char *word)
 		strcmp(name, "kvm") == 0);
 }
 
-static bool is_executable_file(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	       faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-}
-
-/* As execvp() looks for it. */
 static bool is_executable(const char *word)
 {
-	_cleanup_free_ char *dirs = mem_format("%s", getenv("PATH") ? getenv("PATH") : "");
-	char *rest = dirs, *dir;
+	_cleanup_free_ char *path = program_find(word);
 
-	if (strchr(word, '/'))
-		return is_executable_file(word);
-	while ((dir = strsep(&rest, ":"))) {
-		_cleanup_free_ char *path = mem_format("%s/%s", *dir ? dir : ".", word);
-
-		if (is_executable_file(path))
-			return true;
-	}
-	return false;
+	return path;
 }
 
 /* QEMU's options whose value is a name that anybody may have chosen. */
@@ -84,7 +63,8 @@ struct found {
 	long other;		     /* a second sure one */
 };
 
-static void look(struct found *f, char *const *command)
+/* Sorts the words that are named like a QEMU. */
+static void candidates_sort(struct found *f, char *const *command)
 {
 	for (long i = 0; command[i]; i++) {
 		long *kind;
@@ -121,7 +101,7 @@ long run_qemu_find(struct run_plan *plan, const struct run_options *o)
 		return named_find(plan, o);
 	if (o->qemu_first)
 		return 0;
-	look(&f, o->command);
+	candidates_sort(&f, o->command);
 	if (f.other >= 0)
 		run_fail(plan, "which word is QEMU, %s or %s? " NAME_IT, o->command[f.sure],
 			 o->command[f.other]);

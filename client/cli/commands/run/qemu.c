@@ -8,7 +8,7 @@
 #include "client/cli/qemu/args.h"
 #include "client/cli/qemu/object_choice.h"
 #include "client/cli/qemu/opts.h"
-#include "client/cli/qemu/remembered.h"
+#include "client/cli/qemu/probe_cache.h"
 #include "client/cli/util/mem.h"
 
 #define PROBE_WAY_OUT " (--no-probe, if every device with rss on is in JSON form)"
@@ -111,7 +111,7 @@ static int probe_judge(struct run_plan *plan, const struct run_options *o,
 				"-device '{\"driver\":...}', or use --on-demand",
 				obstacle);
 	cli_tell(o->verbose, "run", "QEMU %d.%d for %s %s", probe->major, probe->minor,
-		 probe->target, probe->remembered ? "is known from an earlier run" : "answers");
+		 probe->target, probe->cached ? "is known from an earlier run" : "answers");
 	return object_plan(plan, o, probe);
 }
 
@@ -129,7 +129,7 @@ static int probe_ask(struct run_plan *plan, const struct run_options *o, const c
 	if (o->no_probe)
 		return CLI_OK;
 	drivers = qemu_args_drivers(args);
-	if (qemu_probe_remembered(ret, binary, drivers, &why))
+	if (qemu_probe_cached(ret, binary, drivers, &why))
 		return run_fail(plan, "%s%s", why, qemu_args_converts(args) ? "" : PROBE_WAY_OUT);
 	return probe_judge(plan, o, ret, args);
 }

@@ -8,6 +8,6 @@
 
 #include "client/cli/qemu/probe.h"
 
-/* As qemu_probe(), which is called if nothing is remembered; drivers may then be added to. */
-int qemu_probe_remembered(struct qemu_probe *ret, const char *binary, struct json_object *drivers,
-			  char **ret_why);
+/* As qemu_probe(), which is called if the cache has no answer; drivers may then be added to. */
+int qemu_probe_cached(struct qemu_probe *ret, const char *binary, struct json_object *drivers,
+		      char **ret_why);

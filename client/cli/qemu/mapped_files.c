@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading /proc/PID/maps, and stat(2) for each file in it. */
-#include "client/cli/qemu/mapped.h"
+#include "client/cli/qemu/mapped_files.h"
 
 #include <json-c/json.h>
 #include <stdint.h>
@@ -8,36 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
 
 enum { IDENTITY_LEN_MAX = 160 };
-
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
-char *program_find(const char *name)
-{
-	const char *path = getenv("PATH");
-	_cleanup_free_ char *folders = mem_format("%s", path ? path : "/bin:/usr/bin");
-	char *rest = folders, *folder;
-
-	if (strchr(name, '/'))
-		return is_program(name) ? realpath(name, NULL) : NULL;
-	while ((folder = strsep(&rest, ":"))) {
-		_cleanup_free_ char *file = mem_format("%s/%s", *folder ? folder : ".", name);
-
-		if (is_program(file))
-			return realpath(file, NULL);
-	}
-	return NULL;
-}
 
 static bool identity_format(char ret[IDENTITY_LEN_MAX], const char *path)
 {
@@ -58,7 +33,7 @@ static bool is_anonymous(const char *path)
 	       strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/SYSV", 5) == 0;
 }
 
-/* A file that was replaced has " (deleted)" behind its path, which then is no file's. */
+/* The kernel writes " (deleted)" behind the path of a replaced file: stat(2) then fails. */
 static bool line_add(struct json_object *files, char *line)
 {
 	char identity[IDENTITY_LEN_MAX];

@@ -7,9 +7,6 @@
 
 struct json_object;
 
-/* The file that execvp() finds, by its true path; NULL: none.  To be freed. */
-char *program_find(const char *name);
-
 /*
  * Every file that the process has mapped, { path: device, inode, size and times in one text };
  * NULL: it is not told, or one of them is no longer there.  The caller's reference.

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* One file of the cache for each binary; what it holds is checked like an answer of QEMU's. */
-#include "client/cli/qemu/remembered.h"
+#include "client/cli/qemu/probe_cache.h"
 
 #include <json-c/json.h>
 #include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/qemu/mapped.h"
+#include "client/cli/qemu/mapped_files.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/util/base64.h"
 #include "client/cli/util/cache.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 
 /* The name of the binary's file in the cache: by its path, and by what else decides what it loads.
@@ -66,16 +67,15 @@ static bool known_read(struct qemu_probe *ret, const char *path, const char *fil
 	ret->minor = number_of(known, "minor");
 	ret->target = mem_must(strdup(target));
 	ret->types = json_object_get(types);
-	ret->remembered = true;
+	ret->cached = true;
 	return ret->object.elf;
 }
 
 static void known_write(const struct qemu_probe *p, const char *file)
 {
 	_cleanup_json_ struct json_object *known = mem_must(json_object_new_object());
-	_cleanup_free_ char *object = mem_new(BASE64_LEN(p->object.size) + 1, 1);
+	_cleanup_free_ char *object = base64_text(p->object.elf, p->object.size);
 
-	base64_encode(object, p->object.elf, p->object.size);
 	mem_json_set(known, "files", json_object_get(p->files));
 	mem_json_set(known, "major", mem_must(json_object_new_int(p->major)));
 	mem_json_set(known, "minor", mem_must(json_object_new_int(p->minor)));
@@ -104,8 +104,8 @@ static void drivers_add(struct json_object *drivers, const struct qemu_probe *kn
 	}
 }
 
-int qemu_probe_remembered(struct qemu_probe *ret, const char *binary, struct json_object *drivers,
-			  char **ret_why)
+int qemu_probe_cached(struct qemu_probe *ret, const char *binary, struct json_object *drivers,
+		      char **ret_why)
 {
 	struct qemu_probe known = QEMU_PROBE_INIT;
 	_cleanup_free_ char *path = program_find(binary);
