@@ -88,7 +88,7 @@ static int parse_options(int argc, char **argv, struct request *ret)
 
 int cmd_extract(struct cli *cli, int argc, char **argv)
 {
-	struct qemu_probe probe = QEMU_PROBE_INIT;
+	struct qemu_probe probe = { 0 };
 	_cleanup_json_ struct json_object *none = NULL;
 	_cleanup_free_ char *why = NULL;
 	struct request request = { 0 };

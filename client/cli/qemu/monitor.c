@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's monitor over its socket, and through libvirt: two halves with the same functions. */
+/*
+ * A QMP client: one command, one reply, one after the other.  A peer that is silent, gone, never
+ * stops sending events, or is no QMP server ends in an error, never in a hang.
+ */
 #include "client/cli/qemu/monitor.h"
 
 #include <errno.h>
@@ -10,18 +13,27 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "client/cli/qemu/qmp_client.h"
+#include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/virsh.h"
 #include "client/cli/util/mem.h"
+#include "proto/deadline.h"
 #include "proto/fd.h"
 
-enum { ANSWER_MS = 10000, ASK_AGAIN_MS = 250 };
+enum {
+	ANSWER_MS = 10000,
+	ASK_AGAIN_MS = 250,
+	MESSAGE_MAX = 4 << 20, /* the longest that is asked for, request-ebpf, has 27 KiB */
+};
 
 struct monitor {
-	struct qmp_client *qmp; /* NULL: through libvirt */
-	const char *domain;	/* borrowed */
-	pid_t pid;		/* 0: not known */
-	char *why;
+	const char *domain; /* borrowed; NULL: over fd */
+	int fd;
+	int timeout_ms; /* of each command */
+	struct json_tokener *parser;
+	struct json_object *greeting;
+	char *why; /* of the last failure */
+	char buf[16384];
+	size_t start, end; /* bytes of buf that were read and not parsed yet */
 };
 
 static int fail(struct monitor *m, int error, char *why)
@@ -30,8 +42,6 @@ static int fail(struct monitor *m, int error, char *why)
 	m->why = why;
 	return error;
 }
-
-/* --- over a socket ---------------------------------------------------------- */
 
 static char *reason(int r)
 {
@@ -47,6 +57,8 @@ static char *reason(int r)
 		return mem_format("%s", strerror(-r));
 	}
 }
+
+/* --- over a socket ---------------------------------------------------------- */
 
 static int socket_connect(int *ret, const char *path)
 {
@@ -69,89 +81,234 @@ static int socket_connect(int *ret, const char *path)
 	return 0;
 }
 
-static pid_t socket_pid(int fd)
+static int wait_for(const struct monitor *m, short events, int64_t deadline)
 {
-	struct ucred peer = { 0 };
-	socklen_t len = sizeof(peer);
+	struct pollfd p = { .fd = m->fd, .events = events };
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ? 0 : peer.pid;
+	for (;;) {
+		int r = poll(&p, 1, deadline_left_ms(deadline));
+
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
 }
 
-static int socket_open(struct monitor *m, const char *path)
+static int fill(struct monitor *m, int64_t deadline)
 {
-	_cleanup_free_ char *why = NULL;
-	_cleanup_fd_ int fd = -1;
-	int r = socket_connect(&fd, path);
+	ssize_t n;
+	int r = wait_for(m, POLLIN, deadline);
 
-	m->pid = r ? 0 : socket_pid(fd);
-	if (!r)
-		r = qmp_client_open(&m->qmp, &fd, ANSWER_MS);
-	if (!r)
-		return 0;
-	why = reason(r);
-	return fail(m, r, mem_format("QEMU's monitor %s: %s", path, why));
+	if (r)
+		return r;
+	n = recv(m->fd, m->buf, sizeof(m->buf), MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	m->start = 0;
+	m->end = n;
+	return n ? 0 : -ECONNRESET;
 }
 
-static int socket_execute(struct monitor *m, const char *command, struct json_object *arguments,
-			  int fd, struct json_object **ret_value)
+static int receive(struct monitor *m, int64_t deadline, struct json_object **ret)
 {
-	int r = qmp_client_execute_fd(m->qmp, command, arguments, fd, ret_value);
+	size_t len = 0;
 
-	if (r == -EREMOTEIO)
-		return fail(m, r, mem_format("%s", qmp_client_error(m->qmp)));
+	while (len <= MESSAGE_MAX) {
+		struct json_object *message;
+		int r;
+
+		if (m->start == m->end && (r = fill(m, deadline)))
+			return r;
+		message = json_tokener_parse_ex(m->parser, m->buf + m->start,
+						(int)(m->end - m->start));
+		m->start += json_tokener_get_parse_end(m->parser);
+		len += json_tokener_get_parse_end(m->parser);
+		if (message) {
+			*ret = message;
+			return 0;
+		}
+		if (json_tokener_get_error(m->parser) != json_tokener_continue)
+			return -EPROTO;
+	}
+	return -EMSGSIZE;
+}
+
+/*
+ * The next message that is no event.  An event may come before anything else, the
+ * greeting included: QEMU sends what it had queued for the monitor's last client.
+ */
+static int receive_no_event(struct monitor *m, int64_t deadline, struct json_object **ret)
+{
+	for (;;) {
+		struct json_object *message;
+		int r = receive(m, deadline, &message);
+
+		if (r)
+			return r;
+		if (!json_object_object_get_ex(message, "event", NULL)) {
+			*ret = message;
+			return 0;
+		}
+		json_object_put(message);
+		if (deadline_left_ms(deadline) == 0)
+			return -ETIMEDOUT; /* also of a peer that never stops sending events */
+	}
+}
+
+/* send(2), with an fd unless that is -1. */
+static ssize_t send_some(const struct monitor *m, const char *text, size_t len, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { .iov_base = (char *)text, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int));
+	}
+	return sendmsg(m->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static int send_all(struct monitor *m, const char *text, int fd, int64_t deadline)
+{
+	size_t left = strlen(text);
+
+	while (left) {
+		ssize_t n = send_some(m, text, left, fd);
+		int r;
+
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return errno == EPIPE ? -ECONNRESET : -errno;
+		if (n < 0 && (r = wait_for(m, POLLOUT, deadline)))
+			return r;
+		if (n > 0) {
+			fd = -1; /* it went with the first byte */
+			text += n;
+			left -= n;
+		}
+	}
+	return 0;
+}
+
+static int socket_exchange(struct monitor *m, const char *request, int fd, struct json_object **ret)
+{
+	const int64_t deadline = deadline_in(m->timeout_ms);
+	_cleanup_free_ char *line = mem_format("%s\n", request);
+	int r = send_all(m, line, fd, deadline);
+
+	if (!r)
+		r = receive_no_event(m, deadline, ret);
 	return r ? fail(m, r, reason(r)) : 0;
 }
 
 /* --- through libvirt -------------------------------------------------------- */
 
-/* Reads QEMU's reply, which libvirt passes on unchanged. */
-static int reply_take(struct monitor *m, const char *text, struct json_object **ret_value)
+/* libvirt passes QEMU's reply on unchanged. */
+static int libvirt_exchange(struct monitor *m, const char *request, int fd,
+			    struct json_object **ret)
 {
-	_cleanup_json_ struct json_object *reply = json_tokener_parse(text);
-	struct json_object *part, *desc;
+	_cleanup_free_ char *reply = NULL;
+	char *why = NULL;
+	int r = virsh_monitor_command(m->domain, request, fd, m->timeout_ms, &reply, &why);
+
+	if (r)
+		/* Not -EREMOTEIO: it was not QEMU that refused. */
+		return fail(m, r == -EREMOTEIO ? -ENOTCONN : r, why);
+	*ret = json_tokener_parse(reply);
+	return 0;
+}
+
+/* --- either ----------------------------------------------------------------- */
+
+static int reply_take(struct monitor *m, struct json_object *reply, struct json_object **ret_value)
+{
+	struct json_object *part;
+	const char *desc;
 
 	if (json_object_object_get_ex(reply, "return", &part)) {
 		if (ret_value)
 			*ret_value = json_object_get(part);
 		return 0;
 	}
-	if (json_object_object_get_ex(reply, "error", &part) &&
-	    json_object_object_get_ex(part, "desc", &desc))
-		return fail(m, -EREMOTEIO, mem_format("%s", json_object_get_string(desc)));
-	return fail(m, -EPROTO, mem_format("virsh did not print a QMP reply"));
+	if (json_object_object_get_ex(reply, "error", &part)) {
+		desc = qemu_opts_get(part, "desc");
+		return fail(m, -EREMOTEIO, mem_format("%s", desc ? desc : "no reason given"));
+	}
+	return fail(m, -EPROTO,
+		    m->domain ? mem_format("virsh did not print a QMP reply") : reason(-EPROTO));
 }
 
-static int libvirt_execute(struct monitor *m, const char *command, struct json_object *arguments,
-			   int fd, struct json_object **ret_value)
+int monitor_execute(struct monitor *m, const char *command, struct json_object *arguments, int fd,
+		    struct json_object **ret_value)
 {
-	_cleanup_json_ struct json_object *request = mem_must(json_object_new_object());
-	_cleanup_free_ char *reply = NULL;
-	char *why = NULL;
+	_cleanup_json_ struct json_object *request = mem_json_pair("execute", command);
+	_cleanup_json_ struct json_object *reply = NULL;
+	const char *text;
 	int r;
 
-	mem_json_set_string(request, "execute", command);
 	if (arguments)
 		mem_json_set(request, "arguments", arguments);
-	r = virsh_monitor_command(m->domain, mem_json_text(request, JSON_C_TO_STRING_PLAIN), fd,
-				  ANSWER_MS, &reply, &why);
-	if (r)
-		/* Not -EREMOTEIO: it was not QEMU that refused. */
-		return fail(m, r == -EREMOTEIO ? -ENOTCONN : r, why);
-	return reply_take(m, reply, ret_value);
+	text = mem_json_text(request, JSON_C_TO_STRING_PLAIN);
+	r = m->domain ? libvirt_exchange(m, text, fd, &reply)
+		      : socket_exchange(m, text, fd, &reply);
+	return r ? r : reply_take(m, reply, ret_value);
 }
 
-/* --- either ----------------------------------------------------------------- */
+static struct monitor *monitor_new(const char *domain, int *fd, int timeout_ms)
+{
+	struct monitor *m = mem_new(1, sizeof(*m));
+
+	m->domain = domain;
+	m->fd = fd_take(fd);
+	m->timeout_ms = timeout_ms;
+	m->parser = mem_must(json_tokener_new());
+	return m;
+}
+
+int monitor_open_fd(struct monitor **ret, int *fd, int timeout_ms)
+{
+	struct monitor *m = monitor_new(NULL, fd, timeout_ms);
+	int r = receive_no_event(m, deadline_in(timeout_ms), &m->greeting);
+
+	if (!r && !json_object_object_get_ex(m->greeting, "QMP", NULL))
+		r = -EPROTO;
+	if (!r)
+		r = monitor_execute(m, "qmp_capabilities", NULL, -1, NULL);
+	if (r)
+		monitor_close(m);
+	else
+		*ret = m;
+	return r;
+}
 
 struct monitor *monitor_open(const char *qmp, const char *domain, char **ret_why)
 {
-	struct monitor *m = mem_new(1, sizeof(*m));
-	int r;
+	_cleanup_free_ char *why = NULL;
+	struct monitor *m = NULL;
+	_cleanup_fd_ int fd = -1;
+	int r = qmp ? socket_connect(&fd, qmp) : 0;
 
-	m->domain = domain;
-	r = qmp ? socket_open(m, qmp) : monitor_execute(m, "query-version", NULL, -1, NULL);
-	if (!r)
+	if (qmp && !r)
+		r = monitor_open_fd(&m, &fd, ANSWER_MS);
+	if (r) {
+		why = reason(r);
+		*ret_why = mem_format("QEMU's monitor %s: %s", qmp, why);
+	}
+	if (qmp)
 		return m;
-	*ret_why = mem_format("%s", monitor_why(m));
+	m = monitor_new(domain, &fd, ANSWER_MS);
+	if (!monitor_execute(m, "query-version", NULL, -1, NULL))
+		return m;
+	*ret_why = mem_format("%s", m->why);
 	return monitor_close(m);
 }
 
@@ -159,7 +316,9 @@ struct monitor *monitor_close(struct monitor *m)
 {
 	if (!m)
 		return NULL;
-	qmp_client_close(m->qmp);
+	fd_closep(&m->fd);
+	json_tokener_free(m->parser);
+	json_object_put(m->greeting);
 	free(m->why);
 	free(m);
 	return NULL;
@@ -167,29 +326,53 @@ struct monitor *monitor_close(struct monitor *m)
 
 pid_t monitor_pid(const struct monitor *m)
 {
-	return m->pid;
-}
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
 
-int monitor_execute(struct monitor *m, const char *command, struct json_object *arguments, int fd,
-		    struct json_object **ret_value)
-{
-	return m->qmp ? socket_execute(m, command, arguments, fd, ret_value)
-		      : libvirt_execute(m, command, arguments, fd, ret_value);
+	return getsockopt(m->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ? 0 : peer.pid;
 }
 
 int monitor_wait(struct monitor *m, int timeout_ms)
 {
-	int moment = timeout_ms < ASK_AGAIN_MS ? timeout_ms : ASK_AGAIN_MS;
+	_cleanup_json_ struct json_object *message = NULL;
 	int r = 0;
 
-	if (!m->qmp)
-		poll(NULL, 0, moment);
+	if (m->domain)
+		poll(NULL, 0, timeout_ms < ASK_AGAIN_MS ? timeout_ms : ASK_AGAIN_MS);
 	else
-		r = qmp_client_event_wait(m->qmp, timeout_ms);
+		r = receive(m, deadline_in(timeout_ms), &message);
+	if (message && !json_object_object_get_ex(message, "event", NULL))
+		r = -EPROTO;
 	return r && r != -ETIMEDOUT ? fail(m, r, reason(r)) : r;
 }
 
 const char *monitor_why(const struct monitor *m)
 {
 	return m->why ? m->why : "";
+}
+
+static int version_part(struct json_object *version, const char *part)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(version, part, &value);
+	return json_object_get_int(value);
+}
+
+void qemu_version_read(struct json_object *version, int *ret_major, int *ret_minor)
+{
+	struct json_object *qemu = NULL;
+
+	json_object_object_get_ex(version, "qemu", &qemu);
+	*ret_major = version_part(qemu, "major");
+	*ret_minor = version_part(qemu, "minor");
+}
+
+void monitor_version(const struct monitor *m, int *ret_major, int *ret_minor)
+{
+	struct json_object *about = NULL, *version = NULL;
+
+	json_object_object_get_ex(m->greeting, "QMP", &about);
+	json_object_object_get_ex(about, "version", &version);
+	qemu_version_read(version, ret_major, ret_minor);
 }

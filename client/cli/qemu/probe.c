@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "client/cli/qemu/mapped_files.h"
+#include "client/cli/qemu/monitor.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/probe.h"
-#include "client/cli/qemu/qmp_client.h"
 #include "client/cli/qemu/types.h"
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
@@ -142,16 +142,14 @@ static char *alias_resolve(const char *target, const char *alias)
 	return mem_format("%s-%s", alias, bus);
 }
 
-static int properties_list(struct qmp_client *qmp, const char *driver, struct json_object **ret)
+static int properties_list(struct monitor *monitor, const char *driver, struct json_object **ret)
 {
-	struct json_object *arguments = mem_must(json_object_new_object());
-
-	mem_json_set_string(arguments, "typename", driver);
-	return qmp_client_execute(qmp, "device-list-properties", arguments, ret);
+	return monitor_execute(monitor, "device-list-properties", mem_json_pair("typename", driver),
+			       -1, ret);
 }
 
 /* A driver that QEMU does not know stays unknown: QEMU will say so itself. */
-static int driver_ask(struct qemu_probe *p, struct qmp_client *qmp, const char *driver)
+static int driver_ask(struct qemu_probe *p, struct monitor *monitor, const char *driver)
 {
 	_cleanup_json_ struct json_object *list = NULL;
 	_cleanup_free_ char *name = NULL;
@@ -159,20 +157,20 @@ static int driver_ask(struct qemu_probe *p, struct qmp_client *qmp, const char *
 
 	if (json_object_object_get_ex(p->types, driver, NULL))
 		return 0;
-	r = properties_list(qmp, driver, &list);
+	r = properties_list(monitor, driver, &list);
 	if (r == -EREMOTEIO) {
 		name = alias_resolve(p->target, driver);
-		r = name ? properties_list(qmp, name, &list) : r;
+		r = name ? properties_list(monitor, name, &list) : r;
 	}
 	if (r == 0)
 		mem_json_set(p->types, driver, qemu_types_of_list(list));
 	return r == -EREMOTEIO ? 0 : r;
 }
 
-static int target_ask(struct qemu_probe *p, struct qmp_client *qmp)
+static int target_ask(struct qemu_probe *p, struct monitor *monitor)
 {
 	_cleanup_json_ struct json_object *target = NULL;
-	int r = qmp_client_execute(qmp, "query-target", NULL, &target);
+	int r = monitor_execute(monitor, "query-target", NULL, -1, &target);
 	const char *arch = r ? NULL : qemu_opts_get(target, "arch");
 
 	p->target = mem_must(strdup(arch ? arch : ""));
@@ -181,22 +179,22 @@ static int target_ask(struct qemu_probe *p, struct qmp_client *qmp)
 
 static int child_ask(struct qemu_probe *p, struct child *child, struct json_object *drivers)
 {
-	struct qmp_client *qmp = NULL;
-	int r = qmp_client_open(&qmp, &child->qmp, ANSWER_MS);
+	struct monitor *monitor = NULL;
+	int r = monitor_open_fd(&monitor, &child->qmp, ANSWER_MS);
 
 	if (r)
 		return r;
-	qmp_client_version(qmp, &p->major, &p->minor);
+	monitor_version(monitor, &p->major, &p->minor);
 	p->types = mem_must(json_object_new_object());
-	r = target_ask(p, qmp);
+	r = target_ask(p, monitor);
 	for (size_t i = 0; r == 0 && i < json_object_array_length(drivers); i++)
-		r = driver_ask(p, qmp,
+		r = driver_ask(p, monitor,
 			       json_object_get_string(json_object_array_get_idx(drivers, i)));
 	if (r == 0)
-		r = qemu_object_ask(&p->object, qmp);
+		r = qemu_object_ask(&p->object, monitor);
 	p->files = r == 0 ? mapped_files(child->pid) : NULL;
-	qmp_client_execute(qmp, "quit", NULL, NULL);
-	qmp_client_close(qmp);
+	monitor_execute(monitor, "quit", NULL, -1, NULL);
+	monitor_close(monitor);
 	return r;
 }
 
@@ -219,7 +217,7 @@ static const char *reason(int r)
 int qemu_probe(struct qemu_probe *ret, const char *binary, struct json_object *drivers,
 	       char **ret_why)
 {
-	struct qemu_probe p = QEMU_PROBE_INIT;
+	struct qemu_probe p = { 0 };
 	struct child child = { .pid = -1, .qmp = -1, .errors = -1 };
 	_cleanup_free_ char *complaint = NULL;
 	int r = child_start(&child, binary);
@@ -245,5 +243,5 @@ void qemu_probe_done(struct qemu_probe *p)
 	json_object_put(p->types);
 	json_object_put(p->files);
 	qemu_object_done(&p->object);
-	*p = (struct qemu_probe)QEMU_PROBE_INIT;
+	*p = (struct qemu_probe){ 0 };
 }

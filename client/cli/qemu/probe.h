@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "client/cli/qemu/exported_object.h"
+#include "client/cli/qemu/qemu_object.h"
 
 struct json_object;
 
@@ -20,10 +20,6 @@ struct qemu_probe {
 	struct qemu_object object; /* its steering object, or why it has none */
 	bool cached;		   /* it was asked in an earlier run */
 };
-#define QEMU_PROBE_INIT                                                                            \
-	{                                                                                          \
-		0                                                                                  \
-	}
 
 /*
  * Asks `binary`, found as execvp() finds it, for the properties of these

@@ -107,7 +107,7 @@ static void drivers_add(struct json_object *drivers, const struct qemu_probe *kn
 int qemu_probe_cached(struct qemu_probe *ret, const char *binary, struct json_object *drivers,
 		      char **ret_why)
 {
-	struct qemu_probe known = QEMU_PROBE_INIT;
+	struct qemu_probe known = { 0 };
 	_cleanup_free_ char *path = program_find(binary);
 	_cleanup_free_ char *file = path ? file_name(path) : NULL;
 	int r;

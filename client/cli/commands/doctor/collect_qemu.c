@@ -20,7 +20,7 @@ static bool probe_takes_fds(const struct qemu_probe *probe)
 void doctor_look_qemu(struct doctor *d)
 {
 	struct doctor_qemu *q = &d->qemu;
-	struct qemu_probe probe = QEMU_PROBE_INIT;
+	struct qemu_probe probe = { 0 };
 	_cleanup_json_ struct json_object *drivers = mem_must(json_object_new_array());
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -32,6 +32,6 @@ void doctor_look_qemu(struct doctor *d)
 	q->minor = probe.minor;
 	q->takes_fds = probe_takes_fds(&probe);
 	q->object = probe.object;
-	probe.object = (struct qemu_object)QEMU_OBJECT_INIT;
+	probe.object = (struct qemu_object){ 0 };
 	qemu_probe_done(&probe);
 }

@@ -13,7 +13,6 @@
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/qemu/monitor.h"
 #include "client/cli/qemu/opts.h"
-#include "client/cli/qemu/qmp_client.h"
 #include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 

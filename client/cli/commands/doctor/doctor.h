@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #include "client/cli/net/rtnl_link.h"
-#include "client/cli/qemu/exported_object.h"
+#include "client/cli/qemu/qemu_object.h"
 #include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "client/cli/commands/doctor/doctor.h"
-#include "client/cli/qemu/object_choice.h"
+#include "client/cli/qemu/qemu_object.h"
 #include "client/cli/qemu/quirks.h"
 #include "client/cli/util/mem.h"
 
@@ -47,15 +47,14 @@ static struct doctor_finding object_judge(const struct doctor_broker *b,
 {
 	const uint8_t *id = NULL;
 	_cleanup_free_ char *text = NULL;
-	int r = object_choose(&q->object, false, &id, &text);
+	int r = qemu_object_choose(&q->object, false, &id, &text);
 
 	if (r == -ENOENT)
 		return doctor_problem(mem_format(NEWER_QEMU ", built with eBPF"), "%s", text);
 	if (r)
 		return doctor_problem(mem_format("install the rss-broker that knows this QEMU"),
 				      "%s", text);
-	text = object_choice_describe(&q->object,
-				      broker_has(b, q->object.id) ? q->object.id : NULL);
+	text = qemu_object_describe(&q->object, broker_has(b, q->object.id) ? q->object.id : NULL);
 	return doctor_ok("rssb run gives it %s", text);
 }
 

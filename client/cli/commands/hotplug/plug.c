@@ -16,10 +16,8 @@
 #include "client/cli/commands/hotplug/vm.h"
 #include "client/cli/net/tap.h"
 #include "client/cli/qemu/monitor.h"
-#include "client/cli/qemu/exported_object.h"
-#include "client/cli/qemu/object_choice.h"
+#include "client/cli/qemu/qemu_object.h"
 #include "client/cli/qemu/opts.h"
-#include "client/cli/qemu/qmp_client.h"
 #include "client/cli/qemu/quirks.h"
 #include "client/cli/qemu/types.h"
 #include "client/cli/util/mem.h"
@@ -136,9 +134,9 @@ static int object_ask(struct plug *p)
 	if (r)
 		return r;
 	qemu_object_decode(&p->object, qemu_opts_get(value, "object"));
-	if (object_choose(&p->object, p->o->exact, &p->object_id, &why))
+	if (qemu_object_choose(&p->object, p->o->exact, &p->object_id, &why))
 		return vm_fail(&p->vm, why);
-	described = object_choice_describe(&p->object, p->object_id);
+	described = qemu_object_describe(&p->object, p->object_id);
 	cli_tell(p->o->verbose, "hotplug", "%s", described);
 	return CLI_OK;
 }
@@ -158,7 +156,7 @@ static int set_acquire(struct plug *p)
 	retry_start(&a, WAIT_MS);
 	r = retry_acquire(&a, &options, &p->set, &grant);
 	if (r == -ENOENT && a.connected && p->object_id)
-		vm_fail(&p->vm, object_choice_missing(p->object_id));
+		vm_fail(&p->vm, qemu_object_missing(p->object_id));
 	else if (r)
 		vm_fail(&p->vm, mem_format("%s", retry_reason(&a)));
 	else

@@ -6,7 +6,7 @@
 
 #include "client/cli/commands/run/run.h"
 #include "client/cli/qemu/args.h"
-#include "client/cli/qemu/object_choice.h"
+#include "client/cli/qemu/qemu_object.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/probe_cache.h"
 #include "client/cli/util/mem.h"
@@ -85,9 +85,9 @@ static int object_plan(struct run_plan *plan, const struct run_options *o,
 {
 	_cleanup_free_ char *text = NULL;
 
-	if (object_choose(&probe->object, o->exact, &plan->object_id, &text))
+	if (qemu_object_choose(&probe->object, o->exact, &plan->object_id, &text))
 		return run_fail(plan, "%s", text);
-	text = object_choice_describe(&probe->object, plan->object_id);
+	text = qemu_object_describe(&probe->object, plan->object_id);
 	cli_tell(o->verbose, "run", "object: %s", text);
 	return CLI_OK;
 }
@@ -151,7 +151,7 @@ static void fds_hand_out(const struct run_sets *sets, const struct run_options *
 static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t qemu,
 		    struct qemu_args *args)
 {
-	struct qemu_probe probe = QEMU_PROBE_INIT;
+	struct qemu_probe probe = { 0 };
 	size_t rss, wanting = qemu_args_select(args, o->all_multiqueue, &rss);
 	int r;
 

@@ -158,7 +158,7 @@ static int command_become(const struct run_options *o, const struct run_plan *pl
 
 static int run(const struct run_options *o)
 {
-	struct run_plan plan = RUN_PLAN_INIT;
+	struct run_plan plan = { 0 };
 	int r = o->on_demand ? run_on_demand_plan(&plan, o)
 		: o->steers  ? run_program_plan(&plan, o)
 			     : run_qemu_plan(&plan, o);

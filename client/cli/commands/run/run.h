@@ -57,10 +57,6 @@ struct run_plan {
 	struct run_sets sets;
 	char *why; /* after a failure: what to tell the user */
 };
-#define RUN_PLAN_INIT                                                                              \
-	{                                                                                          \
-		0                                                                                  \
-	}
 
 /* Takes why, which becomes plan->why.  Returns CLI_FAILED. */
 int run_plan_fail(struct run_plan *plan, char *why);

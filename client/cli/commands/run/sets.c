@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "client/cli/commands/run/run.h"
-#include "client/cli/qemu/object_choice.h"
+#include "client/cli/qemu/qemu_object.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/retry.h"
 #include "proto/fd.h"
@@ -69,7 +69,7 @@ int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t 
 	r = sets_ask(&plan->sets, &a, n, &request);
 	if (r) {
 		if (r == -ENOENT && a.connected && plan->object_id)
-			missing = object_choice_missing(plan->object_id);
+			missing = qemu_object_missing(plan->object_id);
 		run_fail(plan, "%s", missing ? missing : retry_reason(&a));
 	}
 	retry_done(&a);

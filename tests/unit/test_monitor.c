@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/cli/qemu/qmp_client.h"
+#include "client/cli/qemu/monitor.h"
 #include "proto/fd.h"
 
 #define GREETING                                                                                   \
@@ -24,7 +24,7 @@
 enum { TIMEOUT_MS = 300 };
 
 /* Opens a client at a peer that has said all of this already, and hung up if hangs_up. */
-static int open_at(struct qmp_client **ret, int *peer, const char *said, bool hangs_up)
+static int open_at(struct monitor **ret, int *peer, const char *said, bool hangs_up)
 {
 	int fds[2];
 
@@ -33,7 +33,7 @@ static int open_at(struct qmp_client **ret, int *peer, const char *said, bool ha
 	*peer = fds[1];
 	if (hangs_up)
 		shutdown(fds[1], SHUT_WR);
-	return qmp_client_open(ret, &fds[0], TIMEOUT_MS);
+	return monitor_open_fd(ret, &fds[0], TIMEOUT_MS);
 }
 
 static void events_come_before_anything(void **state)
@@ -46,14 +46,14 @@ static void events_come_before_anything(void **state)
 
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
 		int major, minor, peer;
-		struct qmp_client *q;
+		struct monitor *m;
 
-		assert_int_equal(open_at(&q, &peer, said[i], false), 0);
-		qmp_client_version(q, &major, &minor);
+		assert_int_equal(open_at(&m, &peer, said[i], false), 0);
+		monitor_version(m, &major, &minor);
 		assert_int_equal(major, 11);
 		assert_int_equal(minor, 1);
-		assert_int_equal(qmp_client_execute(q, "query-status", NULL, NULL), 0);
-		qmp_client_close(q);
+		assert_int_equal(monitor_execute(m, "query-status", NULL, -1, NULL), 0);
+		monitor_close(m);
 		fd_closep(&peer);
 	}
 }
@@ -72,20 +72,20 @@ static void what_is_no_greeting_is_refused(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct qmp_client *q;
+		struct monitor *m;
 		int peer;
 
-		assert_int_equal(open_at(&q, &peer, rows[i].said, true), rows[i].error);
+		assert_int_equal(open_at(&m, &peer, rows[i].said, true), rows[i].error);
 		fd_closep(&peer);
 	}
 }
 
 static void silence_ends(void **state)
 {
-	struct qmp_client *q;
+	struct monitor *m;
 	int peer;
 
-	assert_int_equal(open_at(&q, &peer, EVENT, false), -ETIMEDOUT);
+	assert_int_equal(open_at(&m, &peer, EVENT, false), -ETIMEDOUT);
 	fd_closep(&peer);
 }
 
@@ -103,7 +103,7 @@ static void events_send(int fd)
 
 static void events_without_an_end_end(void **state)
 {
-	struct qmp_client *q;
+	struct monitor *m;
 
 	for (int greets = 0; greets < 2; greets++) {
 		int fds[2];
@@ -119,7 +119,7 @@ static void events_without_an_end_end(void **state)
 			_exit(0);
 		}
 		fd_closep(&fds[1]);
-		assert_int_equal(qmp_client_open(&q, &fds[0], TIMEOUT_MS), -ETIMEDOUT);
+		assert_int_equal(monitor_open_fd(&m, &fds[0], TIMEOUT_MS), -ETIMEDOUT);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 	}
 }
