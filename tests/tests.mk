@@ -31,7 +31,7 @@ $(B)/tests/bench/steering: tests/bench/steering.c $(B)/libsteering.a $(B)/flags
 
 # A harness replays what it is given; FUZZING=1 (make fuzz): libFuzzer searches with it.
 wrapped_conversation := clock_gettime accept4 getsockopt setsockopt write
-wrapped_qmp := qmp_source_get read write
+wrapped_qmp := qmp_object_get read write
 $(B)/libreplay.a: $(if $(FUZZING),,$(B)/tests/fuzz/lib/replay.o)
 $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libcli.a $(B)/libbroker.a $(B)/libclient.a $(B)/libreplay.a \
 		$(B)/flags

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/cli/qmp_server/conversation.h"
-#include "client/cli/qmp_server/program.h"
+#include "client/cli/qmp_server/client.h"
+#include "client/cli/qmp_server/object_source.h"
 #include "tests/fuzz/lib/fuzz.h"
 
 #define PIECE_MAX   4096
@@ -22,9 +22,7 @@
 #define REPEAT	    1000
 #define REPEATS_MAX 6
 
-struct qmp_program;
-char *__wrap_qmp_source_get(struct qmp_source *s, const struct qmp_program *program,
-			    const char **ret_why);
+char *__wrap_qmp_object_get(struct qmp_object_source *s);
 
 /* What the server said so far. */
 struct heard {
@@ -33,13 +31,12 @@ struct heard {
 };
 
 /* A broker that has the object. */
-char *__wrap_qmp_source_get(struct qmp_source *s, const struct qmp_program *program,
-			    const char **ret_why)
+char *__wrap_qmp_object_get(struct qmp_object_source *s)
 {
 	return strdup("f0VMRgIBAQA=");
 }
 
-/* The client of the conversation at hand, in place of a socket. */
+/* The client at hand, in place of a socket. */
 static struct client {
 	const uint8_t *data;
 	size_t left, size;
@@ -97,7 +94,7 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 static void talk(struct heard *h, const uint8_t *data, size_t size, bool whole, uint32_t cut)
 {
 	client = (struct client){ data, size, size, whole, cut, h };
-	qmp_converse(CLIENT_FD, CLIENT_FD, NULL);
+	qmp_client_serve(CLIENT_FD, CLIENT_FD, NULL);
 }
 
 static void check_line(const char *line, bool greeting)

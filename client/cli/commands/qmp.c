@@ -4,9 +4,8 @@
 #include <unistd.h>
 
 #include "client/cli/commands/commands.h"
-#include "client/cli/qmp_server/conversation.h"
+#include "client/cli/qmp_server/client.h"
 #include "client/cli/qmp_server/listen.h"
-#include "client/cli/qmp_server/program.h"
 #include "client/cli/qmp_server/server.h"
 #include "proto/fd.h"
 
@@ -59,11 +58,9 @@ int cmd_qmp(struct cli *cli, int argc, char **argv)
 	if (listener.fd >= 0) {
 		qmp_serve(&listener, cli->socket);
 	} else {
-		struct qmp_source *source = qmp_source_new(cli->socket);
 		const int in = connection >= 0 ? connection : STDIN_FILENO;
 
-		qmp_converse(in, connection >= 0 ? connection : STDOUT_FILENO, source);
-		qmp_source_free(source);
+		qmp_client_serve(in, connection >= 0 ? connection : STDOUT_FILENO, cli->socket);
 	}
 	qmp_listener_done(&listener);
 	return CLI_OK;

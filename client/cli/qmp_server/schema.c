@@ -3,7 +3,7 @@
  * The schema of this server's commands.  As in QEMU, types have numbers for
  * names: a client finds a type by following a command, never by its name.
  */
-#include "client/cli/qmp_server/schema.h"
+#include "client/cli/qmp_server/commands.h"
 
 #include <json-c/json.h>
 #include <stddef.h>
@@ -44,7 +44,7 @@ static const char schema[] = "["
 	ARRAY("5")
 	OBJECT("5", MEMBER("name", "str"))
 
-	/* request-ebpf: a value for each row of program.c */
+	/* request-ebpf */
 	OBJECT("6", MEMBER("id", "7"))
 	ENUM("7", VALUE("rss"), "'rss'")
 	OBJECT("8", MEMBER("object", "str"))

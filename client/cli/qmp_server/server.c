@@ -12,9 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/cli/qmp_server/conversation.h"
-#include "client/cli/qmp_server/program.h"
-#include "client/cli/qmp_server/session.h"
+#include "client/cli/qmp_server/client.h"
+#include "client/cli/qmp_server/commands.h"
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
 
@@ -85,23 +84,19 @@ static size_t clients_of(const struct server *s, uid_t uid)
 /* In the child.  It ends with the server. */
 static void client_serve(const struct server *s, int fd)
 {
-	struct qmp_source *source;
-
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &s->signals, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	source = qmp_source_new(s->broker);
-	qmp_converse(fd, fd, source);
-	qmp_source_free(source);
+	qmp_client_serve(fd, fd, s->broker);
 	_exit(EXIT_SUCCESS);
 }
 
 /* Sends one line.  The socket is new, so its buffer has room for it. */
 static void refuse(int fd, const char *why)
 {
-	_cleanup_free_ char *line = qmp_session_error(why);
+	_cleanup_free_ char *line = qmp_error_line(why);
 
 	(void)!write(fd, line, strlen(line));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A QMP conversation.  Every answer is one line; a mistake never ends it. */
-#include "client/cli/qmp_server/session.h"
+/* The commands and their answers.  Every answer is one line; no mistake ends the connection. */
+#include "client/cli/qmp_server/commands.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include "client/cli/qmp_server/json.h"
-#include "client/cli/qmp_server/program.h"
-#include "client/cli/qmp_server/schema.h"
 #include "client/cli/util/mem.h"
 
 /* The first version of QEMU that has request-ebpf: the interface that this server has. */
@@ -23,11 +21,11 @@ struct qmp_error {
 	char *desc;
 };
 
-/* Takes desc.  Returns false. */
-static bool error_set(struct qmp_error *e, const char *class, char *desc)
+/* Takes desc.  Returns NULL, which is also false. */
+static void *error_set(struct qmp_error *e, const char *class, char *desc)
 {
 	*e = (struct qmp_error){ class, desc };
-	return false;
+	return NULL;
 }
 #define error_generic(e, ...)	error_set(e, "GenericError", mem_format(__VA_ARGS__))
 #define error_not_found(e, ...) error_set(e, "CommandNotFound", mem_format(__VA_ARGS__))
@@ -88,10 +86,10 @@ static bool args_strings(struct json_object *args, const char *name, struct json
 /* --- the commands ----------------------------------------------------------- */
 
 /* A command judges its arguments (NULL: none given), and returns a value or sets e. */
-typedef struct json_object *command_fn(struct qmp_session *s, struct json_object *args,
+typedef struct json_object *command_fn(struct qmp_client *client, struct json_object *args,
 				       struct qmp_error *e);
 
-static struct json_object *command_capabilities(struct qmp_session *s, struct json_object *args,
+static struct json_object *command_capabilities(struct qmp_client *client, struct json_object *args,
 						struct qmp_error *e)
 {
 	struct json_object *list;
@@ -103,23 +101,21 @@ static struct json_object *command_capabilities(struct qmp_session *s, struct js
 
 		/* QEMU has no name for an element of a list, and says so. */
 		if (strcmp(name, "oob") != 0)
-			error_generic(e, "Parameter 'null' does not accept value '%s'", name);
-		else if (!s->negotiated)
-			error_generic(e, "Capability 'oob' is not offered here");
-		if (e->desc)
-			return NULL;
+			return error_generic(e, "Parameter 'null' does not accept value '%s'",
+					     name);
+		if (!client->negotiated)
+			return error_generic(e, "Capability 'oob' is not offered here");
 	}
 	if (!args_only(args, "enable", e))
 		return NULL;
-	if (s->negotiated) {
-		error_not_found(e, "Capabilities negotiation is already complete, command ignored");
-		return NULL;
-	}
-	s->negotiated = true;
+	if (client->negotiated)
+		return error_not_found(
+			e, "Capabilities negotiation is already complete, command ignored");
+	client->negotiated = true;
 	return json_of("{}");
 }
 
-static struct json_object *command_version(struct qmp_session *s, struct json_object *args,
+static struct json_object *command_version(struct qmp_client *client, struct json_object *args,
 					   struct qmp_error *e)
 {
 	return args_only(args, NULL, e) ? json_of(VERSION) : NULL;
@@ -127,46 +123,34 @@ static struct json_object *command_version(struct qmp_session *s, struct json_ob
 
 static command_fn command_commands;
 
-static struct json_object *command_schema(struct qmp_session *s, struct json_object *args,
+static struct json_object *command_schema(struct qmp_client *client, struct json_object *args,
 					  struct qmp_error *e)
 {
 	return args_only(args, NULL, e) ? qmp_schema() : NULL;
 }
 
-static struct json_object *command_ebpf(struct qmp_session *s, struct json_object *args,
+static struct json_object *command_ebpf(struct qmp_client *client, struct json_object *args,
 					struct qmp_error *e)
 {
-	const struct qmp_program *program;
 	_cleanup_free_ char *object = NULL;
-	struct json_object *value;
-	const char *id, *why;
+	const char *id;
 
 	if (!args_string(args, "id", &id, e))
 		return NULL;
-	program = qmp_program_find(id);
-	if (!program) {
-		error_generic(e, "Parameter 'id' does not accept value '%s'", id);
-		return NULL;
-	}
+	if (strcmp(id, "rss") != 0) /* QEMU's EbpfProgramID has no other */
+		return error_generic(e, "Parameter 'id' does not accept value '%s'", id);
 	if (!args_only(args, "id", e))
 		return NULL;
-	object = qmp_source_get(s->source, program, &why);
-	if (!object) {
-		error_generic(e, "%s", why);
-		return NULL;
-	}
-	value = json_of("{}");
-	mem_json_set_string(value, "object", object);
-	return value;
+	object = qmp_object_get(&client->source);
+	return object ? mem_json_pair("object", object)
+		      : error_generic(e, "%s", client->source.why);
 }
 
-static struct json_object *command_quit(struct qmp_session *s, struct json_object *args,
+static struct json_object *command_quit(struct qmp_client *client, struct json_object *args,
 					struct qmp_error *e)
 {
-	if (!args_only(args, NULL, e))
-		return NULL;
-	s->quit = true;
-	return json_of("{}");
+	client->quit = args_only(args, NULL, e);
+	return client->quit ? json_of("{}") : NULL;
 }
 
 /* schema.c describes each of them. */
@@ -184,7 +168,7 @@ static const struct command {
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static struct json_object *command_commands(struct qmp_session *s, struct json_object *args,
+static struct json_object *command_commands(struct qmp_client *client, struct json_object *args,
 					    struct qmp_error *e)
 {
 	struct json_object *list;
@@ -192,12 +176,8 @@ static struct json_object *command_commands(struct qmp_session *s, struct json_o
 	if (!args_only(args, NULL, e))
 		return NULL;
 	list = json_of("[]");
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		struct json_object *row = json_of("{}");
-
-		mem_json_set_string(row, "name", commands[i].name);
-		mem_json_add(list, row);
-	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		mem_json_add(list, mem_json_pair("name", commands[i].name));
 	return list;
 }
 
@@ -234,22 +214,20 @@ static bool request_read(struct request *ret, struct json_object *message, struc
 	return true;
 }
 
-static const struct command *command_find(const struct qmp_session *s, const char *name,
+static const struct command *command_find(const struct qmp_client *client, const char *name,
 					  struct qmp_error *e)
 {
-	const size_t n = s->negotiated ? N_COMMANDS : 1; /* the first one is qmp_capabilities */
+	const size_t n = client->negotiated ? N_COMMANDS : 1; /* the first is qmp_capabilities */
 
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-	if (s->negotiated)
-		error_not_found(e, "The command %s has not been found", name);
-	else
-		error_not_found(e, "Expecting capabilities negotiation with 'qmp_capabilities'");
-	return NULL;
+	if (client->negotiated)
+		return error_not_found(e, "The command %s has not been found", name);
+	return error_not_found(e, "Expecting capabilities negotiation with 'qmp_capabilities'");
 }
 
-static struct json_object *execute(struct qmp_session *s, struct json_object *message,
+static struct json_object *execute(struct qmp_client *client, struct json_object *message,
 				   struct qmp_error *e)
 {
 	const struct command *command;
@@ -257,8 +235,8 @@ static struct json_object *execute(struct qmp_session *s, struct json_object *me
 
 	if (!request_read(&request, message, e))
 		return NULL;
-	command = command_find(s, request.command, e);
-	return command ? command->run(s, request.args, e) : NULL;
+	command = command_find(client, request.command, e);
+	return command ? command->run(client, request.args, e) : NULL;
 }
 
 /* --- an answer --------------------------------------------------------------- */
@@ -273,12 +251,12 @@ static struct json_object *error_json(struct qmp_error *e)
 	return error;
 }
 
-static struct json_object *answer_json(struct qmp_session *s, struct json_object *message)
+static struct json_object *answer_json(struct qmp_client *client, struct json_object *message)
 {
 	struct json_object *answer = json_of("{}"), *value, *id;
 	struct qmp_error e = { 0 };
 
-	value = execute(s, message, &e);
+	value = execute(client, message, &e);
 	if (!e.desc)
 		mem_json_set(answer, "return", value);
 	if (json_object_object_get_ex(message, "id", &id))
@@ -288,7 +266,7 @@ static struct json_object *answer_json(struct qmp_session *s, struct json_object
 	return answer;
 }
 
-char *qmp_session_answer(struct qmp_session *s, const char *message)
+char *qmp_answer(struct qmp_client *client, const char *message)
 {
 	_cleanup_json_ struct json_object *request = NULL;
 	_cleanup_json_ struct json_object *answer = NULL;
@@ -298,15 +276,15 @@ char *qmp_session_answer(struct qmp_session *s, const char *message)
 	request = qmp_json_parse(message, &why);
 	if (why) {
 		desc = mem_format("JSON parse error, %s", why);
-		return qmp_session_error(desc);
+		return qmp_error_line(desc);
 	}
 	if (!json_object_is_type(request, json_type_object))
-		return qmp_session_error("QMP input must be a JSON object");
-	answer = answer_json(s, request);
+		return qmp_error_line("QMP input must be a JSON object");
+	answer = answer_json(client, request);
 	return qmp_json_line(answer);
 }
 
-char *qmp_session_error(const char *desc)
+char *qmp_error_line(const char *desc)
 {
 	_cleanup_json_ struct json_object *answer = json_of("{}");
 	struct qmp_error e = { 0 };
@@ -316,7 +294,7 @@ char *qmp_session_error(const char *desc)
 	return qmp_json_line(answer);
 }
 
-char *qmp_session_greeting(void)
+char *qmp_greeting(void)
 {
 	_cleanup_json_ struct json_object *greeting =
 		json_of("{'QMP': {'version': " VERSION ", 'capabilities': []}}");

@@ -6,7 +6,8 @@
  */
 #pragma once
 
-struct qmp_source;
-
-/* Returns when the client has ended, or has said quit.  The fds are borrowed. */
-void qmp_converse(int in, int out, struct qmp_source *source);
+/*
+ * Returns when the client has ended, or has said quit.  The fds are borrowed.  broker: its socket,
+ * NULL: the default.
+ */
+void qmp_client_serve(int in, int out, const char *broker);
