@@ -36,10 +36,10 @@ class Requests:
         return ["--bursts", max(3, int(round_s / pause_s)), "--pause-us", int(pause_s * 1e6),
                 "--clients", clients, "--keep"]  # fmt: skip
 
-    def ask(self, whom, *args):
+    def ask(self, whom, *args, unprivileged=True):
         done = self.world.run(
             [self.bench / "request", "--socket", self.sockets[whom], *args],
-            unprivileged=True, timeout=120,
+            unprivileged=unprivileged, timeout=120,
         )  # fmt: skip
         return json.loads(done.stdout)
 

@@ -2,7 +2,8 @@
 """The tables of docs/performance.md, from a bench.json: nobody types a number.
 
 What stands between <!-- bench NAME --> and <!-- end --> in the page is the
-section of that name, as a table; NAME machine is what it was measured on.
+section of that name, as a table; NAME machine is what it was measured on.  A
+section that the run does not have is said to be missing.
 
 usage: tests/bench/page.py BENCH_JSON PAGE     rewrites the tables in PAGE
 """
@@ -60,6 +61,8 @@ def plain(section):
 def table(document, name):
     if name == "machine":
         return machine(document)
+    if name not in document["sections"]:
+        return f"(Not measured in this run: `make bench BENCH_ARGS={name}`.)\n"
     if "columns" in document["sections"][name]:
         return plain(document["sections"][name])
     return HEAD + "".join(line(row) for row in document["sections"][name]["rows"])

@@ -5,20 +5,24 @@
  * librssb.  It must never count closing what it got, nor its pauses.
  *
  * usage: request --socket PATH [--library] [--clients N] [--bursts N]
- *                [--burst N] [--pause-us N] [--keep | --hold] [--retry]
+ *                [--burst N] [--pause-us N] [--keep | --hold] [--retry] [--uids FIRST]
  *	Each of N clients (processes) makes a burst of requests one after the
  *	other, all begin each burst together; before each is a pause.  --keep
  *	keeps what was granted until the last burst, as a VM does: else the
  *	kernel frees one set while the next is asked for.  --hold keeps it
  *	until stdin ends (one client only).  --retry asks again when it is told
- *	"busy", as a VM does, and counts from the first time.
+ *	"busy", as a VM does, and counts from the first time.  --uids: started
+ *	as root, the first client is of this uid, the next of the next; all of
+ *	the group of that number.
  *
- * Of more than 64 clients 64 end at a time, with a pause behind them: a kernel that frees some
- * 500 programs at once may hang (seen: 6.18).
+ * Of more than 50 clients 50 end at a time (gradually.h), also when this process is killed.
  *
- * Prints one JSON object: requests, busy, seconds (pauses left out), histogram.
+ * Prints one JSON object: requests, busy, seconds (pauses left out), histogram, and first_quarter:
+ * the seconds until the last request was answered of those clients that asked first, a quarter of
+ * all.
  */
 #include <getopt.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -36,11 +40,10 @@
 #include "tests/bench/clock.h"
 #include "proto/codec.h"
 #include "proto/fd.h"
+#include "tests/bench/gradually.h"
 #include "tests/bench/histogram.h"
 
-#define CLIENTS_MAX 256
-#define ENDING	    64
-#define ENDING_US   300000
+#define CLIENTS_MAX 512
 #define RETRY_US    5000
 #define WAIT_US	    20000
 #define TABLE_LEN   128
@@ -49,12 +52,13 @@
 static struct {
 	const char *socket;
 	int library, keep, hold, retry; /* flags */
-	unsigned clients, bursts, burst, pause_us;
+	unsigned clients, bursts, burst, pause_us, uids;
 } options = { .clients = 1, .bursts = 1, .burst = 1 };
 
 /* What one client counts; only its own process writes it. */
 struct counts {
 	uint64_t requests, busy, active_ns;
+	uint64_t asked_ns, served_ns; /* the first request of the last burst, and its last */
 	struct histogram latency;
 };
 
@@ -215,16 +219,23 @@ static void client_burst(struct counts *c)
 		if (ns)
 			histogram_add(&c->latency, ns);
 	}
-	c->active_ns += clock_ns() - begin;
+	c->asked_ns = begin;
+	c->served_ns = clock_ns();
+	c->active_ns += c->served_ns - begin;
 }
 
-static void client_run(struct counts *c)
+/* Many that are killed at once would free their sets at once; before they have any they may be. */
+static void client_run(struct counts *c, bool many)
 {
 	for (unsigned i = 0; i < options.bursts; i++) {
 		if (options.pause_us)
 			usleep(options.pause_us);
 		pthread_barrier_wait(&shared->start);
+		if (many)
+			prctl(PR_SET_PDEATHSIG, 0);
 		client_burst(c);
+		if (many && i + 1 < options.bursts)
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* else they would wait for ever */
 	}
 }
 
@@ -250,12 +261,14 @@ static void hold(void)
 		;
 }
 
-/* In a client, which has done what it had to; i: which of them. */
-static void end_wait(unsigned i)
+/* In a client, which has done what it had to; i: which of them.  Nobody else may end the others. */
+static void end_wait(unsigned i, pid_t parent)
 {
 	shared->n_done++;
-	while (i >= shared->n_may_end)
+	while (i >= shared->n_may_end && getppid() == parent)
 		usleep(WAIT_US);
+	if (getppid() != parent) /* killed: nobody says when */
+		usleep(i / GRADUALLY_AT_ONCE * GRADUALLY_REST_US);
 }
 
 /* Once all have done, or one has failed. */
@@ -267,16 +280,49 @@ static void ends_allow(void)
 		usleep(WAIT_US);
 		waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
 	}
-	for (unsigned n = ENDING; n < options.clients; n += ENDING) {
-		shared->n_may_end = n;
-		usleep(ENDING_US);
+	for (unsigned n = 0; n < options.clients; n += GRADUALLY_AT_ONCE) {
+		int before = gradually_programs();
+
+		shared->n_may_end = n + GRADUALLY_AT_ONCE;
+		gradually_wait(before, GRADUALLY_AT_ONCE);
 	}
 	shared->n_may_end = CLIENTS_MAX;
+}
+
+/* As one of the VMs of a host that has a user for each. */
+static void become(unsigned i)
+{
+	if (setgroups(0, NULL) || setresgid(options.uids, options.uids, options.uids) ||
+	    setresuid(options.uids + i, options.uids + i, options.uids + i))
+		die("request: --uids");
+}
+
+static void client_main(unsigned i, pid_t parent)
+{
+	const bool many = options.clients > GRADUALLY_AT_ONCE;
+
+	if (many) {
+		signal(SIGINT, SIG_IGN);
+		signal(SIGTERM, SIG_IGN);
+		signal(SIGHUP, SIG_IGN);
+	}
+	if (options.uids)
+		become(i); /* above the next line, which it would undo */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	client_run(&shared->counts[i], many);
+	if (options.hold)
+		hold();
+	if (many)
+		end_wait(i, parent);
+	_exit(0);
 }
 
 /* Returns whether every client came to its end. */
 static bool clients_run(void)
 {
+	const pid_t parent = getpid();
 	pid_t pids[CLIENTS_MAX];
 	bool good = true;
 	int status;
@@ -285,25 +331,40 @@ static bool clients_run(void)
 		pids[i] = fork();
 		if (pids[i] < 0)
 			die("request: fork");
-		if (!pids[i]) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			client_run(&shared->counts[i]);
-			if (options.hold)
-				hold();
-			if (options.clients > ENDING)
-				end_wait(i);
-			_exit(0);
-		}
+		if (!pids[i])
+			client_main(i, parent);
 	}
-	if (options.clients > ENDING)
+	if (options.clients > GRADUALLY_AT_ONCE)
 		ends_allow();
 	while (wait(&status) > 0) {
 		/* The others would wait for the missing one for ever. */
-		for (unsigned i = 0; status && good && i < options.clients; i++)
+		for (unsigned i = 0; status && good && i < options.clients; i++) {
 			kill(pids[i], SIGKILL);
+			if (i % GRADUALLY_AT_ONCE == GRADUALLY_AT_ONCE - 1)
+				usleep(GRADUALLY_REST_US);
+		}
 		good = good && !status;
 	}
 	return good;
+}
+
+static int asked_before(const void *a, const void *b)
+{
+	const struct counts *x = a, *y = b;
+
+	return (x->asked_ns > y->asked_ns) - (x->asked_ns < y->asked_ns);
+}
+
+/* Sorts the counts. */
+static double first_quarter_seconds(void)
+{
+	uint64_t last = 0;
+
+	qsort(shared->counts, options.clients, sizeof(shared->counts[0]), asked_before);
+	for (unsigned i = 0; i < (options.clients + 3) / 4; i++)
+		if (shared->counts[i].served_ns > last)
+			last = shared->counts[i].served_ns;
+	return (double)(last - shared->counts[0].asked_ns) / 1e9;
 }
 
 static void report(void)
@@ -319,9 +380,10 @@ static void report(void)
 			sum.active_ns = c->active_ns;
 		histogram_merge(&sum.latency, &c->latency);
 	}
-	printf("{\"requests\": %llu, \"busy\": %llu, \"seconds\": %.9f, \"histogram\": ",
+	printf("{\"requests\": %llu, \"busy\": %llu, \"seconds\": %.9f, \"first_quarter\": %.9f, "
+	       "\"histogram\": ",
 	       (unsigned long long)sum.requests, (unsigned long long)sum.busy,
-	       (double)sum.active_ns / 1e9);
+	       (double)sum.active_ns / 1e9, first_quarter_seconds());
 	histogram_print(&sum.latency);
 	puts("}");
 }
@@ -340,6 +402,7 @@ static bool options_read(int argc, char **argv)
 		{ "bursts", required_argument, NULL, 'n' },
 		{ "burst", required_argument, NULL, 'b' },
 		{ "pause-us", required_argument, NULL, 'p' },
+		{ "uids", required_argument, NULL, 'u' },
 		{ "keep", no_argument, &options.keep, 1 },
 		{ "hold", no_argument, &options.hold, 1 },
 		{ "retry", no_argument, &options.retry, 1 },
@@ -366,6 +429,9 @@ static bool options_read(int argc, char **argv)
 		case 'p':
 			options.pause_us = number(optarg);
 			break;
+		case 'u':
+			options.uids = number(optarg);
+			break;
 		default:
 			return false;
 		}
@@ -391,7 +457,7 @@ int main(int argc, char **argv)
 	if (!options_read(argc, argv)) {
 		fprintf(stderr, "usage: request --socket PATH [--library] [--clients N] "
 				"[--bursts N] [--burst N] [--pause-us N] [--keep | --hold] "
-				"[--retry]\n");
+				"[--retry] [--uids FIRST]\n");
 		return 2;
 	}
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", options.socket);

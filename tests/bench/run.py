@@ -61,7 +61,7 @@ def bench_crowd(report, args):
 
 def bench_reboot(report, args):
     with BenchWorld() as world:
-        broker = Broker(world, args.build, *acquire.UNLIMITED)
+        broker = Broker(world, args.build, "--allow-group", reboot.UIDS, *acquire.UNLIMITED)
         asking = acquire.Requests(world, args.build, broker.socket)
         reboot.section(report, asking, world, args.build)
 

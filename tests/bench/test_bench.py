@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The bench's own arithmetic and tools: a wrong ruler measures nothing."""
 import json
+import os
 import random
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import balance
 import bench_world
 import page
 import pytest
+import reboot
 from paths import ROOT
 from report import Report, number
 from series import Row, Series, merged, percentile, rounds
@@ -63,6 +65,8 @@ def test_page_has_the_report(tmp_path, capsys):
     assert "| thing, us | 1,117 | 1,000 |  |  | ≤ 9: **missed** |" in shown
     assert "old" not in shown
     assert report.missed == 1 and "MISSED" in capsys.readouterr().out
+    shown = page.render("<!-- bench another -->\nold\n<!-- end -->\n", document)
+    assert "Not measured" in shown and "old" not in shown
 
 
 def test_page_has_tables_of_their_own_columns(tmp_path, capsys):
@@ -90,7 +94,8 @@ FLOOR_CALLS = 4  # accept4, recvmsg, sendmsg and close
 @pytest.fixture(scope="module")
 def asking(build):
     with World() as world:
-        yield acquire.Requests(world, build, Broker(world, build, *acquire.UNLIMITED).socket)
+        broker = Broker(world, build, "--allow-group", reboot.UIDS, *acquire.UNLIMITED)
+        yield acquire.Requests(world, build, broker.socket)
 
 
 @pytest.mark.parametrize("whom, more", [("floor", []), ("broker", []), ("broker", ["--library"])])
@@ -100,11 +105,42 @@ def test_request_counts_each_request(asking, whom, more):
     assert sum(count for _, count in found["histogram"]) == 6
     fastest, slowest = found["histogram"][0][0], found["histogram"][-1][0]
     assert 1000 < fastest <= slowest < found["seconds"] * 1e9
+    assert 0 < found["first_quarter"] <= found["seconds"]
 
 
 def test_more_clients_than_end_at_once(asking):
     found = asking.ask("floor", "--clients", 70, "--keep", "--retry")
     assert found["requests"] == 70 and found["busy"] == 0
+
+
+def test_each_client_is_a_user_of_its_own(asking):
+    """The broker lets in the group of their first uid's number."""
+    words = ["--clients", 3, "--retry", "--uids"]
+    assert asking.ask("broker", *words, reboot.UIDS, unprivileged=False)["requests"] == 3
+    with pytest.raises(RuntimeError, match="refused"):
+        asking.ask("broker", *words, reboot.UIDS + 1, unprivileged=False)
+
+
+def fds_of(pid):
+    """None of a process that has ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd")) or None
+    except OSError:
+        return None
+
+
+def test_many_clients_end_though_they_are_killed(asking):
+    """Those that hold sets end by themselves, for nothing kills them: so they do it gradually."""
+    command = [asking.bench / "request", "--socket", asking.sockets["floor"], "--clients", 60,
+               "--keep", "--pause-us", 200000]  # fmt: skip
+    parent = asking.world.start(command, unprivileged=True)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    wait_for(lambda: len(children.read_text().split()) == 60, "the clients")
+    parent.send_signal(signal.SIGSTOP)  # lets none of them end
+    pids = children.read_text().split()
+    wait_for(lambda: all((fds_of(pid) or 0) >= 3 + 5 for pid in pids), "their sets")
+    parent.kill()
+    wait_for(lambda: not any(map(fds_of, pids)), "their end")
 
 
 def test_steps_count_instructions_and_system_calls(asking, build):

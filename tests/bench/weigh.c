@@ -6,8 +6,7 @@
  * usage: weigh OBJECT BLOCKS SETS
  *
  * It says "ready", waits for a line, makes the sets, and says "held" and how many ns that took.
- * Must not make more than 500, and frees them in steps: some 500 at once hang a kernel
- * (seen: 6.18).
+ * Must not make more than 500, and frees them gradually.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,12 +18,11 @@
 #include "broker/loader/trial.h"
 #include "proto/fd.h"
 #include "tests/bench/clock.h"
+#include "tests/bench/gradually.h"
 
-#define SETS_MAX      400
-#define ELF_MAX	      (1 << 20)
-#define FDS	      1000
-#define FREED_AT_ONCE 64
-#define FREE_US	      300000
+#define SETS_MAX 400
+#define ELF_MAX	 (1 << 20)
+#define FDS	 1000
 
 static void die(const char *what)
 {
@@ -52,10 +50,13 @@ static void say_and_wait(const char *word)
 
 static void sets_free(struct set_fds sets[], int n)
 {
-	for (int i = 0; i < n; i++) {
-		set_fds_done(&sets[i]);
-		if (i % FREED_AT_ONCE == FREED_AT_ONCE - 1)
-			usleep(FREE_US);
+	for (int from = 0; from < n; from += GRADUALLY_AT_ONCE) {
+		int to = from + GRADUALLY_AT_ONCE < n ? from + GRADUALLY_AT_ONCE : n;
+		int before = gradually_programs();
+
+		for (int i = from; i < to; i++)
+			set_fds_done(&sets[i]);
+		gradually_wait(before, to - from);
 	}
 }
 
