@@ -2,6 +2,7 @@
 """Faults of those that the front talks to beside clients: the service manager, epoll(7)."""
 import errno
 import os
+import signal
 import socket
 
 import pytest
@@ -40,9 +41,13 @@ def test_fault_47_a_lease_that_cannot_be_polled(build):
     if "san" in build.parts:
         pytest.skip("the sanitizers make calls of their own; the plain build is tested")
     with Injected(build) as broker:
-        broker.arm(Fault(FRONT, errno.ENOSPC, 1, "epoll_ctl"))
+        wait_for(broker.is_at_rest, "a full pool")
+        os.kill(broker.front.pid, signal.SIGSTOP)
         with wire.Connection(broker.socket) as client:
-            with client.ask(ACQUIRE) as reply:
+            client.send(ACQUIRE)  # there before the connection is accepted: that one is not polled
+            broker.arm(Fault(FRONT, errno.ENOSPC, 1, "epoll_ctl"))
+            os.kill(broker.front.pid, signal.SIGCONT)
+            with client.receive() as reply:
                 assert reply.status == wire.OK
                 wait_for(lambda: broker.hit == "epoll_ctl", "the failure, behind the reply")
             wait_for(lambda: f"END uid=0 grant={reply.grant_id}" in broker.log(), "its end")

@@ -211,8 +211,8 @@ def test_fault_16_half_close_after_the_request(client, name):
 
 
 def test_half_close_is_no_fault(build):
-    """The broker waits until the reply was read, and then hangs up."""
-    with Broker(build) as broker:
+    """The broker waits until the reply was read, looks when its time is over, and then hangs up."""
+    with Broker(build, "--read-reply-timeout=5000") as broker:
         with wire.as_user(CLIENT):
             clients = [wire.Connection(broker.socket) for _ in range(3)]
             for client in clients:
