@@ -6,6 +6,7 @@
 #include "broker/front/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -337,6 +338,18 @@ static int loop_watch_all(struct front *f)
 	return 0;
 }
 
+/* What the first connections take: without it the front would wait for a free fd for ever. */
+static int loop_spare_fds(void)
+{
+	int spare[2];
+
+	if (pipe2(spare, O_CLOEXEC)) /* #syscalls:front pipe2 */
+		return log_error(-errno, "the pool is full, and nothing is left for connections");
+	fd_closep(&spare[0]);
+	fd_closep(&spare[1]);
+	return 0;
+}
+
 static int loop_fill_pool(struct front *f)
 {
 	int err = 0;
@@ -348,7 +361,7 @@ static int loop_fill_pool(struct front *f)
 		if (!err && f->loader_rests)
 			err = -EAGAIN; /* logged; the service ends and is restarted */
 	}
-	return err;
+	return err ?: loop_spare_fds();
 }
 
 int loop_init(struct front *ret, int *listener, const struct loader_link *loader,

@@ -42,14 +42,6 @@ def serves(broker):
     return time.monotonic() - start < LINGER_S / 2
 
 
-def last_words(connection):
-    """What the broker said before it hung up lies behind one failed call."""
-    try:
-        return connection.receive()
-    except ConnectionResetError:
-        return connection.receive()
-
-
 @contextlib.contextmanager
 def stopped(broker):
     """Meanwhile it takes nothing: our own copy of what is sent is not the last, so it closes at once."""
@@ -102,7 +94,7 @@ def test_fault_10_the_closer_does_not_wait_as_long_as_the_client_chose(build, in
             with stopped(broker):
                 connection.send(INFO, [slow.fileno()])
                 slow.close()
-            assert last_words(connection).status == wire.MALFORMED
+            assert connection.last_words().status == wire.MALFORMED
         (closer,) = [p for p in broker.front.children() if p.status()["Name"] == "rss-closer"]
         wait_for(lambda: not closer.children() or all(
             not hand.is_alive() for hand in closer.children()), "the closer's hands", 20)
@@ -116,7 +108,7 @@ def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slo
     slow.close()
     with Activated(build, listener) as broker:
         broker.socket = directory / "sock"
-        assert last_words(connection).status == wire.MALFORMED
+        assert connection.last_words().status == wire.MALFORMED
         connection.close()
         with wire.as_user(0):
             start = time.monotonic()
@@ -146,7 +138,7 @@ def test_fault_71_a_closer_that_can_make_no_child(build, interposed, slow, call,
             with stopped(broker):
                 connection.send(INFO, [slow.fileno()])
                 slow.close()
-            assert last_words(connection).status == wire.MALFORMED
+            assert connection.last_words().status == wire.MALFORMED
         wait_for(lambda: broker.hit == call, "the failure")
         with broker.connect() as connection:
             send_last(connection, write)
@@ -188,7 +180,7 @@ def fd_sent(broker):
 def send_last(connection, fd):
     connection.send(INFO, [fd])
     os.close(fd)
-    demand(last_words(connection).status == wire.MALFORMED, "an fd was no fault")
+    demand(connection.last_words().status == wire.MALFORMED, "an fd was no fault")
     return True
 
 

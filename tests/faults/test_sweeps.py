@@ -296,10 +296,18 @@ def test_fault_46_sixteen_fds(build):
     assert log.count("<3>") >= 1 and "ready: " not in log
 
 
-@pytest.mark.parametrize("n", range(17, 90, 8))
-def test_fault_46_few_fds(build, n):
-    """With any number it refuses to start or serves."""
-    broker = Broker(build, prefix=["prlimit", f"--nofile={n}"])
+@pytest.fixture(scope="module")
+def full(build):
+    """How many fds the front has when its pool is full."""
+    with Broker(build) as broker:
+        wait_for(broker.is_at_rest, "a full pool")
+        return len(broker.front.fds())
+
+
+@pytest.mark.parametrize("more", [*range(-60, -4, 8), *range(-2, 4), 10])
+def test_fault_46_few_fds(build, full, more):
+    """With any number it refuses to start or serves; not even a connection has room in a full pool's."""
+    broker = Broker(build, prefix=["prlimit", f"--nofile={full + more}"])
     with contextlib.ExitStack() as stack:
         stack.callback(broker.clean)
         broker.start()

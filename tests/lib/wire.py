@@ -84,6 +84,13 @@ class Connection:
             raise Closed
         return Reply(data, fds)
 
+    def last_words(self):
+        """What the broker said before it hung up, which may lie behind one failed call."""
+        try:
+            return self.receive()
+        except ConnectionResetError:
+            return self.receive()
+
     def ask(self, message):
         """What a broker said before it hung up is still to be read, behind one failed call."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

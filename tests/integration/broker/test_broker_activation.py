@@ -57,7 +57,7 @@ def test_fds_are_refused_on_a_passed_socket_too(build, directory, listener):
             else:
                 client.send(INFO, [0])
             os.kill(broker.process.pid, signal.SIGCONT)
-            assert client.receive().status == (wire.OK if kernel_refuses_fds() else wire.MALFORMED)
+            assert client.last_words().status == (wire.OK if kernel_refuses_fds() else wire.MALFORMED)
 
 
 def test_fault_30_none(build):

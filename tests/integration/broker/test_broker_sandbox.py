@@ -128,7 +128,7 @@ def traced(build, tmp_path, *options, prefix=(), more=None):
     """The calls that each process of a broker makes once it is sealed, in a list."""
     trace = tmp_path / "trace"
     strace = [*prefix, "strace", "-f", "-qq", "-o", trace, *options]
-    with Broker(build, prefix=strace) as broker:
+    with Broker(build, "--token-rate=1", prefix=strace) as broker:
         if more:
             more(broker.socket)
         use_everything(broker.socket)

@@ -184,7 +184,7 @@ def test_a_lingering_socket_blocks_nobody(broker, client, slow_socket):
     """Sent or refused: the front goes on at once, and holds nothing of it."""
     try:
         client.send(vectors.read("request-info"), [slow_socket.fileno()])
-        assert client.receive().status == wire.MALFORMED
+        assert client.last_words().status == wire.MALFORMED
     except PermissionError:
         assert kernel_refuses_fds()
     assert wire.ask(broker.socket, vectors.read("request-info")).status == wire.OK
