@@ -97,7 +97,7 @@ def test_fault_10_the_closer_does_not_wait_as_long_as_the_client_chose(build, in
             assert connection.last_words().status == wire.MALFORMED
         (closer,) = [p for p in broker.front.children() if p.status()["Name"] == "rss-closer"]
         wait_for(lambda: not closer.children() or all(
-            not hand.is_alive() for hand in closer.children()), "the closer's hands", 20)
+            not hand.is_alive() for hand in closer.children()), "the closer's hands", 40)
 
 
 def test_fault_11_fds_from_before_the_broker_ran(build, directory, listener, slow):

@@ -216,6 +216,7 @@ def test_it_writes_to_no_file(build, environment, world):
     """The log's apart: of the lock and the cgroup's files it can read alone."""
     with taken_over(build, environment, world) as broker:
         files = {fd: what for fd, what in broker.front.fds().items() if what.startswith("/") and fd > 2}
+        assert any(what.endswith("sock.lock") for what in files.values())
         for fd, what in files.items():
             assert broker.call("write", fd, broker.at(b"x"), 1) == -errno.EBADF, what
             assert broker.call("pwrite64", fd, broker.at(b"x"), 1, 0) < 0, what

@@ -21,10 +21,13 @@
 #define EVENT "{\"timestamp\": {\"seconds\": 1}, \"event\": \"DEVICE_DELETED\", \"data\": {}}\r\n"
 #define DONE  "{\"return\": {}}\r\n"
 
-enum { TIMEOUT_MS = 300 };
+enum {
+	SHORT_MS = 300,	  /* where nothing comes, or no end */
+	MINUTE_MS = 60000 /* what never takes so long, however busy the machine */
+};
 
 /* Opens a client at a peer that has said all of this already, and hung up if hangs_up. */
-static int open_at(struct monitor **ret, int *peer, const char *said, bool hangs_up)
+static int open_at(struct monitor **ret, int *peer, const char *said, bool hangs_up, int timeout_ms)
 {
 	int fds[2];
 
@@ -33,7 +36,7 @@ static int open_at(struct monitor **ret, int *peer, const char *said, bool hangs
 	*peer = fds[1];
 	if (hangs_up)
 		shutdown(fds[1], SHUT_WR);
-	return monitor_open_fd(ret, &fds[0], TIMEOUT_MS);
+	return monitor_open_fd(ret, &fds[0], timeout_ms);
 }
 
 static void events_come_before_anything(void **state)
@@ -48,7 +51,7 @@ static void events_come_before_anything(void **state)
 		int major, minor, peer;
 		struct monitor *m;
 
-		assert_int_equal(open_at(&m, &peer, said[i], false), 0);
+		assert_int_equal(open_at(&m, &peer, said[i], false, MINUTE_MS), 0);
 		monitor_version(m, &major, &minor);
 		assert_int_equal(major, 11);
 		assert_int_equal(minor, 1);
@@ -75,7 +78,7 @@ static void what_is_no_greeting_is_refused(void **state)
 		struct monitor *m;
 		int peer;
 
-		assert_int_equal(open_at(&m, &peer, rows[i].said, true), rows[i].error);
+		assert_int_equal(open_at(&m, &peer, rows[i].said, true, MINUTE_MS), rows[i].error);
 		fd_closep(&peer);
 	}
 }
@@ -85,7 +88,7 @@ static void silence_ends(void **state)
 	struct monitor *m;
 	int peer;
 
-	assert_int_equal(open_at(&m, &peer, EVENT, false), -ETIMEDOUT);
+	assert_int_equal(open_at(&m, &peer, EVENT, false, SHORT_MS), -ETIMEDOUT);
 	fd_closep(&peer);
 }
 
@@ -119,7 +122,7 @@ static void events_without_an_end_end(void **state)
 			_exit(0);
 		}
 		fd_closep(&fds[1]);
-		assert_int_equal(monitor_open_fd(&m, &fds[0], TIMEOUT_MS), -ETIMEDOUT);
+		assert_int_equal(monitor_open_fd(&m, &fds[0], SHORT_MS), -ETIMEDOUT);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 	}
 }

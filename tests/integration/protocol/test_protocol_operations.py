@@ -52,7 +52,7 @@ def test_info(client):
     version, n_objects, queues, table, ops, kinds = struct.unpack("<32sIHHII", reply.body)
     assert version.rstrip(b"\0") == b"0.1.0" and n_objects >= 1
     assert (queues, table) == (256, 128)
-    assert ops & 0b111110 == 0b111110 and kinds & 0b110 == 0b110
+    assert (ops, kinds) == (0x7FE, 0xE)
 
 
 def test_objects(client):
