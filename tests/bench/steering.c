@@ -4,7 +4,9 @@
  * of each object, of the empty program, and of our objects loaded with CAP_BPF alone,
  * for which the verifier puts speculation barriers into the program.
  *
- * usage: steering [--json] [--rounds N] [--tunnels] NAME=OBJECT...
+ * usage: steering [--json] [--rounds N] [--tunnels] [--instructions] NAME=OBJECT...
+ *
+ * --instructions counts the kernel's, where the processor does (retired.h); a few slices do then.
  *
  * A round has FLOWS flows of each class.  For each flow all programs take turns, one slice of
  * some ten microseconds each, SLICES times over, and the shortest slice counts: so short a
@@ -30,11 +32,13 @@
 #include <bpf/bpf.h>
 
 #include "proto/fd.h"
+#include "tests/bench/retired.h"
 #include "tests/bpf/lib/object.h"
 #include "tests/bpf/lib/packet.h"
 
 #define FLOWS	   16
 #define SLICES	   32  /* of a program and a flow, a round */
+#define COUNTED	   2   /* the same of --instructions */
 #define REPEAT	   400 /* of a flow's packet, a slice */
 #define ROUNDS	   9
 #define ROUNDS_MAX 101
@@ -85,7 +89,8 @@ struct run {
 
 static struct run runs[RUNS_MAX];
 static size_t n_runs;
-static unsigned int n_rounds = ROUNDS;
+static unsigned int n_rounds = ROUNDS, n_slices = SLICES;
+static int counter = -1; /* of instructions; then all that says ns is a number of them */
 
 static void die(const char *what, int error)
 {
@@ -187,9 +192,11 @@ static void flow_of(struct packet *p, size_t class, unsigned int flow)
 /* Lowers *shortest to how long a slice took, if that is less. */
 static void slice(const struct object *o, const struct packet *p, uint64_t *shortest)
 {
-	uint64_t ns;
+	uint64_t ns, before = counter < 0 ? 0 : retired_read(counter);
 	int error = object_time(o, p->bytes, p->len, REPEAT, &ns);
 
+	if (counter >= 0)
+		ns = retired_read(counter) - before;
 	if (error)
 		die("BPF_PROG_TEST_RUN", -error);
 	if (ns < *shortest)
@@ -202,7 +209,7 @@ static void flow_measure(const struct packet *p, size_t class, unsigned int roun
 	uint64_t shortest[RUNS_MAX];
 
 	memset(shortest, 0xff, sizeof(shortest));
-	for (unsigned int i = 0; i < SLICES; i++)
+	for (unsigned int i = 0; i < n_slices; i++)
 		for (size_t r = 0; r < n_runs; r++)
 			slice(&runs[r].object, p, &shortest[r]);
 	for (size_t r = 0; r < n_runs; r++)
@@ -318,7 +325,8 @@ static void print_counting(void)
 
 static void print_table(void)
 {
-	printf("ns a packet, the empty program's taken off; ms a load\n%-26s", "");
+	printf("%s a packet, the empty program's taken off; ms a load\n%-26s",
+	       counter < 0 ? "ns" : "instructions", "");
 	for (size_t c = 0; c < n_classes; c++)
 		printf("%14s%8s", classes[c].name, "median");
 	printf("%8s%8s%10s\n", "load", "median", "verified");
@@ -348,6 +356,7 @@ int main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "tunnels", no_argument, NULL, 't' },
+		{ "instructions", no_argument, NULL, 'i' },
 		{ 0 },
 	};
 	bool json = false;
@@ -360,11 +369,15 @@ int main(int argc, char **argv)
 			n_rounds = (unsigned int)atoi(optarg);
 		else if (option == 't')
 			classes = inside, n_classes = COUNT(inside);
+		else if (option == 'i')
+			counter = retired_open(), n_slices = COUNTED;
 		else
 			return 2;
 	}
 	if (n_rounds < 1 || n_rounds > ROUNDS_MAX)
 		return 2;
+	if (n_slices == COUNTED && counter < 0)
+		die("no counter of instructions", errno);
 	run_add("empty", NULL, false);
 	for (char **arg = argv + optind; *arg; arg++) {
 		char *path = strchr(*arg, '=');

@@ -10,6 +10,7 @@
  *
  * Prints the number, and that of the system calls; the command's own output goes nowhere.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,8 +28,14 @@
 
 #define PENDING_MAX 8
 
-#define SYSCALL	     0x050f /* the instruction, in little endian */
+/* The instruction that calls the kernel, in little endian. */
+#ifdef __aarch64__
+#define SYSCALL	     0xd4000001
+#define SYSCALL_MASK 0xffffffff
+#else
+#define SYSCALL	     0x050f
 #define SYSCALL_MASK 0xffff
+#endif
 
 static uint64_t n_steps, n_syscalls;
 
@@ -40,10 +48,15 @@ static void die(const char *what)
 static uint64_t instruction_pointer(pid_t pid)
 {
 	struct user_regs_struct regs;
+	struct iovec place = { &regs, sizeof(regs) };
 
-	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
-		die("steps: PTRACE_GETREGS");
+	if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &place))
+		die("steps: PTRACE_GETREGSET");
+#ifdef __aarch64__
+	return regs.pc;
+#else
 	return regs.rip;
+#endif
 }
 
 /* A repeated string instruction traps at each turn, and is one all the same. */

@@ -18,11 +18,11 @@ from pathlib import Path
 from paths import ROOT
 
 QEMUS = ROOT / "build" / "qemu"
-PC = [QEMUS / "10.0" / "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi",
-      "-cpu", "max"]  # fmt: skip
+PC = [QEMUS / "10.0" / "qemu-system-x86_64", "-machine", "q35", "-cpu", "max"]  # fmt: skip
 # The emulated signatures of pointers cost more than everything else there.
-ARM = [QEMUS / "10.0-arm" / "qemu-system-aarch64", "-machine", "virt", "-accel", "tcg,thread=multi",
-       "-cpu", "max,pauth-impdef=on"]  # fmt: skip
+ARM = [QEMUS / "10.0-arm" / "qemu-system-aarch64", "-machine", "virt", "-cpu",
+       "max,pauth-impdef=on"]  # fmt: skip
+FAST, COUNTING = ["-accel", "tcg,thread=multi"], ["-accel", "tcg,thread=single", "-icount", "shift=0"]
 # no_timer_check: an emulator that is kept waiting fails a check of the kernel's that then panics.
 CMDLINE = "panic=-1 no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1 mitigations=off " \
     "nokaslr cryptomgr.notests"  # fmt: skip
@@ -46,9 +46,10 @@ class EmulatedHost:
 
     root: what is the host's root, of this machine's files; the script must be found there.
     append: words more for the kernel's command line.
+    count: its processors count instructions (arm64's do); all of it takes several times longer.
     """
 
-    def __init__(self, name, script, cpus="2", memory_mb=4096, append=""):
+    def __init__(self, name, script, cpus="2", memory_mb=4096, append="", count=False):
         hosts = ROOT / "build" / "hosts"
         assets = hosts / name
         # Another processor's host has programs of its own.
@@ -60,7 +61,7 @@ class EmulatedHost:
         self.lines = []
         self._unread = b""
         self._words = [
-            *(ARM if name == "arm64" else PC), "-smp", cpus, "-m", str(memory_mb), "-nodefaults", "-display", "none",
+            *(ARM if name == "arm64" else PC), *(COUNTING if count else FAST), "-smp", cpus, "-m", str(memory_mb), "-nodefaults", "-display", "none",
             "-no-reboot", "-kernel", assets / "vmlinuz", "-initrd", assets / "initrd",
             "-append", f"{CMDLINE} console={'ttyAMA0' if name == 'arm64' else 'ttyS0'} "
             f"rssb.script=/{(self.dir / 'script').relative_to(root)} {append}",

@@ -6,8 +6,9 @@
 #
 # usage: tests/setup/arm64_root.sh
 #
-# The programs are unpacked once; the tree is copied and built each time.  It must never run a
-# program of arm64, nor change a file of this machine.
+# tests/setup/qemu.sh 10.0-arm must have run, for QEMU's object.  The programs are unpacked once;
+# the tree is copied and built each time.  It must never run a program of arm64, nor change a file
+# of this machine.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/setup/private_apt.sh
@@ -53,7 +54,10 @@ arm64_build() {
 		make -s -C "$root/tree" "CC=aarch64-linux-gnu-gcc --sysroot=$root" \
 		AR=aarch64-linux-gnu-ar OBJCOPY=aarch64-linux-gnu-objcopy \
 		"CLANG=clang -idirafter $root/usr/include/aarch64-linux-gnu" \
-		all build/tests/bpf/test_{differential,tap,vectors}
+		all \
+		build/tests/bpf/test_{differential,tap,vectors} \
+		build/tests/bench/{floor,load,request,steering,steps}
+	install -D -m 644 build/qemu/10.0-arm/rss.bpf.o "$root/tree/build/qemu/10.0/rss.bpf.o"
 }
 
 arm64_unpack
