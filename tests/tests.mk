@@ -52,7 +52,7 @@ check: deps
 	+$(Q)tests/run/check.sh $(if $(SAN),SAN=1)
 
 # Debian's own kernels, each in an emulated host; PARTS: some of what runs there.
-HOSTS ?= bookworm trixie newest arm64
+HOSTS ?= bullseye bookworm trixie newest arm64
 check-hosts: deps
 	+$(Q)$(MAKE) all test-programs
 	$(Q)tests/setup/qemu.sh 10.0 sid
@@ -61,6 +61,9 @@ check-hosts: deps
 	$(Q)tests/setup/libvirt.sh
 	$(Q)tests/setup/selinux.sh host
 	+$(Q)$(MAKE) install DESTDIR=$(CURDIR)/build/hosts/installed PREFIX=/usr
+ifneq ($(filter bullseye,$(HOSTS)),)
+	+$(Q)tests/setup/bullseye_build.sh
+endif
 ifneq ($(filter arm64,$(HOSTS)),)
 	$(Q)tests/setup/deps.sh arm64
 	$(Q)tests/setup/qemu.sh 10.0-arm

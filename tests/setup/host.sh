@@ -8,7 +8,8 @@
 #   build/hosts/HOST/initrd    busybox, tests/hosts/init, and the modules that a host needs
 #   build/hosts/HOST/version   the release of the kernel, such as 6.1.0-40-amd64
 #
-# usage: tests/setup/host.sh [HOST...]     HOST: bookworm, trixie, newest, arm64; default bookworm
+# usage: tests/setup/host.sh [HOST...]     HOST: bullseye, bookworm, trixie, newest, arm64;
+#                                  default bookworm
 #
 # It must never install anything.  What is up to date already is left alone.
 set -euo pipefail
@@ -23,7 +24,7 @@ bridge veth 8021q dummy macvlan macvtap sch_ingress cls_bpf kvm_amd'
 host_choose() {
 	private_apt_arch=amd64
 	case $1 in
-	bookworm | trixie) suite=$1 ;;
+	bullseye | bookworm | trixie) suite=$1 ;;
 	newest) suite=sid ;;
 	arm64) suite=trixie private_apt_arch=arm64 ;;
 	*) echo "host: no such host: $1" >&2 && return 1 ;;
@@ -87,7 +88,13 @@ host_make() {
 	find "$root/debian" -name busybox -type f -exec install {} "$root/initramfs/bin" ';'
 	find "$root/debian" -path '*/modules/*' -prune -printf '%f\n' -quit >"$root/version.new"
 	rm -r "$root/debian"
+	echo "$modules" >"$root/modules"
 	mv "$root/version.new" "$root/version"
+}
+
+# Whether it was unpacked for the modules that are wanted today.
+host_is_made() {
+	[ -e "$1/version" ] && [ "$(cat "$1/modules" 2>/dev/null)" = "$modules" ]
 }
 
 # Made anew whenever the init has changed.
@@ -104,7 +111,7 @@ host_initrd() {
 [ $# -gt 0 ] || set -- bookworm
 for host; do
 	host_choose "$host"
-	if [ ! -e "build/hosts/$host/version" ]; then
+	if ! host_is_made "build/hosts/$host"; then
 		echo "host: unpacking the kernel of Debian $suite for $private_apt_arch"
 		host_unpack "build/hosts/$host"
 		host_make "build/hosts/$host"
