@@ -245,11 +245,11 @@ def test_a_set_weighs_what_the_kernel_charges(build, memory_cgroup, message):
     The kernel charges a group 256 KiB at a time for each CPU, so many sets are weighed.
     """
     limit = next(memory_cgroup.glob("memory.max"), memory_cgroup / "memory.limit_in_bytes")
-    limit.write_text(str(256 << 20))
+    limit.write_text(str(1 << 30))
     charged = re.compile(r"KiB of kernel memory of your account: (\d+) of")
     with limited(build, prefix=in_cgroup(memory_cgroup)) as broker:
         kernel = weighed(memory_cgroup, broker, message, 400)
-    with limited(build, "--memory-percent", 12, prefix=in_cgroup(memory_cgroup)) as broker:
+    with limited(build, "--memory-percent", 3, prefix=in_cgroup(memory_cgroup)) as broker:
         kept, why = kept_until_refused(broker, message, CLIENT)
         for reply in kept:
             reply.close()
