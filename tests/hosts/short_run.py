@@ -161,12 +161,17 @@ def arguments(tap, vhost):
 
 
 def boot(world, qemu, words, prefix, monkeypatch):
-    """A guest.  An emulator's may hang at boot: then another one is started."""
+    """A guest.  An emulator's may hang at boot: then another one is started.
+
+    And rssb waits a few seconds for the broker's answer, which may be too short here.
+    """
     monkeypatch.setattr(guests, "BOOT_TIMEOUT_S", BOOT_LIMIT_S / FACTOR)
     for number in range(1, BOOTS + 1):
         try:
             return guests.Guest(world, qemu, words, prefix, name=f"guest{number}")
-        except TimeoutError:
+        except (TimeoutError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "the broker does not answer" not in str(error):
+                raise
             stop(world.processes[-1])
     raise AssertionError(f"none of {BOOTS} guests booted")
 
