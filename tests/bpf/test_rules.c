@@ -161,8 +161,7 @@ static const struct row rows[] = {
 	{ "a home address after 3 options of one byte", "ip6 home+pad1:3 tcp", ALL, BOTH | HOME },
 	{ "a home address past its header", "ip6 home+short tcp", ALL, BOTH, "home-outside",
 	  UNKNOWN },
-	{ "a home address past a header with room for one", "ip6 home+short:2 tcp", ALL, BOTH,
-	  "home-outside", UNKNOWN },
+	{ "a home address past a header with room for one", "ip6 home+short:2 tcp", ALL, BOTH },
 
 	{ "routing type 2, TCP", "ip6 rt2 tcp", ALL, BOTH | ROUTE },
 	{ "routing type 2, UDP", "ip6 rt2 udp", ALL, BOTH | ROUTE },
