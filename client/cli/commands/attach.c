@@ -151,7 +151,7 @@ static int attach_set(struct retry *a, const struct wish *wish)
 
 	r = acquire(a, wish, &fds, &grant);
 	if (r)
-		return cli_fail(attach_usage.name, "%s%s", retry_reason(a),
+		return cli_fail(attach_usage.name, "%s%s", a->reason,
 				r == -EEXIST ? "; end it by rssb release, or give another --label"
 					     : "");
 	r = tap_steer(wish->target.queue, fds.prog, reason, sizeof(reason));

@@ -38,6 +38,13 @@ const char *qemu_device_driver(const struct qemu_device *dev)
 	return driver ? driver : "";
 }
 
+const char *qemu_device_name(const struct qemu_device *dev)
+{
+	const char *id = qemu_opts_get(dev->props, "id");
+
+	return id ? id : qemu_device_driver(dev);
+}
+
 bool qemu_device_is_virtio_net(const struct qemu_device *dev)
 {
 	static const char name[] = "virtio-net"; /* itself QEMU's alias of one of the others */

@@ -31,6 +31,9 @@ void qemu_device_done(struct qemu_device *dev);
 /* Never NULL; "" if it names none. */
 const char *qemu_device_driver(const struct qemu_device *dev);
 
+/* Its id, or its driver if it has no id. */
+const char *qemu_device_name(const struct qemu_device *dev);
+
 /* By any of its names and on any bus. */
 bool qemu_device_is_virtio_net(const struct qemu_device *dev);
 bool qemu_device_has_fds(const struct qemu_device *dev);

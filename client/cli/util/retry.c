@@ -38,11 +38,6 @@ static const char *last_reason(const struct retry *a)
 	return a->c ? rssb_reason(a->c) : "out of memory";
 }
 
-const char *retry_reason(const struct retry *a)
-{
-	return a->reason;
-}
-
 /* Is this how a broker fails that is busy, or being restarted? */
 static bool passes(const struct retry *a, int r)
 {
@@ -122,10 +117,9 @@ static int ask_once(struct retry *a, const struct rssb_acquire_options *options,
 
 static void reason_keep(struct retry *a, int r)
 {
-	_cleanup_free_ char *advice = a->connected ? mem_format("%s", "")
-						   : cli_connect_advice(r, a->socket);
+	_cleanup_free_ char *advice = a->connected ? NULL : cli_connect_advice(r, a->socket);
 
-	snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a), advice);
+	snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a), advice ? advice : "");
 }
 
 int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, struct rssb_fds *ret,

@@ -16,6 +16,8 @@ struct retry {
 	bool verbose;	    /* say on stderr that it waits, also when that is no terminal */
 	bool impatient;	    /* a broker that is not there has a second to come back */
 
+	char reason[400]; /* why the last retry_acquire() failed: one line */
+
 	/* the fields below are retry.c's own */
 	struct rssb *c; /* keeps the last reason even when it is no longer connected */
 	bool connected;
@@ -23,17 +25,13 @@ struct retry {
 	bool no_set; /* the last answer had fds that are no program and maps */
 	uint32_t pause_ms;
 	int64_t deadline;
-	char reason[400];     /* of the last failure */
 	int64_t absent_until; /* an impatient caller gives up then; 0: the broker was there */
 };
 
-/* Of the fields above, the first four are the caller's to set. */
+/* The first four fields are the caller's to set before. */
 void retry_start(struct retry *a, int wait_ms);
 void retry_done(struct retry *a);
 
 /* As rssb_acquire(). */
 int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, struct rssb_fds *ret,
 		  struct rssb_grant *ret_grant);
-
-/* Why the last call failed: one line. */
-const char *retry_reason(const struct retry *a);

@@ -158,7 +158,7 @@ static int set_acquire(struct plug *p)
 	if (r == -ENOENT && a.connected && p->object_id)
 		vm_fail(&p->vm, qemu_object_missing(p->object_id));
 	else if (r)
-		vm_fail(&p->vm, mem_format("%s", retry_reason(&a)));
+		vm_fail(&p->vm, mem_format("%s", a.reason));
 	else
 		cli_tell(p->o->verbose, "hotplug", "grant %" PRIu64, grant.id);
 	retry_done(&a);

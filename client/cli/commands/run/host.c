@@ -34,7 +34,7 @@ struct host {
 
 /* Returns CLI_FAILED. */
 #define tap_fail(h, dev, format, ...)                                                              \
-	run_fail((h)->plan, "%s: " format, run_device_name(dev), ##__VA_ARGS__)
+	run_fail((h)->plan, "%s: " format, qemu_device_name(dev), ##__VA_ARGS__)
 
 /* Opens a queue of the tap, or finds one that QEMU will inherit. */
 static int tap_find(struct host *h, struct host_tap *tap, const struct qemu_device *dev)
@@ -103,7 +103,7 @@ static int tap_put(struct host *h, struct host_tap *tap, struct run_set *set)
 		return tap_fail(h, tap->dev, "%s", reason);
 	tap->steered = true;
 	fd_closep(&set->fds.prog);
-	run_tell_grant(h->options, run_device_name(tap->dev), set);
+	run_tell_grant(h->options, qemu_device_name(tap->dev), set);
 	return CLI_OK;
 }
 

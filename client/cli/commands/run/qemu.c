@@ -25,7 +25,7 @@ static int values_check(struct run_plan *plan, const struct qemu_args *args)
 		if (!what)
 			what = qemu_device_mistake(dev, args->globals, "mq");
 		if (what)
-			return run_fail(plan, "%s: %s", run_device_name(dev), what);
+			return run_fail(plan, "%s: %s", qemu_device_name(dev), what);
 	}
 	return CLI_OK;
 }
@@ -102,7 +102,7 @@ static int probe_judge(struct run_plan *plan, const struct run_options *o,
 		return run_fail(plan,
 				"%s: this QEMU, %d.%d, cannot take the fds (no ebpf-rss-fds): 9.0 "
 				"and newer can, and from 8.0 on rssb run --on-demand may serve it",
-				run_device_name(lacking), probe->major, probe->minor);
+				qemu_device_name(lacking), probe->major, probe->minor);
 	if (qemu_args_converts(args))
 		obstacle = qemu_args_obstacle(args, probe->target);
 	if (obstacle)
@@ -143,7 +143,7 @@ static void fds_hand_out(const struct run_sets *sets, const struct run_options *
 		if (!dev->wants_fds)
 			continue;
 		dev->fds = set->fds;
-		run_tell_grant(o, run_device_name(dev), set++);
+		run_tell_grant(o, qemu_device_name(dev), set++);
 	}
 }
 

@@ -10,6 +10,13 @@
 #include "client/cli/qemu/args.h"
 #include "client/cli/util/mem.h"
 
+int run_plan_fail(struct run_plan *plan, char *why)
+{
+	free(plan->why);
+	plan->why = why;
+	return CLI_FAILED;
+}
+
 static int steering_take(struct run_options *o, const char *text, bool *flag, char *why)
 {
 	*flag = true;

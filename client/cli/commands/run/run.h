@@ -15,7 +15,6 @@
 #include "client/cli/util/mem.h"
 
 struct qemu_args;
-struct qemu_device;
 struct qemu_probe;
 
 /* What the command line says. */
@@ -88,9 +87,6 @@ long run_qemu_find(struct run_plan *plan, const struct run_options *o);
 
 /* Warns of words before QEMU through which no fd gets. */
 void run_prefix_warn(const struct run_options *o, long qemu);
-
-/* The device's id, or its driver if it has no id. */
-const char *run_device_name(const struct qemu_device *dev);
 
 /* Plans any other program with one set, which $RSSB_FDS names.  As run_qemu_plan(). */
 int run_program_plan(struct run_plan *plan, const struct run_options *o);

@@ -2,6 +2,7 @@
 /* Getting sets from a broker that may be busy, or restarting, and passing them on. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "client/cli/commands/run/run.h"
@@ -70,10 +71,25 @@ int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t 
 	if (r) {
 		if (r == -ENOENT && a.connected && plan->object_id)
 			missing = qemu_object_missing(plan->object_id);
-		run_fail(plan, "%s", missing ? missing : retry_reason(&a));
+		run_fail(plan, "%s", missing ? missing : a.reason);
 	}
 	retry_done(&a);
 	return r ? CLI_FAILED : CLI_OK;
+}
+
+void run_tell_grant(const struct run_options *o, const char *whose, const struct run_set *set)
+{
+	const struct rssb_fds *fds = &set->fds;
+
+	if (o->verbose && fds->prog >= 0)
+		cli_tell(o->verbose, "run", "%s: grant %" PRIu64 ", fds %d %d %d %d, lease %d",
+			 whose, set->grant.id, fds->prog, fds->config, fds->key, fds->table,
+			 fds->lease);
+	else if (o->verbose)
+		cli_tell(o->verbose, "run", "%s: grant %" PRIu64 ", lease %d", whose, set->grant.id,
+			 fds->lease);
+	else if (o->stats)
+		cli_tell(true, "run", "%s: grant %" PRIu64, whose, set->grant.id);
 }
 
 void run_sets_done(struct run_sets *sets)

@@ -19,14 +19,14 @@ static void leave_out(struct qemu_device *dev, const struct qemu_probe *probe)
 		 "warning: %s: gets no set, since QEMU %d.%d uses none with vhost=on "
 		 "(" QEMU_VHOST_SEEN
 		 "): --no-vhost turns vhost off, --host-steering STEERING steers its tap",
-		 run_device_name(dev), probe->major, probe->minor);
+		 qemu_device_name(dev), probe->major, probe->minor);
 	dev->wants_fds = dev->turn_rss_on = false;
 }
 
 static int device_check(struct run_plan *plan, const struct run_options *o, struct qemu_args *args,
 			const struct qemu_probe *probe, struct qemu_device *dev)
 {
-	const char *name = run_device_name(dev), *netdev = qemu_opts_get(dev->props, "netdev");
+	const char *name = qemu_device_name(dev), *netdev = qemu_opts_get(dev->props, "netdev");
 
 	if (o->no_vhost) {
 		qemu_args_turn_vhost_off(args, dev);
