@@ -9,7 +9,6 @@
 #include "client/include/rssb.h"
 #include "client/lib/connection.h"
 #include "client/lib/fill.h"
-#include "client/lib/options.h"
 #include "proto/fd.h"
 
 static int acquire_flags(struct rssb *c, const struct rssb_acquire_options *o, uint16_t *ret)
@@ -112,7 +111,7 @@ int rssb_acquire(struct rssb *c, const struct rssb_acquire_options *options,
 	struct packet p;
 	int r;
 
-	if (options_copy(&o, sizeof(o), options))
+	if (fill_options(&o, sizeof(o), options))
 		return connection_fail(c, -EINVAL, "acquire: an option that librssb does not know");
 	r = acquire_fill(c, &request.acquire, &o);
 	if (!r)

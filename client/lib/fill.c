@@ -5,7 +5,22 @@
 #include <errno.h>
 #include <string.h>
 
-#include "client/lib/options.h"
+int fill_options(void *dst, size_t known_size, const void *src)
+{
+	const uint8_t *bytes = src;
+	size_t size;
+
+	memcpy(&size, src, sizeof(size));
+	if (size < sizeof(size))
+		return -EINVAL;
+	for (size_t i = known_size; i < size; i++)
+		if (bytes[i])
+			return -EINVAL;
+
+	memset(dst, 0, known_size);
+	memcpy(dst, src, size < known_size ? size : known_size);
+	return 0;
+}
 
 void fill_object(struct rssb_object_ref *ret, const uint8_t *id)
 {
@@ -39,7 +54,7 @@ int fill_steering(struct rssb *c, struct rssb_steering_wire *ret,
 {
 	struct rssb_steering s;
 
-	if (options_copy(&s, sizeof(s), steering))
+	if (fill_options(&s, sizeof(s), steering))
 		return connection_fail(c, -EINVAL, "steering: a field that librssb does not know");
 	if (s.table_len > RSSB_TABLE_MAX)
 		return connection_fail(c, -EINVAL, "steering: table length is %u, at most %u",

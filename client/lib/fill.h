@@ -8,6 +8,15 @@
 #include "client/include/rssb.h"
 #include "client/lib/connection.h"
 
+/*
+ * Copies a sized struct: a program and a library of different ages agree on what both know, and
+ * never silently ignore what only one knows.  The struct at src, whose first member is its size as
+ * the program was compiled, goes into the known_size bytes at dst.  What an older program does not
+ * have becomes zero.  -EINVAL: not even the size is there, or a newer program uses a field that
+ * this library does not know.
+ */
+int fill_options(void *dst, size_t known_size, const void *src);
+
 /* NULL: the broker's own object. */
 void fill_object(struct rssb_object_ref *ret, const uint8_t *id);
 

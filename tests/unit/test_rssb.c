@@ -18,7 +18,7 @@
 
 #include "client/include/rssb.h"
 #include "client/lib/connection.h"
-#include "client/lib/options.h"
+#include "client/lib/fill.h"
 #include "proto/deadline.h"
 #include "tests/unit/fake_broker.h"
 #include "tests/unit/valgrind.h"
@@ -734,7 +734,7 @@ static void missing_options_are_zero(void **state)
 				    o;
 
 	memset(&o, 0xff, sizeof(o));
-	assert_int_equal(options_copy(&o, sizeof(o), &older), 0);
+	assert_int_equal(fill_options(&o, sizeof(o), &older), 0);
 	assert_null(o.label);
 }
 

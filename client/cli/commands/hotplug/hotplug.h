@@ -7,7 +7,6 @@
 #include "proto/option_table.h"
 
 struct json_object;
-struct monitor;
 
 /* What the command line says. */
 struct hotplug_options {
@@ -40,9 +39,6 @@ struct hotplug_options {
  * said.  0, or CLI_FAILED with *ret_why, which is to be freed.
  */
 int hotplug_plug(const struct hotplug_options *o, char **ret_why);
-
-/* "tap" of a netdev that QEMU has, to be freed; NULL: there is none, or QEMU does not tell. */
-char *hotplug_netdev_type(struct monitor *m, const char *id);
 
 /* The name by which QEMU holds one of the fds that belong to a device.  To be freed. */
 char *hotplug_fd_name(const struct hotplug_options *o, const char *what);

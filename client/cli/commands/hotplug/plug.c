@@ -92,8 +92,7 @@ static int vhost_check(struct plug *p)
  */
 static int netdev_check(struct plug *p)
 {
-	_cleanup_free_ char *type = p->o->tap ? NULL
-					      : hotplug_netdev_type(p->vm.monitor, p->o->netdev);
+	_cleanup_free_ char *type = p->o->tap ? NULL : vm_network_type(&p->vm, p->o->netdev, false);
 
 	if (!type || strcmp(type, "tap") == 0)
 		return CLI_OK;
@@ -282,27 +281,6 @@ static void given_take_back(struct plug *p)
 	}
 }
 
-/*
- * QEMU 10.0 forgets a NIC that failed late in its netdev, which then neither
- * serves another device nor goes by netdev_del.  "info network" alone shows it.
- */
-static bool nic_is_left(struct plug *p)
-{
-	_cleanup_free_ char *start = mem_format("%s: index=", p->o->id);
-	_cleanup_json_ struct json_object *list = NULL;
-	const char *line;
-
-	if (monitor_execute(p->vm.monitor, "human-monitor-command",
-			    mem_json_pair("command-line", "info network"), -1, &list))
-		return false;
-	line = json_object_get_string(list);
-	while (line && strncmp(line, start, strlen(start)) != 0) {
-		line = strchr(line, '\n');
-		line = line ? line + 1 : NULL;
-	}
-	return line;
-}
-
 static void netdev_take_back(struct plug *p)
 {
 	char reason[256];
@@ -317,11 +295,18 @@ static void netdev_take_back(struct plug *p)
 					     monitor_why(p->vm.monitor)));
 }
 
+/*
+ * QEMU 10.0 does not take a NIC that failed late off its netdev, which then neither serves another
+ * device nor goes by netdev_del.  "info network" alone shows it.
+ */
 static void undo(struct plug *p)
 {
+	_cleanup_free_ char *nic = NULL;
+
 	given_take_back(p);
 	netdev_take_back(p);
-	if (!p->device_tried || !nic_is_left(p))
+	nic = p->device_tried ? vm_network_type(&p->vm, p->o->id, true) : NULL;
+	if (!nic)
 		return;
 	if (p->netdev_made)
 		vm_remark(&p->vm,

@@ -69,3 +69,30 @@ int vm_has_device(struct vm *vm, const char *id, bool *ret)
 		*ret = qemu_list_has(list, id);
 	return r;
 }
+
+/* From a line "ID: index=0,type=TYPE,...": that of a netdev may be indented below its device. */
+static char *type_in(const char *list, const char *id, bool nic)
+{
+	_cleanup_free_ char *start = mem_format("%s: index=", id);
+
+	while (list && *list) {
+		const char *line = list + strspn(list, " \\"), *type;
+
+		type = strncmp(line, start, strlen(start)) ? NULL : strstr(line, ",type=");
+		if (type && (strncmp(type + 6, "nic,", 4) == 0) == nic)
+			return mem_must(strndup(type + 6, strcspn(type + 6, ",\r\n")));
+		list = strchr(list, '\n');
+		list = list ? list + 1 : NULL;
+	}
+	return NULL;
+}
+
+char *vm_network_type(struct vm *vm, const char *id, bool nic)
+{
+	_cleanup_json_ struct json_object *list = NULL;
+
+	if (monitor_execute(vm->monitor, "human-monitor-command",
+			    mem_json_pair("command-line", "info network"), -1, &list))
+		return NULL;
+	return type_in(json_object_get_string(list), id, nic);
+}

@@ -34,3 +34,9 @@ int vm_execute(struct vm *vm, const char *command, struct json_object *arguments
 
 /* Whether it has a device of this id.  0, or CLI_FAILED with vm->why. */
 int vm_has_device(struct vm *vm, const char *id, bool *ret);
+
+/*
+ * What QEMU says of a netdev ("tap"), or with nic of a device that is on a netdev ("nic"); to be
+ * freed.  NULL: there is none of this id, or QEMU does not tell.
+ */
+char *vm_network_type(struct vm *vm, const char *id, bool nic);
