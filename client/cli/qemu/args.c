@@ -7,7 +7,7 @@
 #include "client/cli/qemu/args.h"
 #include "client/cli/qemu/netdev.h"
 #include "client/cli/qemu/opts.h"
-#include "client/cli/qemu/readers.h"
+#include "client/cli/qemu/option_readers.h"
 #include "client/cli/util/mem.h"
 
 /* Options without a value: the word after them is another option, or a disk image. */
@@ -142,9 +142,11 @@ void qemu_args_done(struct qemu_args *a)
 		qemu_device_done(&a->args[i].device);
 		free(a->args[i].rest);
 	}
-	for (size_t i = 0; i < a->n_hidden; i++)
-		qemu_hidden_done(&a->hidden[i]);
-	free(a->hidden);
+	for (size_t i = 0; i < a->n_others; i++) {
+		free(a->others[i].where);
+		qemu_device_done(&a->others[i].device);
+	}
+	free(a->others);
 	free(a->unread);
 	free(a->args);
 	json_object_put(a->globals);

@@ -15,7 +15,6 @@
 #include <stddef.h>
 
 #include "client/cli/qemu/device.h"
-#include "client/cli/qemu/hidden.h"
 
 struct json_object;
 
@@ -43,14 +42,23 @@ struct qemu_arg {
 	struct qemu_arg *vhost_of;	/* OTHER, a -set: the NETDEV whose vhost it sets */
 };
 
+/*
+ * A device that QEMU makes of another option than -device: -nic, -net nic, or one in the file of
+ * -readconfig.  It cannot be given fds; it is read so that a user who has one is told why not.
+ */
+struct qemu_other_device {
+	char *where;		   /* "-nic", "-readconfig FILE" */
+	struct qemu_device device; /* without a driver if QEMU's default is not known */
+};
+
 struct qemu_args {
 	struct qemu_arg *args;
 	size_t n_args;
 	struct json_object *globals; /* "driver.prop": value, of every -global, in their order */
 	struct json_object *netdevs; /* id: what -netdev says, of every one with an id */
 	bool asks_help;		     /* QEMU will print something and exit */
-	struct qemu_hidden *hidden;  /* devices made by other options than -device (hidden.h) */
-	size_t n_hidden;
+	struct qemu_other_device *others;
+	size_t n_others;
 	bool config_devices; /* -readconfig: it has devices, or could not be read */
 	char *unread;	     /* and then why; NULL: it was */
 	bool default_drives; /* drives whose interface is the machine's default */
@@ -67,10 +75,6 @@ struct qemu_device *qemu_args_next_device(const struct qemu_args *a, const struc
 	for (struct qemu_device *dev = qemu_args_next_device(a, NULL); dev;                        \
 	     dev = qemu_args_next_device(a, dev))
 
-/* One more -global; nothing if one of the three is NULL. */
-void qemu_args_global(struct qemu_args *a, const char *driver, const char *property,
-		      const char *value);
-
 /*
  * Marks what needs fds: virtio-net devices with rss on that have none yet.
  * all_multiqueue: turns rss on first where mq is on and rss is not mentioned.
@@ -85,6 +89,13 @@ size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rs
  * how many are marked.
  */
 size_t qemu_args_select_host(struct qemu_args *a);
+
+/* The first virtio-net device of the others with the property on; NULL: none. */
+const struct qemu_other_device *qemu_args_other_find(const struct qemu_args *a,
+						     const char *property);
+
+/* "net0 of -readconfig FILE"; to be freed. */
+char *qemu_other_device_describe(const struct qemu_other_device *other);
 
 /* What -netdev says of the device's; NULL: there is none. */
 struct json_object *qemu_args_netdev(const struct qemu_args *a, const struct qemu_device *dev);

@@ -14,7 +14,7 @@ struct json_object;
 struct qemu_device {
 	struct json_object *props; /* k=v: all strings; JSON: as given */
 	const char *json;	   /* borrowed: the JSON as written; NULL: k=v */
-	bool hidden; /* made by another option than -device (hidden.h): it stays as it is */
+	bool is_other;		   /* made by another option than -device: it stays as it is */
 	bool wants_fds;
 	bool on_host;	     /* its tap is to be steered by the host */
 	bool turn_rss_on;    /* neither the device nor a global says it */

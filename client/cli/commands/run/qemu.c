@@ -31,12 +31,12 @@ static int values_check(struct run_plan *plan, const struct qemu_args *args)
 }
 
 /* A device with rss on that cannot be given fds.  CLI_OK: there is none. */
-static int hidden_check(struct run_plan *plan, const struct qemu_args *args)
+static int other_check(struct run_plan *plan, const struct qemu_args *args)
 {
-	const struct qemu_hidden *hidden = qemu_hidden_find(args, "rss");
-	_cleanup_free_ char *name = hidden ? qemu_hidden_describe(hidden) : NULL;
+	const struct qemu_other_device *other = qemu_args_other_find(args, "rss");
+	_cleanup_free_ char *name = other ? qemu_other_device_describe(other) : NULL;
 
-	if (!hidden)
+	if (!other)
 		return CLI_OK;
 	return run_fail(plan,
 			"%s has rss on, and fds can be given to a -device of the command line "
@@ -48,7 +48,7 @@ static int hidden_check(struct run_plan *plan, const struct qemu_args *args)
 static int nothing_to_do(struct run_plan *plan, const struct run_options *o,
 			 const struct qemu_args *args, size_t rss)
 {
-	if (hidden_check(plan, args))
+	if (other_check(plan, args))
 		return CLI_FAILED;
 	if (rss || o->if_needed) {
 		cli_tell(o->verbose, "run", "%s",
@@ -165,7 +165,7 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 	if (r == CLI_OK && wanting) {
 		fds_hand_out(&plan->sets, o, args);
 		plan->argv = qemu_args_format(args, o->command, qemu + 1, probe.types);
-		if (hidden_check(plan, args))
+		if (other_check(plan, args))
 			cli_fail("run", "warning: %s", plan->why);
 		run_prefix_warn(o, (long)qemu);
 	}
@@ -175,12 +175,12 @@ static int fds_plan(struct run_plan *plan, const struct run_options *o, size_t q
 }
 
 /* A virtio-net device whose tap is not known here.  CLI_OK: there is none. */
-static int hidden_host_check(struct run_plan *plan, const struct qemu_args *args)
+static int other_host_check(struct run_plan *plan, const struct qemu_args *args)
 {
-	for (size_t i = 0; i < args->n_hidden; i++) {
-		_cleanup_free_ char *name = qemu_hidden_describe(&args->hidden[i]);
+	for (size_t i = 0; i < args->n_others; i++) {
+		_cleanup_free_ char *name = qemu_other_device_describe(&args->others[i]);
 
-		if (qemu_device_is_virtio_net(&args->hidden[i].device))
+		if (qemu_device_is_virtio_net(&args->others[i].device))
 			return run_fail(plan,
 					"%s cannot be steered by --host-steering: write it as "
 					"-netdev tap,... and -device virtio-net-pci,mq=on,...",
@@ -195,7 +195,7 @@ static int host_plan(struct run_plan *plan, const struct run_options *o, size_t 
 	size_t n = qemu_args_select_host(args);
 	int r;
 
-	if (n == 0 && hidden_host_check(plan, args))
+	if (n == 0 && other_host_check(plan, args))
 		return CLI_FAILED;
 	if (n == 0 && o->if_needed)
 		return CLI_OK;

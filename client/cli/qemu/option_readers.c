@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "client/cli/qemu/opts.h"
-#include "client/cli/qemu/readers.h"
+#include "client/cli/qemu/option_readers.h"
 #include "client/cli/util/mem.h"
 
 static void device_read(struct qemu_args *a, struct qemu_arg *arg)
@@ -68,9 +68,9 @@ static struct qemu_device *device_by_id(struct qemu_args *a, const char *id)
 		if (a->args[i].kind == QEMU_ARG_DEVICE && !dev->json && has_id(dev, id))
 			return dev;
 	}
-	for (size_t i = 0; i < a->n_hidden; i++)
-		if (has_id(&a->hidden[i].device, id))
-			return &a->hidden[i].device;
+	for (size_t i = 0; i < a->n_others; i++)
+		if (has_id(&a->others[i].device, id))
+			return &a->others[i].device;
 	return NULL;
 }
 
@@ -82,7 +82,7 @@ static void device_set(struct qemu_args *a, struct qemu_arg *arg, const char *id
 	if (!dev)
 		return;
 	mem_json_set_string(dev->props, prop, value);
-	if (dev->hidden)
+	if (dev->is_other)
 		return;
 	arg->kind = QEMU_ARG_SET;
 	arg->set_device = dev;
@@ -211,14 +211,10 @@ qemu_reader *qemu_reader_of(const char *name)
 		const char *name;
 		qemu_reader *read;
 	} readers[] = {
-		{ "device", device_read },
-		{ "drive", drive_read },
-		{ "global", global_read },
-		{ "netdev", netdev_read },
-		{ "net", qemu_hidden_net },
-		{ "nic", qemu_hidden_nic },
-		{ "readconfig", qemu_hidden_config },
-		{ "set", set_read },
+		{ "device", device_read },	    { "drive", drive_read },
+		{ "global", global_read },	    { "netdev", netdev_read },
+		{ "net", qemu_read_net },	    { "nic", qemu_read_nic },
+		{ "readconfig", qemu_read_config }, { "set", set_read },
 		{ "virtfs", virtfs_read },
 	};
 

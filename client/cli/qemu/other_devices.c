@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads -nic, -net and the file of -readconfig.  Only a regular file is read: bytes of a pipe
- * can be read once, and QEMU needs them.
+ * Devices that QEMU makes of -nic, -net and the file of -readconfig.  Only a regular file is read:
+ * bytes of a pipe can be read once, and QEMU needs them.
  */
-#include "client/cli/qemu/hidden.h"
+#include "client/cli/qemu/option_readers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/cli/qemu/args.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
 #include "proto/fd.h"
@@ -22,12 +21,12 @@
 enum { CONFIG_MAX = 1 << 20, WORD_MAX = 64, VALUE_MAX = 1024 }; /* bytes; QEMU's own limits */
 
 /* Takes where and props. */
-static void hidden_add(struct qemu_args *a, char *where, struct json_object *props)
+static void other_add(struct qemu_args *a, char *where, struct json_object *props)
 {
-	a->hidden = mem_must(reallocarray(a->hidden, a->n_hidden + 1, sizeof(*a->hidden)));
-	a->hidden[a->n_hidden++] =
-		(struct qemu_hidden){ .where = where,
-				      .device = { .props = props, .hidden = true } };
+	a->others = mem_must(reallocarray(a->others, a->n_others + 1, sizeof(*a->others)));
+	a->others[a->n_others++] =
+		(struct qemu_other_device){ .where = where,
+					    .device = { .props = props, .is_other = true } };
 }
 
 /* Of -nic's or -net's words: the device, which has the name `model` for its driver. */
@@ -43,10 +42,10 @@ static void nic_add(struct qemu_args *a, const char *where, struct json_object *
 				    strcmp(model, "virtio") == 0 ? "virtio-net" : model);
 	if (qemu_opts_get(opts, "rss")) /* QEMU refuses it here */
 		mem_json_set_string(props, "rss", qemu_opts_get(opts, "rss"));
-	hidden_add(a, mem_format("%s", where), props);
+	other_add(a, mem_format("%s", where), props);
 }
 
-void qemu_hidden_nic(struct qemu_args *a, struct qemu_arg *arg)
+void qemu_read_nic(struct qemu_args *a, struct qemu_arg *arg)
 {
 	_cleanup_json_ struct json_object *opts = qemu_opts_parse(arg->value, "type");
 	const char *type = qemu_opts_get(opts, "type");
@@ -55,7 +54,7 @@ void qemu_hidden_nic(struct qemu_args *a, struct qemu_arg *arg)
 		nic_add(a, "-nic", opts);
 }
 
-void qemu_hidden_net(struct qemu_args *a, struct qemu_arg *arg)
+void qemu_read_net(struct qemu_args *a, struct qemu_arg *arg)
 {
 	_cleanup_json_ struct json_object *opts = qemu_opts_parse(arg->value, "type");
 	const char *type = qemu_opts_get(opts, "type");
@@ -74,7 +73,7 @@ static void section_take(struct qemu_args *a, const char *path, const char *grou
 
 	if (opts && strcmp(group, "device") == 0) {
 		a->config_devices = true;
-		hidden_add(a, mem_format("-readconfig %s", path), json_object_get(opts));
+		other_add(a, mem_format("-readconfig %s", path), json_object_get(opts));
 	} else if (strcmp(group, "netdev") == 0 && id) {
 		mem_json_set(a->netdevs, id, json_object_get(opts));
 	} else if (strcmp(group, "global") == 0) {
@@ -131,7 +130,7 @@ static char *config_read(const char *path)
 	return n < 0 ? NULL : mem_must(strdup(text));
 }
 
-void qemu_hidden_config(struct qemu_args *a, struct qemu_arg *arg)
+void qemu_read_config(struct qemu_args *a, struct qemu_arg *arg)
 {
 	_cleanup_free_ char *text = config_read(arg->value);
 
@@ -147,30 +146,25 @@ void qemu_hidden_config(struct qemu_args *a, struct qemu_arg *arg)
 
 /* --- what was found ---------------------------------------------------------------- */
 
-void qemu_hidden_done(struct qemu_hidden *hidden)
+const struct qemu_other_device *qemu_args_other_find(const struct qemu_args *a,
+						     const char *property)
 {
-	free(hidden->where);
-	qemu_device_done(&hidden->device);
-}
-
-const struct qemu_hidden *qemu_hidden_find(const struct qemu_args *a, const char *property)
-{
-	for (size_t i = 0; i < a->n_hidden; i++) {
-		const struct qemu_device *dev = &a->hidden[i].device;
+	for (size_t i = 0; i < a->n_others; i++) {
+		const struct qemu_device *dev = &a->others[i].device;
 		const bool known = *qemu_device_driver(dev);
 
 		if ((!known || qemu_device_is_virtio_net(dev)) &&
 		    qemu_device_flag(dev, a->globals, property) == QEMU_ON)
-			return &a->hidden[i];
+			return &a->others[i];
 	}
 	return NULL;
 }
 
-char *qemu_hidden_describe(const struct qemu_hidden *hidden)
+char *qemu_other_device_describe(const struct qemu_other_device *other)
 {
-	const char *id = qemu_opts_get(hidden->device.props, "id");
-	const char *driver = qemu_device_driver(&hidden->device);
+	const char *id = qemu_opts_get(other->device.props, "id");
+	const char *driver = qemu_device_driver(&other->device);
 
 	return mem_format("the device%s%s of %s", id || *driver ? " " : "", id ? id : driver,
-			  hidden->where);
+			  other->where);
 }
