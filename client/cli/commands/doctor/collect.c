@@ -67,7 +67,7 @@ static int apparmor_virt(void)
 	return r;
 }
 
-void doctor_look_host(struct doctor *d)
+void doctor_collect_host(struct doctor *d)
 {
 	struct doctor_host *h = &d->host;
 	struct utsname names;
@@ -89,7 +89,7 @@ void doctor_look_host(struct doctor *d)
 	h->apparmor_virt = apparmor_virt();
 }
 
-void doctor_look_tap(struct doctor *d)
+void doctor_collect_tap(struct doctor *d)
 {
 	struct doctor_tap *t = &d->tap;
 

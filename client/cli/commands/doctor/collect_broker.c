@@ -49,7 +49,7 @@ static void grant_try(struct rssb *c, struct doctor_broker *b)
 	rssb_fds_close(&fds);
 }
 
-void doctor_look_broker(struct doctor *d)
+void doctor_collect_broker(struct doctor *d)
 {
 	struct doctor_broker *b = &d->broker;
 	struct rssb *c = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rssb doctor: why RSS does not work, and what to do.  The table of checks, and its report. */
 #include <json-c/json.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/util/mem.h"
+#include "proto/text.h"
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -67,17 +69,30 @@ static const char *const verdicts[] = {
 	[DOCTOR_NOT_KNOWABLE] = "not knowable here",
 };
 
-static void doctor_look(struct doctor *d)
+struct doctor_finding doctor_finding_new(enum doctor_verdict verdict, char *fix, char *text)
+{
+	return (struct doctor_finding){ verdict, text_sanitize(text),
+					fix ? text_sanitize(fix) : NULL };
+}
+
+char *doctor_user(uid_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+
+	return user ? mem_format("%s", user->pw_name) : mem_format("%u", uid);
+}
+
+static void doctor_collect(struct doctor *d)
 {
 	d->uid = geteuid();
-	doctor_look_host(d);
-	doctor_look_broker(d);
+	doctor_collect_host(d);
+	doctor_collect_broker(d);
 	if (d->qemu_path)
-		doctor_look_qemu(d);
+		doctor_collect_qemu(d);
 	if (d->ifname)
-		doctor_look_tap(d);
+		doctor_collect_tap(d);
 	if (d->qmp)
-		doctor_look_vm(d);
+		doctor_collect_vm(d);
 }
 
 static void qemu_done(struct doctor_qemu *q)
@@ -153,7 +168,7 @@ static int examine(struct doctor *d)
 							   : NULL;
 	size_t problems;
 
-	doctor_look(d);
+	doctor_collect(d);
 	problems = report(d, array);
 	doctor_done(d);
 	if (d->json)

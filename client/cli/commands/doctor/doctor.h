@@ -16,7 +16,7 @@
 #include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
 
-/* --- the facts: an int is 0 or a value, or -errno where looking failed -------- */
+/* --- the facts: an int is 0 or a value, or -errno where it is not known -------- */
 
 struct doctor_host {
 	char release[65];	   /* uname -r */
@@ -82,11 +82,11 @@ struct doctor {
 	struct doctor_vm vm;
 };
 
-void doctor_look_host(struct doctor *d);
-void doctor_look_broker(struct doctor *d);
-void doctor_look_qemu(struct doctor *d);
-void doctor_look_tap(struct doctor *d);
-void doctor_look_vm(struct doctor *d);
+void doctor_collect_host(struct doctor *d);
+void doctor_collect_broker(struct doctor *d);
+void doctor_collect_qemu(struct doctor *d);
+void doctor_collect_tap(struct doctor *d);
+void doctor_collect_vm(struct doctor *d);
 
 /* --- the judgement -------------------------------------------------------------- */
 
@@ -99,7 +99,8 @@ struct doctor_finding {
 	char *fix; /* what to do; NULL unless it is a problem */
 };
 
-/* Takes both. */
+/* Takes both.  Control characters in them are replaced: a file name or QEMU's words may have some.
+ */
 struct doctor_finding doctor_finding_new(enum doctor_verdict verdict, char *fix, char *text);
 
 /* What a check returns: its line, formatted as by printf(). */
