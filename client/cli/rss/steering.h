@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Steering in the words of ethtool -X, given as one argument:
- *
- *   equal N            entry i of 128 is queue i % N
- *   weight W0 W1 ...   the 128 entries shared out in proportion, in order; the
- *                      sum is 1..128
- *   table Q,Q,...      the entries themselves; 1, 2, 4 ... 128 of them
- *   start N            equal and weight begin at queue N instead of 0
- *   hkey aa:bb:...     the Toeplitz key, 40 bytes; or the word symmetric (hkey.h)
- *   default-queue N    for packets of no enabled hash type (0)
- *   hash-types LIST    some of ipv4 tcp4 udp4 ipv6 tcp6 udp6 ip_ex tcp_ex
- *                      udp_ex, separated by commas; or all (the default), none;
- *                      and of tunnels, whose inner headers are hashed: gre ipip
- *                      vxlan geneve nvgre gre-udp vxlan-gpe.  Tunnels alone: and all
- *
- * Words are separated by white space; each clause may be there once.
+ * Steering in the words of ethtool -X, given as one argument (STEERING_HELP).  Besides what that
+ * says: with "equal N" entry i of 128 is queue i % N; the weights' sum is 1..128, and they share
+ * out the 128 entries in proportion, in order; a table has 1, 2, 4 ... 128 entries; hash-types
+ * with tunnels alone means all the others, too.  Words are separated by white space; each clause
+ * may be there once.
  */
 #pragma once
 
@@ -24,7 +14,7 @@
 
 #include "client/include/rssb.h"
 
-/* The same for a command's --help; key_default says what no hkey means. */
+/* For a command's --help; key_default says what no hkey means. */
 #define STEERING_HELP(key_default)                                                                 \
 	"STEERING is one argument in the words of ethtool -X:\n"                                   \
 	"  equal N | weight W0 W1 ... | table Q,Q,...   which queues, how often\n"                 \
