@@ -24,17 +24,6 @@ static const struct option_row rows[] = {
 
 static const struct cli_usage usage = { "info", rows, 10, .no_words = true };
 
-static const struct {
-	unsigned bit;
-	const char *name;
-} kinds[] = {
-	{ RSSB_HANDOFF, "handoff" },
-	{ RSSB_PROGRAM_ONLY, "program-only" },
-	{ RSSB_MANAGED, "managed" },
-};
-
-#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
-
 /* Text, or a row of the JSON array if there is one. */
 static void object_show(const struct rssb_object *object, struct json_object *array)
 {
@@ -72,9 +61,9 @@ static int show_text(struct rssb *c, const struct rssb_info *info)
 	printf("version      %s\n", info->version);
 	printf("limits       %u queues, %u table entries\n", info->queues_max, info->table_max);
 	printf("grant kinds ");
-	for (size_t i = 0; i < N_KINDS; i++)
-		if (info->kinds & 1u << kinds[i].bit)
-			printf(" %s", kinds[i].name);
+	for (enum rssb_grant_kind kind = RSSB_HANDOFF; kind <= RSSB_MANAGED; kind++)
+		if (info->kinds & 1u << kind)
+			printf(" %s", cli_kind_name(kind));
 	putchar('\n');
 	return objects_show(c, info->n_objects, NULL);
 }
@@ -84,9 +73,9 @@ static struct json_object *info_json(const struct rssb_info *info)
 	struct json_object *root = mem_must(json_object_new_object());
 	struct json_object *list = mem_must(json_object_new_array());
 
-	for (size_t i = 0; i < N_KINDS; i++)
-		if (info->kinds & 1u << kinds[i].bit)
-			mem_json_add(list, json_object_new_string(kinds[i].name));
+	for (enum rssb_grant_kind kind = RSSB_HANDOFF; kind <= RSSB_MANAGED; kind++)
+		if (info->kinds & 1u << kind)
+			mem_json_add(list, json_object_new_string(cli_kind_name(kind)));
 	mem_json_set_string(root, "version", info->version);
 	mem_json_set(root, "queues-max", json_object_new_int(info->queues_max));
 	mem_json_set(root, "table-max", json_object_new_int(info->table_max));

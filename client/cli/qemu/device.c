@@ -136,22 +136,17 @@ char *qemu_device_mistake(const struct qemu_device *dev, struct json_object *glo
 {
 	struct json_object *value;
 	const char *text;
-	bool on;
 
+	if (qemu_device_flag(dev, globals, name) != QEMU_UNSAID)
+		return NULL;
 	if (!json_object_object_get_ex(dev->props, name, &value)) {
 		text = global_value(qemu_device_driver(dev), globals, name);
-		return text && !qemu_opts_bool(text, &on)
-			       ? mem_format("-global says %s=%s, and QEMU takes on or off", name,
-					    text)
-			       : NULL;
+		return text ? mem_format("-global says %s=%s, and QEMU takes on or off", name, text)
+			    : NULL;
 	}
 	text = json_object_get_string(value);
 	if (!dev->json)
-		return qemu_opts_bool(text, &on)
-			       ? NULL
-			       : mem_format("%s=%s, and QEMU takes on or off", name, text);
-	if (json_object_is_type(value, json_type_boolean))
-		return NULL;
+		return mem_format("%s=%s, and QEMU takes on or off", name, text);
 	return mem_format("\"%s\" is %s, a JSON %s, and QEMU takes true or false", name,
 			  text ? text : "null", json_type_to_name(json_object_get_type(value)));
 }

@@ -5,6 +5,7 @@
  */
 #include "client/cli/qmp_server/frame.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -35,16 +36,6 @@ void qmp_frame_init(struct qmp_frame *f)
 	f->state = START;
 	f->braces = f->brackets = 0;
 	f->len = 0;
-}
-
-static bool is_digit(unsigned char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_letter(unsigned char c)
-{
-	return c >= 'a' && c <= 'z';
 }
 
 static bool is_space(unsigned char c)
@@ -82,11 +73,11 @@ static enum step step_start(struct qmp_frame *f, unsigned char c)
 		return go(f, DOUBLE);
 	if (c == '\'')
 		return go(f, SINGLE);
-	if (is_letter(c))
+	if (islower(c))
 		return go(f, KEYWORD);
 	if (c == '-')
 		return go(f, SIGN);
-	if (is_digit(c))
+	if (isdigit(c))
 		return go(f, c == '0' ? ZERO : DIGITS);
 	return STRAY;
 }
@@ -110,21 +101,21 @@ static enum step step_number_part(struct qmp_frame *f, unsigned char c)
 {
 	switch (f->state) {
 	case SIGN:
-		return is_digit(c) ? go(f, c == '0' ? ZERO : DIGITS) : STRAY;
+		return isdigit(c) ? go(f, c == '0' ? ZERO : DIGITS) : STRAY;
 	case POINT:
-		return is_digit(c) ? go(f, FRACTION) : STRAY;
+		return isdigit(c) ? go(f, FRACTION) : STRAY;
 	case EXPONENT:
 		if (c == '+' || c == '-')
 			return go(f, EXPONENT_SIGN);
 		/* fall through */
 	default:
-		return is_digit(c) ? go(f, EXPONENT_DIGITS) : STRAY;
+		return isdigit(c) ? go(f, EXPONENT_DIGITS) : STRAY;
 	}
 }
 
 static enum step step_number(struct qmp_frame *f, unsigned char c)
 {
-	if (is_digit(c))
+	if (isdigit(c))
 		return f->state == ZERO ? STRAY : GOES_ON;
 	if (c == '.' && (f->state == ZERO || f->state == DIGITS))
 		return go(f, POINT);
@@ -147,7 +138,7 @@ static enum step step(struct qmp_frame *f, unsigned char c)
 	case START:
 		return step_start(f, c);
 	case KEYWORD:
-		return is_letter(c) ? GOES_ON : ENDED_BEFORE;
+		return islower(c) ? GOES_ON : ENDED_BEFORE;
 	case ZERO:
 	case DIGITS:
 	case FRACTION:

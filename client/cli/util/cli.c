@@ -199,6 +199,13 @@ char *cli_connect_advice(int error, const char *socket)
 	return access ? mem_format("; %s", access) : mem_format("%s", connect_advice(error));
 }
 
+const char *cli_kind_name(enum rssb_grant_kind kind)
+{
+	static const char *const names[] = { "?", "handoff", "program-only", "managed" };
+
+	return (unsigned)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : names[0];
+}
+
 void cli_closep(struct rssb **c)
 {
 	rssb_close(*c);

@@ -81,6 +81,9 @@ char *cli_access_advice(const char *socket);
  */
 int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret);
 
+/* "handoff", ...; "?" for an unknown one. */
+const char *cli_kind_name(enum rssb_grant_kind kind);
+
 void cli_closep(struct rssb **c);
 #define _cleanup_connection_ __attribute__((cleanup(cli_closep)))
 

@@ -62,9 +62,10 @@ static int id_check(struct plug *p)
 
 	if (r || !there)
 		return r;
-	return vm_fail(&p->vm, mem_format("%s: there is a device of that id: give another --id, or "
-					  "rssb unplug it first",
-					  p->o->id));
+	return vm_fail(&p->vm,
+		       "%s: there is a device of that id: give another --id, or "
+		       "rssb unplug it first",
+		       p->o->id);
 }
 
 /* Whether this QEMU uses a set with vhost=on. */
@@ -81,9 +82,10 @@ static int vhost_check(struct plug *p)
 	qemu_version_read(version, &major, &minor);
 	if (!qemu_drops_fds_with_vhost(major, minor))
 		return CLI_OK;
-	return vm_fail(&p->vm, mem_format("--vhost: QEMU %d.%d uses no set with vhost=on "
-					  "(" QEMU_VHOST_SEEN "): leave it out",
-					  major, minor));
+	return vm_fail(&p->vm,
+		       "--vhost: QEMU %d.%d uses no set with vhost=on "
+		       "(" QEMU_VHOST_SEEN "): leave it out",
+		       major, minor);
 }
 
 /*
@@ -97,9 +99,9 @@ static int netdev_check(struct plug *p)
 	if (!type || strcmp(type, "tap") == 0)
 		return CLI_OK;
 	return vm_fail(&p->vm,
-		       mem_format("netdev %s is of type %s, and only a tap can be steered: give "
-				  "another --netdev, with --tap IFNAME --queues N",
-				  p->o->netdev, type));
+		       "netdev %s is of type %s, and only a tap can be steered: give "
+		       "another --netdev, with --tap IFNAME --queues N",
+		       p->o->netdev, type);
 }
 
 static int types_ask(struct plug *p)
@@ -113,9 +115,9 @@ static int types_ask(struct plug *p)
 	p->types = qemu_types_of_list(list);
 	if (!json_object_object_get_ex(p->types, "ebpf-rss-fds", NULL))
 		return vm_fail(&p->vm,
-			       mem_format("%s of this QEMU cannot take the fds (no ebpf-rss-fds): "
-					  "the virtio-net devices of 9.0 and newer can",
-					  p->o->device));
+			       "%s of this QEMU cannot take the fds (no ebpf-rss-fds): "
+			       "the virtio-net devices of 9.0 and newer can",
+			       p->o->device);
 	return CLI_OK;
 }
 
@@ -134,7 +136,7 @@ static int object_ask(struct plug *p)
 		return r;
 	qemu_object_decode(&p->object, qemu_opts_get(value, "object"));
 	if (qemu_object_choose(&p->object, p->o->exact, &p->object_id, &why))
-		return vm_fail(&p->vm, why);
+		return vm_fail_line(&p->vm, why);
 	described = qemu_object_describe(&p->object, p->object_id);
 	cli_tell(p->o->verbose, "hotplug", "%s", described);
 	return CLI_OK;
@@ -155,9 +157,9 @@ static int set_acquire(struct plug *p)
 	retry_start(&a, WAIT_MS);
 	r = retry_acquire(&a, &options, &p->set, &grant);
 	if (r == -ENOENT && a.connected && p->object_id)
-		vm_fail(&p->vm, qemu_object_missing(p->object_id));
+		vm_fail_line(&p->vm, qemu_object_missing(p->object_id));
 	else if (r)
-		vm_fail(&p->vm, mem_format("%s", a.reason));
+		vm_fail(&p->vm, "%s", a.reason);
 	else
 		cli_tell(p->o->verbose, "hotplug", "grant %" PRIu64, grant.id);
 	retry_done(&a);
@@ -170,8 +172,7 @@ static int queues_open(struct plug *p)
 
 	for (unsigned int i = 0; i < p->o->queues; i++)
 		if (tap_queue_open(&p->queues[i], p->o->tap, reason, sizeof(reason)))
-			return vm_fail(&p->vm, mem_format("queue %u of %u: %s", i + 1, p->o->queues,
-							  reason));
+			return vm_fail(&p->vm, "queue %u of %u: %s", i + 1, p->o->queues, reason);
 	return CLI_OK;
 }
 
@@ -181,9 +182,9 @@ static int vhosts_open(struct plug *p)
 		p->vhosts[i] = open(VHOST_NET, O_RDWR | O_CLOEXEC);
 		if (p->vhosts[i] < 0)
 			return vm_fail(&p->vm,
-				       mem_format("--vhost: " VHOST_NET ": %s (rssb doctor says "
-						  "what helps)",
-						  strerror(errno)));
+				       "--vhost: " VHOST_NET ": %s (rssb doctor says "
+				       "what helps)",
+				       strerror(errno));
 	}
 	return CLI_OK;
 }
@@ -288,11 +289,11 @@ static void netdev_take_back(struct plug *p)
 	/* Detached queues take no packets from the tap, even if QEMU keeps them open. */
 	for (unsigned int i = 0; i < p->o->queues; i++)
 		if (p->queues[i] >= 0 && tap_queue_detach(p->queues[i], reason, sizeof(reason)))
-			vm_remark(&p->vm, mem_format("queue %u: %s", i + 1, reason));
+			vm_remark(&p->vm, "queue %u: %s", i + 1, reason);
 	if (p->netdev_made && monitor_execute(p->vm.monitor, "netdev_del",
 					      mem_json_pair("id", p->o->netdev), -1, NULL))
-		vm_remark(&p->vm, mem_format("netdev_del %s: \"%s\"", p->o->netdev,
-					     monitor_why(p->vm.monitor)));
+		vm_remark(&p->vm, "netdev_del %s: \"%s\"", p->o->netdev,
+			  monitor_why(p->vm.monitor));
 }
 
 /*
@@ -309,12 +310,10 @@ static void undo(struct plug *p)
 	if (!nic)
 		return;
 	if (p->netdev_made)
-		vm_remark(&p->vm,
-			  mem_format("this QEMU keeps the netdev's queues, detached from the tap"));
+		vm_remark(&p->vm, "this QEMU keeps the netdev's queues, detached from the tap");
 	else
-		vm_remark(&p->vm,
-			  mem_format("netdev %s stays in use in this QEMU for good: take another",
-				     p->o->netdev));
+		vm_remark(&p->vm, "netdev %s stays in use in this QEMU for good: take another",
+			  p->o->netdev);
 }
 
 static int plug(struct plug *p)

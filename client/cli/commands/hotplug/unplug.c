@@ -72,7 +72,7 @@ static int device_delete(struct unplug *u)
 	/* QEMU was asked before, and waits for the guest: that is no failure. */
 	if (!r || !strstr(u->vm.why, "in the process of unplug"))
 		return r;
-	vm_fail(&u->vm, NULL);
+	vm_fail_line(&u->vm, NULL);
 	return CLI_OK;
 }
 
@@ -91,16 +91,14 @@ static int device_wait(struct unplug *u)
 		if (r || !there)
 			return r;
 		if (left == 0)
-			return vm_fail(
-				&u->vm,
-				mem_format("%s: the guest has not let go of it within %g s: "
-					   "nothing was taken from it; run rssb unplug again "
-					   "to go on waiting",
-					   u->o.id, u->wait_ms / 1e3));
+			return vm_fail(&u->vm,
+				       "%s: the guest has not let go of it within %g s: "
+				       "nothing was taken from it; run rssb unplug again "
+				       "to go on waiting",
+				       u->o.id, u->wait_ms / 1e3);
 		r = monitor_wait(u->vm.monitor, left);
 		if (r && r != -ETIMEDOUT)
-			return vm_fail(&u->vm, mem_format("DEVICE_DELETED: %s",
-							  monitor_why(u->vm.monitor)));
+			return vm_fail(&u->vm, "DEVICE_DELETED: %s", monitor_why(u->vm.monitor));
 	}
 }
 
@@ -119,8 +117,7 @@ static int device_remove(struct unplug *u)
 /* Adds what failed to what failed before it. */
 static int rest_fail(struct unplug *u, const char *command)
 {
-	vm_remark(&u->vm, mem_format("%s: %s", command, monitor_why(u->vm.monitor)));
-	return CLI_FAILED;
+	return vm_remark(&u->vm, "%s: %s", command, monitor_why(u->vm.monitor));
 }
 
 static int netdev_remove(struct unplug *u)
@@ -156,7 +153,7 @@ static int rest_remove(struct unplug *u, bool *ret_leased)
 	int netdev = netdev_remove(u), lease = lease_give_back(u, ret_leased);
 
 	if (netdev || lease)
-		vm_remark(&u->vm, mem_format("device %s is gone", u->o.id));
+		vm_remark(&u->vm, "device %s is gone", u->o.id);
 	return netdev ? netdev : lease;
 }
 
@@ -173,10 +170,10 @@ static int unplug(struct unplug *u)
 		r = rest_remove(u, &leased);
 	if (r || there || u->o.netdev)
 		return r;
-	return vm_fail(&u->vm, mem_format("%s: there is no device of that id%s", u->o.id,
-					  leased ? "; its grant was ended, and --netdev ID removes "
-						   "the netdev that it had"
-						 : ""));
+	return vm_fail(&u->vm, "%s: there is no device of that id%s", u->o.id,
+		       leased ? "; its grant was ended, and --netdev ID removes "
+				"the netdev that it had"
+			      : "");
 }
 
 /* --- its command line ----------------------------------------------------------- */

@@ -14,17 +14,18 @@
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 
-int vm_fail(struct vm *vm, char *why)
+int vm_fail_line(struct vm *vm, char *why)
 {
 	free(vm->why);
 	vm->why = why;
 	return CLI_FAILED;
 }
 
-void vm_remark(struct vm *vm, char *words)
+int vm_remark_line(struct vm *vm, char *words)
 {
-	vm_fail(vm, vm->why ? mem_format("%s; %s", vm->why, words) : mem_format("%s", words));
-	free(words);
+	_cleanup_free_ char *owned = words;
+
+	return vm->why ? vm_fail(vm, "%s; %s", vm->why, owned) : vm_fail(vm, "%s", owned);
 }
 
 int vm_reach(struct vm *vm, const char *qmp, const char *domain)
@@ -35,10 +36,9 @@ int vm_reach(struct vm *vm, const char *qmp, const char *domain)
 	if (vm->monitor)
 		return CLI_OK;
 	if (qmp && access(qmp, F_OK))
-		return vm_fail(vm,
-			       mem_format("%s (QEMU makes it with -qmp unix:%s,server=on,wait=off)",
-					  why, qmp));
-	return vm_fail(vm, mem_format("%s", why));
+		return vm_fail(vm, "%s (QEMU makes it with -qmp unix:%s,server=on,wait=off)", why,
+			       qmp);
+	return vm_fail(vm, "%s", why);
 }
 
 void vm_done(struct vm *vm)
@@ -53,9 +53,9 @@ int vm_execute(struct vm *vm, const char *command, struct json_object *arguments
 	const char *why = monitor_why(vm->monitor);
 
 	if (r == -EREMOTEIO)
-		return vm_fail(vm, mem_format("%s: QEMU says \"%s\"%s", command, why,
-					      hotplug_advice(command, why)));
-	return r ? vm_fail(vm, mem_format("%s: %s", command, why)) : CLI_OK;
+		return vm_fail(vm, "%s: QEMU says \"%s\"%s", command, why,
+			       hotplug_advice(command, why));
+	return r ? vm_fail(vm, "%s: %s", command, why) : CLI_OK;
 }
 
 int vm_has_device(struct vm *vm, const char *id, bool *ret)
@@ -64,7 +64,7 @@ int vm_has_device(struct vm *vm, const char *id, bool *ret)
 	int r = vm_execute(vm, "qom-list", mem_json_pair("path", "/machine/peripheral"), -1, &list);
 
 	if (!r && !json_object_is_type(list, json_type_array))
-		r = vm_fail(vm, mem_format("qom-list: QEMU's answer is no list"));
+		r = vm_fail(vm, "qom-list: QEMU's answer is no list");
 	if (!r)
 		*ret = qemu_list_has(list, id);
 	return r;

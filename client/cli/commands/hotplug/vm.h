@@ -19,11 +19,13 @@ struct vm {
 int vm_reach(struct vm *vm, const char *qmp, const char *domain);
 void vm_done(struct vm *vm);
 
-/* Takes why.  Returns CLI_FAILED. */
-int vm_fail(struct vm *vm, char *why);
+/* Takes why, which becomes vm->why.  Returns CLI_FAILED. */
+int vm_fail_line(struct vm *vm, char *why);
+#define vm_fail(vm, ...) vm_fail_line(vm, mem_format(__VA_ARGS__))
 
-/* Adds to vm->why what the user has to know besides.  Takes words. */
-void vm_remark(struct vm *vm, char *words);
+/* Adds to vm->why what the user has to know besides.  Takes words.  Returns CLI_FAILED. */
+int vm_remark_line(struct vm *vm, char *words);
+#define vm_remark(vm, ...) vm_remark_line(vm, mem_format(__VA_ARGS__))
 
 /*
  * Takes arguments.  fd: -1, or one that goes along with the command.  What QEMU

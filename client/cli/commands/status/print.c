@@ -6,18 +6,12 @@
 #include <stdio.h>
 
 #include "client/cli/commands/status/status.h"
+#include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
 #include "proto/codec.h"
 
 #define COUNTERS 16
 #define BINS	 24
-
-static const char *kind_name(enum rssb_grant_kind kind)
-{
-	static const char *const names[] = { "?", "handoff", "program-only", "managed" };
-
-	return (unsigned)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : names[0];
-}
 
 /* --- words ------------------------------------------------------------------- */
 
@@ -69,8 +63,9 @@ static void print_grant(const struct rssb_grant_info *g)
 {
 	printf("grant        %" PRIu64 "  %s  %s%s%s  uid %" PRIu32 " pid %" PRIu32 "  %" PRIu64
 	       " s\n",
-	       g->id, g->label[0] ? g->label : "-", kind_name(g->kind), g->counts ? ", counts" : "",
-	       g->kept ? ", kept" : "", g->uid, g->pid, g->age_ms / 1000);
+	       g->id, g->label[0] ? g->label : "-", cli_kind_name(g->kind),
+	       g->counts ? ", counts" : "", g->kept ? ", kept" : "", g->uid, g->pid,
+	       g->age_ms / 1000);
 }
 
 void status_print_text(const struct status *s)
@@ -130,7 +125,7 @@ static struct json_object *grant_json(const struct rssb_grant_info *g)
 	add_int(o, "id", g->id);
 	if (g->label[0])
 		mem_json_set_string(o, "label", g->label);
-	mem_json_set_string(o, "kind", kind_name(g->kind));
+	mem_json_set_string(o, "kind", cli_kind_name(g->kind));
 	mem_json_set(o, "counts", json_object_new_boolean(g->counts));
 	mem_json_set(o, "kept", json_object_new_boolean(g->kept));
 	mem_json_set_string(o, "object", id);
