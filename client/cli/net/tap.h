@@ -32,7 +32,8 @@ int tap_name(int fd, char ret_name[IFNAMSIZ]);
 unsigned tap_live_queues(int fd);
 
 /*
- * Puts the program in the place of what steers the tap; -1: the kernel's own
- * way again.  Both fds stay the caller's.  0, or -errno with the reason.
+ * Puts the program on the tap, in place of the one that is there; -1: takes that off, and the
+ * kernel chooses queues its own way again.  Both fds stay the caller's.  0, or -errno with the
+ * reason.
  */
 int tap_steer(int fd, int prog, char *reason, size_t reason_len);

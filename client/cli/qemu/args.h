@@ -7,7 +7,7 @@
  * JSON, in QEMU's own order of creation: then each keeps its PCI slot.  If only
  * JSON devices need them nothing else changes.
  *
- * Pure: it opens nothing, runs nothing, and says nothing.
+ * It opens no file but that of -readconfig, runs nothing, and prints nothing.
  */
 #pragma once
 

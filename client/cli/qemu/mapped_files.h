@@ -9,7 +9,7 @@ struct json_object;
 
 /*
  * Every file that the process has mapped, { path: device, inode, size and times in one text };
- * NULL: it is not told, or one of them is no longer there.  The caller's reference.
+ * NULL: /proc does not show them, or one of them is no longer there.  The caller's reference.
  */
 struct json_object *mapped_files(pid_t pid);
 

@@ -16,16 +16,16 @@ struct qemu_object {
 	unsigned char *elf; /* NULL: QEMU gives none */
 	size_t size;
 	uint8_t id[32]; /* SHA-256 of elf */
-	char *why;	/* there is none; NULL: there is one */
+	char *why;	/* why there is no elf; NULL: there is one */
 };
 
 /*
- * 0, also if QEMU has none to give: then why says it to the user.  Otherwise
- * what monitor_execute() returns when the conversation has failed.
+ * 0, also if QEMU has no object to give: then ret->why tells the user so.  Otherwise what
+ * monitor_execute() returns when the monitor cannot be asked.
  */
 int qemu_object_ask(struct qemu_object *ret, struct monitor *monitor);
 
-/* From the base64 of request-ebpf, which may be NULL; what is none is why. */
+/* Decodes what request-ebpf returned, may be NULL.  If it is no base64, ret->why says so. */
 void qemu_object_decode(struct qemu_object *ret, const char *text);
 void qemu_object_done(struct qemu_object *o);
 
@@ -35,7 +35,7 @@ void qemu_object_done(struct qemu_object *o);
  * The same object if --exact asks for it, else the broker's of the same ABI.
  * 0: *ret_id is what to ask the broker for, NULL for its own object, and points
  * into o.  -ENOENT: QEMU has no object, and takes none; -EINVAL: its maps are others
- * than the broker knows.  Then ret_why says it to the user; to be freed.
+ * than the broker knows.  Then ret_why tells the user so; to be freed.
  */
 int qemu_object_choose(const struct qemu_object *o, bool exact, const uint8_t **ret_id,
 		       char **ret_why);

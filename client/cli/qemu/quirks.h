@@ -14,7 +14,7 @@ static inline bool qemu_drops_fds_with_vhost(int major, int minor)
 	return major > 10 || (major == 10 && minor >= 1);
 }
 
-/* What that rests on, as messages say it. */
+/* Since when that is so, in a message's words. */
 #define QEMU_VHOST_SEEN "10.1 and newer; seen with 11.1.3"
 
 /* Before 9.2 a set that cannot be used is no error: QEMU steers in its own code instead. */

@@ -4,10 +4,10 @@
 
 #include <sys/types.h>
 
-/* Owns fd.  A socket file of its own making goes with it. */
+/* Owns fd, and removes the socket file if it made one. */
 struct qmp_listener {
 	int fd;		  /* -1: none */
-	const char *path; /* borrowed; NULL: not of our making */
+	const char *path; /* borrowed; NULL: it made no socket file */
 	dev_t dev;
 	ino_t ino;
 };

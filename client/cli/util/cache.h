@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Small texts that a user's rssb keeps from one run to the next: in $XDG_CACHE_HOME/rss-broker,
- * else ~/.cache/rss-broker.  Nothing is kept, and nothing read, where another user could write:
+ * else ~/.cache/rss-broker.  Nothing is written and nothing read where another user could write:
  * the folder above must be the caller's and nobody else's to write, "rss-broker" the caller's
  * alone (0700), the file a regular one of the caller's, and none of them a symlink.  A process
  * that runs with more rights than its caller has (setuid, file capabilities) keeps none.  A file
@@ -13,5 +13,5 @@
 /* What cache_write() kept under this name; NULL: nothing.  To be freed. */
 char *cache_read(const char *name);
 
-/* Replaces it at once or not at all. */
+/* Replaces the text of this name at once, or leaves the old one. */
 void cache_write(const char *name, const char *text);

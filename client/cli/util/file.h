@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* The first bytes of a file, at most size - 1, and a NUL.  ret_len: how many; NULL: never mind. */
+/* The first bytes of a file, at most size - 1, and a NUL.  ret_len: how many; may be NULL. */
 int file_read(const char *path, char *ret, size_t size, size_t *ret_len);
 
-/* All of it: to a file, or to whoever reads the other end. */
+/* Writes until all is written. */
 int file_write_all(int fd, const void *data, size_t len);
 
-/* Of a file that could not be written whole nothing stays: it would be taken for a good one. */
+/* Empties a file that could not be written whole: half of an object would pass for a good one. */
 int file_write(const char *path, mode_t mode, const void *data, size_t len);
 
 /* The bytes of an open file, which is not empty, to read. */

@@ -43,8 +43,8 @@ struct json_object *mem_json_pair(const char *key, const char *value);
 /* Adds value to the array, which then owns it. */
 void mem_json_add(struct json_object *array, struct json_object *value);
 
-/* Of an array; 0 of anything else, and of NULL. */
+/* The length of an array; 0 for anything else, and for NULL. */
 size_t mem_json_length(struct json_object *array);
 
-/* As JSON, by JSON_C_TO_STRING_* flags; object's. */
+/* The JSON text, by JSON_C_TO_STRING_* flags; object owns it. */
 const char *mem_json_text(struct json_object *object, int flags);

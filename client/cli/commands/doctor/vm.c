@@ -9,7 +9,7 @@
 
 typedef bool device_test(const struct doctor_device *device);
 
-/* The first device that is so, and how many are. */
+/* The first device for which is() is true, and how many there are. */
 static const struct doctor_device *find(const struct doctor *d, device_test *is, size_t *ret_n)
 {
 	const struct doctor_device *first = NULL;

@@ -132,7 +132,7 @@ static int netdev_remove(struct unplug *u)
 	return CLI_OK;
 }
 
-/* *ret: QEMU had the lease.  One of another monitor, or of rssb run, is not seen here. */
+/* *ret: QEMU had the lease.  closefd does not find one that rssb run or another monitor gave. */
 static int lease_give_back(struct unplug *u, bool *ret)
 {
 	_cleanup_free_ char *name = hotplug_fd_name(&u->o, "lease");
@@ -147,7 +147,7 @@ static int lease_give_back(struct unplug *u, bool *ret)
 	return CLI_OK;
 }
 
-/* Both are tried, whether the other fails or not. */
+/* Tries both, even if the first one fails. */
 static int rest_remove(struct unplug *u, bool *ret_leased)
 {
 	int netdev = netdev_remove(u), lease = lease_give_back(u, ret_leased);

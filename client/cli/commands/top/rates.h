@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a grant counted between two looks at it. */
+/* What a grant counted between two readings of its counters. */
 #pragma once
 
 #include <stddef.h>

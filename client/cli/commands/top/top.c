@@ -80,7 +80,7 @@ static void show(const struct top *top)
  * Reads the counters.  If the label is another grant's by now, counting starts anew with that
  * grant.
  */
-static int look(struct top *top)
+static int counters_read(struct top *top)
 {
 	struct rssb_stats now;
 	int r = rssb_stats(top->c, top->grant.id, top->grant.label, &now);
@@ -98,7 +98,7 @@ static int look(struct top *top)
 	return 0;
 }
 
-/* Until the next look; false: the user has seen enough. */
+/* Waits until the counters are to be read again; false: the user asked to end. */
 static bool pause_until(struct top *top, int64_t deadline)
 {
 	enum terminal_event event;
@@ -116,7 +116,7 @@ static bool pause_until(struct top *top, int64_t deadline)
 static int watch(struct top *top)
 {
 	int64_t next = deadline_now_ms();
-	int r = look(top);
+	int r = counters_read(top);
 
 	if (!r && top->mode == SCREEN)
 		show(top); /* all zero: the first interval has not passed yet */
@@ -124,7 +124,7 @@ static int watch(struct top *top)
 		next += top->interval_ms;
 		if (!pause_until(top, next))
 			return 0;
-		r = look(top);
+		r = counters_read(top);
 		if (!r)
 			show(top);
 		if (ferror(stdout))
