@@ -17,12 +17,12 @@
 
 /* Which tap: by name, or by an inherited fd. */
 struct target {
-	const char *fd_text; /* NULL: by name */
-	int queue;	     /* one of the tap's; owned if it was opened by name */
+	unsigned fd; /* UINT_MAX: by name */
+	int queue;   /* one of the tap's; owned if it was opened by name */
 };
 #define TARGET_INIT                                                                                \
 	{                                                                                          \
-		.queue = -1                                                                        \
+		.fd = UINT_MAX, .queue = -1                                                        \
 	}
 
 /* What attach is to ask the broker for, and for which tap. */
@@ -59,8 +59,8 @@ static const struct option_row attach_rows[] = {
 		"between are lost: one or two, at 40,000 a second.  With --fd none is: N is an\n"
 		"inherited fd of one of the tap's queues.\n"
 		"\n"),
-	{ "fd", .unlisted = 'f', .argument = "N", OPTION_TEXT(struct wish, target.fd_text),
-	  .help = "use this open queue" },
+	{ "fd", .unlisted = 'f', .argument = "N", OPTION_NUMBER(struct wish, target.fd, 0, INT_MAX),
+	  .must = "the number of an open fd", .help = "use this open queue" },
 	{ "wait", .unlisted = 'w', .argument = "S", OPTION_MS(struct wish, wait_ms, 0, 86400),
 	  .help = "seconds, for a busy or restarting broker (default: 10)" },
 	{ "managed", .unlisted = 'm', OPTION_FLAG(struct wish, managed),
@@ -87,8 +87,8 @@ static const struct option_row detach_rows[] = {
 		"Takes the steering program off a tap: the kernel chooses queues its own way\n"
 		"again.  IFNAME and --fd are as for rssb attach.\n"
 		"\n"),
-	{ "fd", .unlisted = 'f', .argument = "N", OPTION_TEXT(struct target, fd_text),
-	  .help = "use this open queue" },
+	{ "fd", .unlisted = 'f', .argument = "N", OPTION_NUMBER(struct target, fd, 0, INT_MAX),
+	  .must = "the number of an open fd", .help = "use this open queue" },
 	OPTION_END,
 };
 
@@ -96,27 +96,23 @@ static const struct cli_usage detach_usage = { "detach", detach_rows, 10 };
 
 static void target_done(struct target *t)
 {
-	if (!t->fd_text)
+	if (t->fd == UINT_MAX)
 		fd_closep(&t->queue);
 }
 
-/* CLI_GO_ON with a tap that can be steered, or the status to end with. */
+/* 0 with a tap that can be steered; or CLI_FAILED after saying why. */
 static int target_open(const struct cli_usage *usage, struct target *t, const char *ifname)
 {
 	char reason[256];
-	unsigned fd;
 	int r;
 
-	if (t->fd_text) {
-		if (option_number(t->fd_text, 0, INT_MAX, &fd))
-			return cli_misuse(usage, "--fd %s: must be the number of an open fd",
-					  t->fd_text);
-		t->queue = (int)fd;
+	if (t->fd != UINT_MAX) {
+		t->queue = (int)t->fd;
 		r = tap_check(t->queue, reason, sizeof(reason));
 	} else {
 		r = tap_open(&t->queue, ifname, reason, sizeof(reason));
 	}
-	return r ? cli_fail(usage->name, "%s", reason) : CLI_GO_ON;
+	return r ? cli_fail(usage->name, "%s", reason) : CLI_OK;
 }
 
 static int acquire(struct retry *a, const struct wish *wish, struct rssb_fds *ret,
@@ -187,7 +183,7 @@ static int attach(struct cli *cli, struct wish *wish, const char *ifname)
 	struct retry a = { .what = attach_usage.name, .socket = cli->socket };
 	int status = target_open(&attach_usage, &wish->target, ifname);
 
-	if (status != CLI_GO_ON)
+	if (status)
 		return status;
 	queues_warn(wish);
 	retry_start(&a, wish->wait_ms);
@@ -202,7 +198,7 @@ int cmd_attach(struct cli *cli, int argc, char **argv)
 	struct wish wish = { .target = TARGET_INIT, .wait_ms = 10000 };
 	char reason[256];
 	int status = cli_options(&attach_usage, &wish, argc, argv);
-	const bool by_fd = wish.target.fd_text;
+	const bool by_fd = wish.target.fd != UINT_MAX;
 
 	if (status != CLI_GO_ON)
 		return status;
@@ -225,15 +221,13 @@ int cmd_detach(struct cli *cli, int argc, char **argv)
 
 	if (status != CLI_GO_ON)
 		return status;
-	if (argc - optind != (t.fd_text ? 0 : 1))
+	if (argc - optind != (t.fd == UINT_MAX))
 		return cli_misuse(&detach_usage, "%s",
-				  t.fd_text ? "--fd N and IFNAME exclude each other"
-					    : "needs IFNAME or --fd N");
+				  t.fd == UINT_MAX ? "needs IFNAME or --fd N"
+						   : "--fd N and IFNAME exclude each other");
 	status = target_open(&detach_usage, &t, argv[optind]);
-	if (status != CLI_GO_ON)
+	if (status)
 		return status;
-
-	status = CLI_OK;
 	if (tap_steer(t.queue, -1, reason, sizeof(reason)))
 		status = cli_fail(detach_usage.name, "%s", reason);
 	target_done(&t);

@@ -74,34 +74,25 @@ static uint32_t attribute_u32(const struct rtattr *a)
 
 static void read_tun(struct rtnl_link *link, const struct rtattr *a)
 {
-	uint32_t value = attribute_u32(a);
+	bool *const flags[] = {
+		[IFLA_TUN_PI] = &link->packet_info,
+		[IFLA_TUN_VNET_HDR] = &link->vnet_hdr,
+		[IFLA_TUN_PERSIST] = &link->persistent,
+		[IFLA_TUN_MULTI_QUEUE] = &link->multi_queue,
+	};
+	uint32_t *const numbers[] = {
+		[IFLA_TUN_OWNER] = &link->owner,
+		[IFLA_TUN_GROUP] = &link->group,
+		[IFLA_TUN_NUM_QUEUES] = &link->queues,
+	};
+	const unsigned type = a->rta_type;
 
-	switch (a->rta_type) {
-	case IFLA_TUN_TYPE:
-		link->is_tap = value == IFF_TAP;
-		break;
-	case IFLA_TUN_PI:
-		link->packet_info = value;
-		break;
-	case IFLA_TUN_VNET_HDR:
-		link->vnet_hdr = value;
-		break;
-	case IFLA_TUN_PERSIST:
-		link->persistent = value;
-		break;
-	case IFLA_TUN_MULTI_QUEUE:
-		link->multi_queue = value;
-		break;
-	case IFLA_TUN_OWNER:
-		link->owner = value;
-		break;
-	case IFLA_TUN_GROUP:
-		link->group = value;
-		break;
-	case IFLA_TUN_NUM_QUEUES:
-		link->queues = value;
-		break;
-	}
+	if (type == IFLA_TUN_TYPE)
+		link->is_tap = attribute_u32(a) == IFF_TAP;
+	else if (type < sizeof(flags) / sizeof(flags[0]) && flags[type])
+		*flags[type] = attribute_u32(a);
+	else if (type < sizeof(numbers) / sizeof(numbers[0]) && numbers[type])
+		*numbers[type] = attribute_u32(a);
 }
 
 /* Calls read for each attribute in these bytes. */
