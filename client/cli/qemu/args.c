@@ -52,38 +52,26 @@ static const char *const flags[] = {
 	"win2k-hack",
 	"xen-attach",
 	"xen-domid-restrict",
+	NULL,
 };
 
 /* Options whose value may well look like "-device". */
-static const char *const free_text[] = {
-	"append",
-	"name",
-};
+static const char *const free_text[] = { "append", "name", NULL };
 
 /* Options with which a drive gets the interface that the machine prefers. */
 static const char *const default_drives[] = {
-	"cdrom", "hda", "hdb", "hdc", "hdd",
+	"cdrom", "hda", "hdb", "hdc", "hdd", NULL,
 };
 
 /* Options that print a list when their value asks for help. */
 static const char *const helpful[] = {
 	"M",	   "accel",   "audio", "audiodev", "blockdev", "chardev", "cpu",
 	"d",	   "display", "drive", "fsdev",	   "machine",  "netdev",  "object",
-	"soundhw", "tpmdev",  "trace", "vga",	   "watchdog",
+	"soundhw", "tpmdev",  "trace", "vga",	   "watchdog", NULL,
 };
 
 /* Options that print something and end QEMU. */
-static const char *const printing[] = { "audio-help", "h", "help", "version" };
-
-#define IS_ONE_OF(name, list) is_one_of(name, list, sizeof(list) / sizeof((list)[0]))
-
-static bool is_one_of(const char *name, const char *const *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(name, list[i]) == 0)
-			return true;
-	return false;
-}
+static const char *const printing[] = { "audio-help", "h", "help", "version", NULL };
 
 /* "-device" and "--device" are the same; NULL: not an option. */
 static const char *option_name(const char *word)
@@ -96,9 +84,9 @@ static const char *option_name(const char *word)
 /* An option that a newer QEMU may have without a value must not swallow a -device. */
 static bool takes_value(const char *name, const char *next)
 {
-	if (!next || IS_ONE_OF(name, flags))
+	if (!next || qemu_word_is_in(name, flags))
 		return false;
-	return qemu_reader_of(name) || IS_ONE_OF(name, free_text) ||
+	return qemu_reader_of(name) || qemu_word_is_in(name, free_text) ||
 	       !qemu_reader_of(option_name(next));
 }
 
@@ -110,12 +98,12 @@ static size_t arg_read(struct qemu_args *a, char *const *words)
 	qemu_reader *reader = qemu_reader_of(name);
 
 	*arg = (struct qemu_arg){ .option = words[0] };
-	a->default_drives |= !name || IS_ONE_OF(name, default_drives);
-	a->asks_help |= name && IS_ONE_OF(name, printing);
+	a->default_drives |= !name || qemu_word_is_in(name, default_drives);
+	a->asks_help |= name && qemu_word_is_in(name, printing);
 	if (!name || !takes_value(name, words[1]))
 		return 1;
 	arg->value = words[1];
-	a->asks_help |= IS_ONE_OF(name, helpful) && qemu_opts_asks_help(arg->value);
+	a->asks_help |= qemu_word_is_in(name, helpful) && qemu_opts_asks_help(arg->value);
 	if (reader)
 		reader(a, arg);
 	return 2;

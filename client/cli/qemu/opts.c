@@ -164,6 +164,13 @@ const char *qemu_opts_get(struct json_object *opts, const char *key)
 	return json_object_get_string(value);
 }
 
+bool qemu_word_is_in(const char *word, const char *const *words)
+{
+	while (*words && strcmp(*words, word) != 0)
+		words++;
+	return *words;
+}
+
 bool qemu_list_has(struct json_object *list, const char *name)
 {
 	const size_t n = mem_json_length(list);

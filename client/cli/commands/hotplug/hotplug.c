@@ -9,18 +9,16 @@
 #include <string.h>
 
 #include "client/cli/commands/commands.h"
+#include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
 #include "proto/rssb_proto.h"
 
 /* Properties that have an option of their own, or are what this is about. */
 static bool prop_is_ours(const char *name)
 {
-	static const char *const ours[] = { "driver", "id", "netdev", "rss", "ebpf-rss-fds" };
+	static const char *const ours[] = { "driver", "id", "netdev", "rss", "ebpf-rss-fds", NULL };
 
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (strcmp(name, ours[i]) == 0)
-			return true;
-	return false;
+	return qemu_word_is_in(name, ours);
 }
 
 static int prop_refuse(char *why, const char *text, const char *reason)

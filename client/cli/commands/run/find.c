@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/cli/commands/run/run.h"
+#include "client/cli/qemu/opts.h"
 #include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 
@@ -39,13 +40,10 @@ static bool is_executable(const char *word)
 /* QEMU's options whose value is a name that anybody may have chosen. */
 static bool is_a_name(const char *option)
 {
-	static const char *const options[] = { "-name", "-append", "-runas", "-pidfile",
-					       "-kernel" };
+	static const char *const options[] = { "-name",	   "-append", "-runas",
+					       "-pidfile", "-kernel", NULL };
 
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		if (strcmp(option + (strncmp(option, "--", 2) == 0), options[i]) == 0)
-			return true;
-	return false;
+	return qemu_word_is_in(option + (strncmp(option, "--", 2) == 0), options);
 }
 
 /* A bare "kvm" is also a group, a user and a network namespace. */
