@@ -158,7 +158,7 @@ def weigh_sets(asking, group):
 def kernel_rows(by_fdinfo, by_cgroup):
     rows = [Row(Series("a set, by fdinfo", "KiB", [by_fdinfo]), at_most=64)]
     if by_cgroup is not None:
-        rows.append(Row(Series("a set, by its memory cgroup", "KiB", [by_cgroup]), at_most=64))
+        rows.append(Row(Series("a set, by its memory cgroup", "KiB", [by_cgroup]), at_most=48))
     return rows
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * How long ACQUIRE takes a client, from connect() to the fds in hand: the same
+ * How long ACQUIRE takes a client, from socket() to the fds in hand: the same
  * request to the broker and to the bare floor, by system calls alone or through
  * librssb.  It must never count closing what it got, nor its pauses.
  *
@@ -134,8 +134,8 @@ static uint64_t acquire_raw(void)
 			      .msg_iovlen = 1,
 			      .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
-	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	uint64_t begin = clock_ns(), ns;
+	_cleanup_fd_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	size_t n_fds = 0;
 
 	if (connect(sock, (struct sockaddr *)&address, sizeof(address)))

@@ -29,6 +29,7 @@ import reboot  # noqa: E402
 import start  # noqa: E402
 import vmstart  # noqa: E402
 import weight  # noqa: E402
+import work  # noqa: E402
 from bench_world import BenchWorld, end_well  # noqa: E402
 from paths import ROOT  # noqa: E402
 from report import Report  # noqa: E402
@@ -42,14 +43,24 @@ def bench_requests(report, args):
         acquire.section(report, asking, args.build / "bpf" / "rss.bpf.o", args.qemu_object)
 
 
+def counted(world, args):
+    """A broker that waits for who executes one instruction at a time, and who asks it."""
+    more = ["--pool", crowd.POOL, *instructions.PATIENT, *acquire.UNLIMITED]
+    broker = Broker(world, args.build, *more)
+    return broker, acquire.Requests(world, args.build, broker.socket)
+
+
 def bench_instructions(report, args):
     with BenchWorld() as world:
-        broker = Broker(
-            world, args.build, "--pool", crowd.POOL, *instructions.PATIENT, *acquire.UNLIMITED
-        )
-        asking = acquire.Requests(world, args.build, broker.socket)
+        broker, asking = counted(world, args)
         pids = {"broker": broker.process.pid, "floor": asking.floor_pid}
         instructions.section(report, asking, pids)
+
+
+def bench_work(report, args):
+    with BenchWorld() as world:
+        broker, asking = counted(world, args)
+        work.section(report, asking, world, broker)
 
 
 def bench_crowd(report, args):
@@ -131,6 +142,7 @@ def bench_calls(report, args):
 SECTIONS = {
     "requests": bench_requests,
     "instructions": bench_instructions,
+    "work": bench_work,
     "crowd": bench_crowd,
     "reboot": bench_reboot,
     "memory": bench_memory,

@@ -82,6 +82,27 @@ def test_page_has_tables_of_their_own_columns(tmp_path, capsys):
     assert report.missed == 1 and "1,234" in capsys.readouterr().out
 
 
+def test_page_has_what_is_first_and_what_is_missed(tmp_path):
+    report = Report({key: 0 for key in page.MACHINE})
+    own, peer = Series("own share, rss", "ns", [2.0]), Series("own share, QEMU's", "ns", [9.0])
+    report.section("share", "Share, of all", [Row(own, peer, inverse=True, at_least=6), Row(peer)])
+    start = Series("rssb run --on-demand", "ms", [50.0])
+    qemu = Series("QEMU with privilege", "ms", [200.0])
+    report.section("vmstart", "Starts", [Row(start, qemu, at_most=1), Row(qemu)])
+    weights = [{"set": "a", "kib": 9, "goal": 8, "told": "MISSED", "reached": False}]
+    report.table("weight", "Weight", {"set": "a set", "kib": "KiB", "goal": "", "told": ""}, weights)
+    report.write(tmp_path / "bench.json")
+    document = json.loads((tmp_path / "bench.json").read_text())
+    assert page.table(document, "summary").splitlines()[2:] == [
+        "| a VM's start, `rssb run --on-demand` | 50.0 ms | 200 ms | QEMU with privilege | 4.00 |",
+        "| a packet, beyond an empty program | 2.00 ns | 9.00 ns | own share, QEMU's | 4.50 |",
+    ]
+    first, *_, share, weight = page.table(document, "missed").splitlines()
+    assert first == "1 goals of this run are reached, 2 are not:"
+    assert share == "| Share | own share, rss, ns, against own share, QEMU's (its / ours) | ≥ 6 | 4.50 |"
+    assert weight == "| Weight | a | 8 | KiB 9 |"
+
+
 def test_numbers():
     assert [number(n) for n in (0.0416, 1.5, 23.46, 234.5, 2345.6)] == [
         "0.04", "1.50", "23.5", "234", "2,346",

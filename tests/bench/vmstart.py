@@ -9,6 +9,7 @@ from series import Row, Series, rounds
 ROUNDS = 9
 SECONDS_MAX = 30
 QUEUES = 4
+ON_DEMAND_SHARE_MAX = 0.35
 IFNAME = "vm0"
 
 # Answered when every device of the command line is there.
@@ -95,6 +96,8 @@ def section(report, world, build, qemu, broker):
     times = {name: [1000 * value for value in values] for name, values in found.items()}
     own = Series("QEMU with privilege", "ms", times["privileged"])
     probe = [mine - its for mine, its in zip(times["known"], times["--no-probe"], strict=True)]
+    by_turns = zip(*(times[name] for name in ("--on-demand", "privileged", "rss off")), strict=True)
+    share = [(ours - off) / (its - off) for ours, its, off in by_turns]
     report.section(
         "vmstart",
         "A VM's start, from exec to its device realised",
@@ -103,6 +106,8 @@ def section(report, world, build, qemu, broker):
             Row(own),
             Row(Series("rssb run --no-probe", "ms", times["--no-probe"]), own, at_most=1),
             Row(Series("rssb run --on-demand", "ms", times["--on-demand"]), own, at_most=1),
+            Row(Series("on demand, share of what the privileged load adds", "", share),
+                at_most=ON_DEMAND_SHARE_MAX),
             Row(Series("rssb run, QEMU known", "ms", times["known"]), own, at_most=1),
             Row(Series("rssb run, QEMU asked", "ms", times["asked"]), own),
             Row(Series("a known QEMU's probe takes", "ms", probe), at_most=15),
