@@ -102,7 +102,7 @@ ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
 BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*/*.c broker/*/*.S)))
 # librssb is put into others' programs: it has nothing of command lines and start-up.
-WIRE_OBJS := $(filter-out $(B)/proto/listen_fds.o $(B)/proto/option_table.o $(B)/proto/suggest.o,$(PROTO_OBJS))
+WIRE_OBJS := $(filter-out $(B)/proto/listen_fds.o $(B)/proto/option_table.o,$(PROTO_OBJS))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/lib/*.c))
 # Built anew for it: librssb, and what answers QEMU.
 PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/lib/*.c)) \

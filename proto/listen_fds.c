@@ -11,41 +11,24 @@
 #include <unistd.h>
 
 #include "proto/fd.h"
+#include "proto/option_table.h"
 #include "proto/refuse_fds.h"
-
-/* A whole decimal number from 0 to max; else -EINVAL. */
-static int number_parse(const char *text, int max)
-{
-	long n = 0;
-
-	if (!*text)
-		return -EINVAL;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return -EINVAL;
-		n = 10 * n + (*text - '0');
-		if (n > max)
-			return -EINVAL;
-	}
-	return (int)n;
-}
 
 int listen_fds_count(const char **ret_why)
 {
 	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-	int value;
+	unsigned value;
 
 	if (!n || !pid)
 		return 0;
 	*ret_why = "LISTEN_PID is not the number of a process";
-	value = number_parse(pid, 1 << 30);
-	if (value <= 0)
+	if (option_number(pid, 1, 1 << 30, &value))
 		return -EINVAL;
 	/* It was set for a process that started this one. */
-	if (value != (int)getpid())
+	if (value != (unsigned)getpid())
 		return 0;
 	*ret_why = "LISTEN_FDS is not a number from 0 to 1024";
-	return number_parse(n, LISTEN_FDS_MAX);
+	return option_number(n, 0, LISTEN_FDS_MAX, &value) ? -EINVAL : (int)value;
 }
 
 static int option_int(int fd, int option)

@@ -90,3 +90,10 @@ void option_table_print(FILE *out, const struct option_table *table, int column)
 
 /* Digits alone, from min to max.  0, or -ERANGE. */
 int option_number(const char *text, unsigned min, unsigned max, unsigned *ret);
+
+/*
+ * What somebody meant who misspelt a word: the nearest of the names that name(i) returns, until
+ * NULL; NULL: none is near.
+ */
+const char *suggest(const char *word, const char *(*name)(size_t i, const void *ctx),
+		    const void *ctx);

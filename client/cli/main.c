@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "client/cli/commands/commands.h"
-#include "proto/suggest.h"
 #include "proto/rssb_proto.h"
 
 static const struct command {

@@ -48,8 +48,8 @@ def test_a_row_is_read():
 
 
 def test_a_break_that_changes_nothing_survives(made_here):
-    row = mutants.Row("proto/text.c", "nothing", ["/* What the wire's numbers are called."],
-                      ["/* What the numbers of the wire are called."],
+    row = mutants.Row("proto/codec.c", "nothing", ["/* One row an operation:"],
+                      ["/* A row for each operation:"],
                       "tests/unit/test_codec.c")  # fmt: skip
     if mutants.judge(row)[0] == "cannot be tried":
         pytest.skip("there is no overlay file system here")
