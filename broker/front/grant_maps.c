@@ -13,7 +13,7 @@
 
 #include "proto/fd.h"
 
-enum { CONFIG, KEY, TABLE, MAPS };
+enum { CONFIG, KEY, TABLE, MAPS }; /* in the order of set_fds, behind the program */
 
 _Static_assert((int)RSS_FALLBACKS == (int)RSSB_FALLBACKS, "the wire carries every reason");
 _Static_assert(RSS_STATS_TYPES == RSSB_HASH_TYPES && RSS_STATS_QUEUES == RSSB_QUEUES_MAX &&
@@ -37,24 +37,6 @@ static void *steering_map(const struct grant_maps *h, unsigned which)
 	return (char *)h->steering + which * page_size();
 }
 
-int grant_maps_map_steering(struct grant_maps *h, int config, int key, int table)
-{
-	const int fds[MAPS] = { config, key, table };
-
-	/* #syscalls:front mmap munmap */
-	h->steering = mmap(NULL, MAPS * page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (h->steering == MAP_FAILED) {
-		h->steering = NULL;
-		return -errno;
-	}
-	for (unsigned i = 0; i < MAPS; i++) {
-		if (mmap(steering_map(h, i), page_size(), PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED, fds[i], 0) == MAP_FAILED)
-			return -errno;
-	}
-	return 0;
-}
-
 static size_t stats_size(unsigned n_blocks)
 {
 	size_t size = n_blocks * sizeof(struct rss_stats);
@@ -62,10 +44,21 @@ static size_t stats_size(unsigned n_blocks)
 	return (size + page_size() - 1) / page_size() * page_size();
 }
 
-int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_blocks)
+int grant_maps_map(struct grant_maps *h, const struct set_fds *fds, unsigned n_blocks)
 {
-	void *map = mmap(NULL, stats_size(n_blocks), PROT_READ, MAP_SHARED, stats, 0);
+	void *map = mmap(NULL, MAPS * page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+	if (map == MAP_FAILED) /* #syscalls:front mmap munmap */
+		return -errno;
+	h->steering = map;
+	for (unsigned i = 0; i < MAPS; i++) {
+		if (mmap(steering_map(h, i), page_size(), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, fds->list[1 + i], 0) == MAP_FAILED)
+			return -errno;
+	}
+	if (fds->stats < 0)
+		return 0;
+	map = mmap(NULL, stats_size(n_blocks), PROT_READ, MAP_SHARED, fds->stats, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	h->stats = map;

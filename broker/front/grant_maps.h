@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "bpf/rss_maps.h"
+#include "broker/common/set_fds.h"
 #include "proto/rssb_proto.h"
 
 struct grant_maps {
@@ -21,9 +22,11 @@ struct grant_maps {
 		.lease_write = -1                                                                  \
 	}
 
-/* 0, or -errno of mmap(2): such an fd is not such a map. */
-int grant_maps_map_steering(struct grant_maps *h, int config, int key, int table);
-int grant_maps_map_stats(struct grant_maps *h, int stats, unsigned n_blocks);
+/*
+ * Maps the maps of a set.  0, or -errno of mmap(2): such an fd is not such a map; what was mapped
+ * is h's until grant_maps_done().
+ */
+int grant_maps_map(struct grant_maps *h, const struct set_fds *fds, unsigned n_blocks);
 
 /*
  * Writes validated steering into the maps.  Packets may pass meanwhile: each sees old or new

@@ -28,16 +28,15 @@ static void report_all(struct service *s, struct rssb_reply_status *ret)
 	ret->latency_sum_ns = c->latency_sum_ns;
 }
 
-int op_status(struct service *s, struct account *account, const union rssb_request *request,
-	      struct outcome *ret)
+int op_status(struct call *c)
 {
-	struct rssb_reply_status *status = &ret->reply.status;
+	struct rssb_reply_status *status = &c->ret->reply.status;
 
-	status->uptime_ms = s->now_ms - s->started_ms;
-	status->connections = account->n_sessions;
-	status->grants = account->n_grants;
-	if (hears_all(account))
-		report_all(s, status);
+	status->uptime_ms = c->s->now_ms - c->s->started_ms;
+	status->connections = c->account->n_sessions;
+	status->grants = c->account->n_grants;
+	if (hears_all(c->account))
+		report_all(c->s, status);
 	return 0;
 }
 
@@ -57,11 +56,11 @@ static const struct grant *grant_after(const struct grants *g, uint64_t after,
 	return next;
 }
 
-int op_grant(struct service *s, struct account *account, const union rssb_request *request,
-	     struct outcome *ret)
+int op_grant(struct call *c)
 {
-	const struct grant *grant = grant_after(&s->grants, request->grant.after, account);
-	struct rssb_reply_grant *reply = &ret->reply.grant;
+	const struct service *s = c->s;
+	const struct grant *grant = grant_after(&s->grants, c->request->grant.after, c->account);
+	struct rssb_reply_grant *reply = &c->ret->reply.grant;
 
 	if (!grant)
 		return 0; /* id 0: the walk is over */

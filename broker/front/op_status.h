@@ -4,7 +4,5 @@
 
 #include "broker/front/operations.h"
 
-int op_status(struct service *s, struct account *account, const union rssb_request *request,
-	      struct outcome *ret);
-int op_grant(struct service *s, struct account *account, const union rssb_request *request,
-	     struct outcome *ret);
+int op_status(struct call *c);
+int op_grant(struct call *c);

@@ -19,13 +19,14 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-#define REFUSE(...)                                                                                \
-	do {                                                                                       \
-		struct rssb_refusal why_ = { 0 };                                                  \
-		rssb_refuse(&why_, __VA_ARGS__);                                                   \
-		outcome_refuse(ret, &why_);                                                        \
-		return 0;                                                                          \
-	} while (0)
+/* Returns -EINVAL. */
+#define REFUSE(c, ...) rssb_refuse(&(c)->why, __VA_ARGS__)
+
+#define GRANT_AT offsetof(struct rssb_request_release, grant)
+_Static_assert(offsetof(struct rssb_request_update, grant) == GRANT_AT &&
+		       offsetof(struct rssb_request_stats, grant) == GRANT_AT &&
+		       offsetof(struct rssb_request_move, grant) == GRANT_AT,
+	       "every request that names a grant has it in one place");
 
 void outcome_init(struct outcome *ret, unsigned op)
 {
@@ -71,13 +72,12 @@ void outcome_done(struct outcome *o)
 /* Bit n: operation n is known. */
 #define OPS_KNOWN ((1u << (RSSB_OP_MOVE + 1)) - (1u << RSSB_OP_INFO))
 
-static int perform_info(struct service *s, struct account *account,
-			const union rssb_request *request, struct outcome *ret)
+static int perform_info(struct call *c)
 {
-	struct rssb_reply_info *info = &ret->reply.info;
+	struct rssb_reply_info *info = &c->ret->reply.info;
 
 	strncpy(info->version, PACKAGE_VERSION, sizeof(info->version) - 1);
-	info->n_objects = (uint32_t)s->objects.n;
+	info->n_objects = (uint32_t)c->s->objects.n;
 	info->queues_max = RSSB_QUEUES_MAX;
 	info->table_max = RSSB_TABLE_MAX;
 	info->ops = OPS_KNOWN;
@@ -94,115 +94,103 @@ static void describe(struct rssb_reply_object *ret, const struct object *object)
 	ret->abi = object->abi;
 }
 
-static int perform_object(struct service *s, struct account *account,
-			  const union rssb_request *request, struct outcome *ret)
+static int perform_object(struct call *c)
 {
-	uint32_t index = request->object.index;
+	const struct objects *objects = &c->s->objects;
+	uint32_t index = c->request->object.index;
 
-	if (index >= s->objects.n)
-		REFUSE(RSSB_NO_OBJECT, "object index is %u, this broker has %zu objects", index,
-		       s->objects.n);
-	describe(&ret->reply.object, &s->objects.list[index]);
+	if (index >= objects->n)
+		return REFUSE(c, RSSB_NO_OBJECT, "object index is %u, this broker has %zu objects",
+			      index, objects->n);
+	describe(&c->ret->reply.object, &objects->list[index]);
 	return 0;
 }
 
-static int no_object(struct outcome *ret)
+static int no_object(struct call *c)
 {
-	REFUSE(RSSB_NO_OBJECT, "no object of that id or ABI here; `rssb info` lists them");
+	return REFUSE(c, RSSB_NO_OBJECT,
+		      "no object of that id or ABI here; `rssb info` lists them");
 }
 
 /* Whether an object knows the tunnels that the steering names, if it does. */
-static bool sees_tunnels(const struct service *s, unsigned object,
-			 const struct rssb_steering_wire *steering)
+static int check_tunnels(struct call *c, unsigned object, const struct rssb_steering_wire *steering)
 {
-	return !(steering->hash_types & RSSB_TUNNELS_ALL) || s->objects.list[object].tunnels;
-}
+	const struct object *it = &c->s->objects.list[object];
 
-static int no_tunnels(struct outcome *ret, const struct object *object, unsigned hash_types)
-{
-	REFUSE(RSSB_INVALID,
-	       "hash_types is 0x%x, with tunnels, which object %s does not know: ask by ABI "
-	       "for one that does",
-	       hash_types, object->name);
+	if (!(steering->hash_types & RSSB_TUNNELS_ALL) || it->tunnels)
+		return 0;
+	return rssb_refuse(
+		&c->why, RSSB_INVALID,
+		"hash_types is 0x%x, with tunnels, which object %s does not know: ask by "
+		"ABI for one that does",
+		steering->hash_types, it->name);
 }
 
 /* Whether so many bytes more may be handed out to an account; then they are noted. */
-static int check_memory(struct service *s, const struct account *account, uint64_t bytes,
-			struct rssb_refusal *why)
+static int check_memory(struct call *c, uint64_t bytes)
 {
+	struct service *s = c->s;
 	uint64_t left = memory_left(&s->memory, accounts_bytes(&s->accounts, s->now_ms), s->now_ms);
-	int err = 0;
+	int err;
 
 	if (bytes > left)
-		err = rssb_refuse(
-			why, RSSB_LIMIT,
-			"the broker's memory is over %u %% of its limit; come back when grants "
-			"have ended",
-			s->memory.percent);
-	else
-		err = account_may_hold(&s->accounts, account, bytes, left, s->now_ms, why);
+		return REFUSE(c, RSSB_LIMIT,
+			      "the broker's memory is over %u %% of its limit; come back when "
+			      "grants have ended",
+			      s->memory.percent);
+	err = account_may_hold(&s->accounts, c->account, bytes, left, s->now_ms, &c->why);
 	if (!err)
 		memory_take(&s->memory, bytes);
 	return err;
 }
 
-/* Divides a set: what the client gets stays in s->fds, what the broker keeps in s->hold. */
-static void set_divide(struct set *s, const struct rssb_request_acquire *acquire)
+/* Takes a set that is ready, for which the account pays from now on. */
+static int acquire_set(struct call *c, const struct rssb_request_acquire *acquire, unsigned object)
 {
-	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
-		grant_maps_fill(&s->hold, &acquire->steering);
-	if (acquire->kind != RSSB_KIND_HANDOFF)
-		set_keep_program_only(s);
-	if (acquire->flags & RSSB_ACQUIRE_KEEP)
-		set_drop_lease(s);
-}
+	struct service *s = c->s;
+	struct outcome *ret = c->ret;
+	uint64_t weight = s->pool.stocks[object].weight;
+	int err;
 
-static int perform_acquire(struct service *s, struct account *account,
-			   const union rssb_request *request, struct outcome *ret)
-{
-	const struct rssb_request_acquire *acquire = &request->acquire;
-	const struct object_wish wish = { .counts = acquire->flags & RSSB_ACQUIRE_STATS,
-					  .tunnels = acquire->steering.hash_types &
-						     RSSB_TUNNELS_ALL };
-	int object = objects_find(&s->objects, &acquire->object, wish);
-	struct rssb_refusal why = { 0 };
-	uint64_t weight;
-
-	if (object < 0)
-		return no_object(ret);
-	if (!sees_tunnels(s, (unsigned)object, &acquire->steering))
-		return no_tunnels(ret, &s->objects.list[object], acquire->steering.hash_types);
-	weight = s->pool.stocks[object].weight;
-	if (grant_label_taken(&s->grants, acquire->label, account))
-		REFUSE(RSSB_LABEL_TAKEN, "another grant of yours has label %.16s", acquire->label);
-	if (account_may_acquire(&s->accounts, account, &why) ||
-	    check_memory(s, account, weight, &why)) {
-		outcome_refuse(ret, &why);
-		return 0;
-	}
-	ret->object = (unsigned)object;
-	if (pool_take(&s->pool, ret->object, account_had_many(&s->accounts, account, s->now_ms),
+	if ((err = account_may_acquire(&s->accounts, c->account, &c->why)) ||
+	    (err = check_memory(c, weight)))
+		return err;
+	ret->object = object;
+	if (pool_take(&s->pool, object, account_had_many(&s->accounts, c->account, s->now_ms),
 		      &ret->set))
 		return -EAGAIN;
 	set_divide(&ret->set, acquire);
-	ret->grant = grant_new(&s->grants, account, acquire, &ret->set.hold);
-	ret->grant->object = ret->object;
+	ret->grant = grant_new(&s->grants, c->account, acquire, &ret->set.hold);
+	ret->grant->object = object;
 	ret->grant->made_ms = s->now_ms;
 	ret->grant->weight = weight;
-	account_add_grant(&s->accounts, account, weight);
-	ret->reply.acquire.grant_id = ret->grant->id;
-	memcpy(ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
+	account_add_grant(&s->accounts, c->account, weight);
 	return 0;
 }
 
-/* Of others' grants root may touch any, but not one that it cannot tell from another. */
-static int no_grant(const struct rssb_grant_ref *ref, const struct account *account,
-		    struct outcome *ret)
+static int perform_acquire(struct call *c)
 {
-	if (account->uid == 0 && !ref->id)
-		REFUSE(RSSB_NO_GRANT, "no grant, or those of several accounts, have this label: "
-				      "name one by its id");
-	REFUSE(RSSB_NO_GRANT, "no such grant, or not yours");
+	const struct rssb_request_acquire *acquire = &c->request->acquire;
+	const struct object_wish wish = { .counts = acquire->flags & RSSB_ACQUIRE_STATS,
+					  .tunnels = acquire->steering.hash_types &
+						     RSSB_TUNNELS_ALL };
+	struct service *s = c->s;
+	int object = objects_find(&s->objects, &acquire->object, wish), err;
+
+	if (object < 0)
+		return no_object(c);
+	err = check_tunnels(c, (unsigned)object, &acquire->steering);
+	if (err)
+		return err;
+	if (grant_label_taken(&s->grants, acquire->label, c->account))
+		return REFUSE(c, RSSB_LABEL_TAKEN, "another grant of yours has label %.16s",
+			      acquire->label);
+	err = acquire_set(c, acquire, (unsigned)object);
+	if (err)
+		return err;
+	c->ret->reply.acquire.grant_id = c->ret->grant->id;
+	memcpy(c->ret->reply.acquire.object_id, s->objects.list[object].id, RSSB_OBJECT_ID_LEN);
+	return 0;
 }
 
 void service_end_grant(struct service *s, struct grant *grant)
@@ -211,78 +199,57 @@ void service_end_grant(struct service *s, struct grant *grant)
 	grant_end(&s->grants, grant);
 }
 
-static int perform_release(struct service *s, struct account *account,
-			   const union rssb_request *request, struct outcome *ret)
+static int perform_release(struct call *c)
 {
-	struct grant *grant = grant_find(&s->grants, &request->release.grant, account);
-
-	if (!grant)
-		return no_grant(&request->release.grant, account, ret);
-	service_end_grant(s, grant);
+	service_end_grant(c->s, c->grant);
 	return 0;
 }
 
-static int not_managed(struct outcome *ret, const struct grant *grant)
+static int perform_update(struct call *c)
 {
-	REFUSE(RSSB_WRONG_KIND,
-	       "grant %llu is not managed: only its holder can change its steering",
-	       (unsigned long long)grant->id);
-}
+	const struct rssb_steering_wire *steering = &c->request->update.steering;
+	int err = check_tunnels(c, c->grant->object, steering);
 
-static int perform_update(struct service *s, struct account *account,
-			  const union rssb_request *request, struct outcome *ret)
-{
-	struct grant *grant = grant_find(&s->grants, &request->update.grant, account);
-
-	if (!grant)
-		return no_grant(&request->update.grant, account, ret);
-	if (grant->kind != RSSB_KIND_MANAGED)
-		return not_managed(ret, grant);
-	if (!sees_tunnels(s, grant->object, &request->update.steering))
-		return no_tunnels(ret, &s->objects.list[grant->object],
-				  request->update.steering.hash_types);
-	grant_maps_fill(&grant->hold, &request->update.steering);
-	grant_note_steering(grant, &request->update.steering);
+	if (err)
+		return err;
+	grant_maps_fill(&c->grant->hold, steering);
+	grant_note_steering(c->grant, steering);
 	return 0;
 }
 
 /* Whether the table is as the client believes, and stays within the grant's queues. */
-static int check_moves(const struct rssb_request_move *m, const struct grant *grant,
-		       const uint16_t *table, struct outcome *ret)
+static int check_move(struct call *c, const uint16_t *table, unsigned i)
 {
-	for (unsigned i = 0; i < m->n; i++) {
-		const struct rssb_move_wire *move = &m->move[i];
+	const struct rssb_move_wire *move = &c->request->move.move[i];
+	const struct grant *grant = c->grant;
 
-		if (move->entry >= grant->table_len)
-			REFUSE(RSSB_INVALID, "move[%u].entry is %u, the table has %u entries", i,
-			       move->entry, grant->table_len);
-		if (move->to >= grant->queues)
-			REFUSE(RSSB_INVALID, "move[%u].to is %u, allowed is 0 to %u", i, move->to,
-			       grant->queues - 1);
-		if (table[move->entry] != move->from)
-			REFUSE(RSSB_INVALID,
-			       "move[%u].from is %u, but entry %u is on queue %u: somebody changed "
-			       "the table",
-			       i, move->from, move->entry, table[move->entry]);
-	}
+	if (move->entry >= grant->table_len)
+		return REFUSE(c, RSSB_INVALID, "move[%u].entry is %u, the table has %u entries", i,
+			      move->entry, grant->table_len);
+	if (move->to >= grant->queues)
+		return REFUSE(c, RSSB_INVALID, "move[%u].to is %u, allowed is 0 to %u", i, move->to,
+			      grant->queues - 1);
+	if (table[move->entry] != move->from)
+		return REFUSE(c, RSSB_INVALID,
+			      "move[%u].from is %u, but entry %u is on queue %u: somebody "
+			      "changed the table",
+			      i, move->from, move->entry, table[move->entry]);
 	return 0;
 }
 
-static int perform_move(struct service *s, struct account *account,
-			const union rssb_request *request, struct outcome *ret)
+static int perform_move(struct call *c)
 {
-	const struct rssb_request_move *m = &request->move;
-	struct grant *grant = grant_find(&s->grants, &m->grant, account);
-	struct rssb_reply_move *reply = &ret->reply.move;
+	const struct rssb_request_move *m = &c->request->move;
+	struct rssb_reply_move *reply = &c->ret->reply.move;
+	struct grant *grant = c->grant;
 
-	if (!grant)
-		return no_grant(&m->grant, account, ret);
-	if (grant->kind != RSSB_KIND_MANAGED)
-		return not_managed(ret, grant);
 	grant_maps_read_table(&grant->hold, reply->table, grant->table_len);
-	check_moves(m, grant, reply->table, ret);
-	if (ret->reply.base.status != RSSB_OK)
-		return 0;
+	for (unsigned i = 0; i < m->n; i++) {
+		int err = check_move(c, reply->table, i);
+
+		if (err)
+			return err;
+	}
 	for (unsigned i = 0; i < m->n; i++) {
 		grant_maps_set_entry(&grant->hold, m->move[i].entry, m->move[i].to);
 		reply->table[m->move[i].entry] = m->move[i].to;
@@ -293,18 +260,15 @@ static int perform_move(struct service *s, struct account *account,
 	return 0;
 }
 
-static int perform_stats(struct service *s, struct account *account,
-			 const union rssb_request *request, struct outcome *ret)
+static int perform_stats(struct call *c)
 {
-	const struct grant *grant = grant_find(&s->grants, &request->stats.grant, account);
-	struct rssb_reply_stats *stats = &ret->reply.stats;
+	const struct grant *grant = c->grant;
+	struct rssb_reply_stats *stats = &c->ret->reply.stats;
 
-	if (!grant)
-		return no_grant(&request->stats.grant, account, ret);
 	if (!grant->hold.stats)
-		REFUSE(RSSB_WRONG_KIND,
-		       "grant %llu counts no packets: it was acquired without statistics",
-		       (unsigned long long)grant->id);
+		return REFUSE(c, RSSB_WRONG_KIND,
+			      "grant %llu counts no packets: it was acquired without statistics",
+			      (unsigned long long)grant->id);
 	stats->grant_id = grant->id;
 	stats->time_ns = clock_ns();
 	stats->queues = grant->queues;
@@ -352,38 +316,78 @@ static int elf_memfd(const struct object *object, int *ret)
 	return 0;
 }
 
-static int perform_export(struct service *s, struct account *account,
-			  const union rssb_request *request, struct outcome *ret)
+static int perform_export(struct call *c)
 {
-	int object = objects_find(&s->objects, &request->export.object, (struct object_wish){ 0 });
-	struct rssb_refusal why = { 0 };
+	struct service *s = c->s;
+	int i = objects_find(&s->objects, &c->request->export.object, (struct object_wish){ 0 });
+	const struct object *object;
 	uint64_t bytes;
+	int err;
 
-	if (object < 0)
-		return no_object(ret);
-	bytes = s->objects.list[object].size + COPY_OVERHEAD;
-	if (check_memory(s, account, bytes, &why)) {
-		outcome_refuse(ret, &why);
-		return 0;
-	}
-	account_add_ended(&s->accounts, account, bytes, s->now_ms);
-	if (elf_memfd(&s->objects.list[object], &ret->elf))
-		REFUSE(RSSB_INTERNAL, "cannot make a memfd: %s", strerrordesc_np(errno));
-	describe(&ret->reply.object, &s->objects.list[object]);
+	if (i < 0)
+		return no_object(c);
+	object = &s->objects.list[i];
+	bytes = object->size + COPY_OVERHEAD;
+	err = check_memory(c, bytes);
+	if (err)
+		return err;
+	account_add_ended(&s->accounts, c->account, bytes, s->now_ms);
+	err = elf_memfd(object, &c->ret->elf);
+	if (err)
+		return REFUSE(c, RSSB_INTERNAL, "cannot make a memfd: %s", strerrordesc_np(-err));
+	describe(&c->ret->reply.object, object);
+	return 0;
+}
+
+/* --- which is which --------------------------------------------------------------- */
+
+static const struct operation {
+	int (*perform)(struct call *);
+	bool of_grant; /* the request names a grant */
+	bool managed;  /* and it has to be a managed one */
+} operations[] = {
+	[RSSB_OP_INFO] = { perform_info },
+	[RSSB_OP_OBJECT] = { perform_object },
+	[RSSB_OP_ACQUIRE] = { perform_acquire },
+	[RSSB_OP_RELEASE] = { perform_release, .of_grant = true },
+	[RSSB_OP_EXPORT] = { perform_export },
+	[RSSB_OP_UPDATE] = { perform_update, .of_grant = true, .managed = true },
+	[RSSB_OP_STATS] = { perform_stats, .of_grant = true },
+	[RSSB_OP_STATUS] = { op_status },
+	[RSSB_OP_GRANT] = { op_grant },
+	[RSSB_OP_MOVE] = { perform_move, .of_grant = true, .managed = true },
+};
+
+/* Of others' grants root may touch any, but not one that it cannot tell from another. */
+static int grant_named(struct call *c, bool managed)
+{
+	const struct rssb_grant_ref *ref = &c->request->release.grant;
+
+	c->grant = grant_find(&c->s->grants, ref, c->account);
+	if (!c->grant && c->account->uid == 0 && !ref->id)
+		return REFUSE(c, RSSB_NO_GRANT,
+			      "no grant, or those of several accounts, have this label: name "
+			      "one by its id");
+	if (!c->grant)
+		return REFUSE(c, RSSB_NO_GRANT, "no such grant, or not yours");
+	if (managed && c->grant->kind != RSSB_KIND_MANAGED)
+		return REFUSE(c, RSSB_WRONG_KIND,
+			      "grant %llu is not managed: only its holder can change its steering",
+			      (unsigned long long)c->grant->id);
 	return 0;
 }
 
 int operation_perform(struct service *s, struct account *account, const union rssb_request *request,
 		      struct outcome *ret)
 {
-	static int (*const perform[])(struct service *, struct account *,
-				      const union rssb_request *, struct outcome *) = {
-		[RSSB_OP_INFO] = perform_info,	     [RSSB_OP_OBJECT] = perform_object,
-		[RSSB_OP_ACQUIRE] = perform_acquire, [RSSB_OP_RELEASE] = perform_release,
-		[RSSB_OP_EXPORT] = perform_export,   [RSSB_OP_UPDATE] = perform_update,
-		[RSSB_OP_STATS] = perform_stats,     [RSSB_OP_STATUS] = op_status,
-		[RSSB_OP_GRANT] = op_grant,	     [RSSB_OP_MOVE] = perform_move,
-	};
+	const struct operation *op = &operations[request->header.op];
+	struct call call = { s, account, request, .ret = ret };
+	int err = op->of_grant ? grant_named(&call, op->managed) : 0;
 
-	return perform[request->header.op](s, account, request, ret);
+	if (!err)
+		err = op->perform(&call);
+	if (!err || err == -EAGAIN)
+		return err;
+	outcome_refuse(ret, &call.why);
+	return 0;
 }

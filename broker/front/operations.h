@@ -33,6 +33,16 @@ struct outcome {
 	unsigned object;	    /* -EAGAIN: the object that is not ready */
 };
 
+/* One request, while its operation is performed. */
+struct call {
+	struct service *s;
+	struct account *account;
+	const union rssb_request *request;
+	struct grant *grant; /* the one that the request names; NULL: the operation is of none */
+	struct outcome *ret;
+	struct rssb_refusal why; /* of -EINVAL, which is a refusal */
+};
+
 /* The outcome of an operation, known or not, that has none yet. */
 void outcome_init(struct outcome *ret, unsigned op);
 

@@ -49,13 +49,6 @@ uint64_t set_weigh(const struct set_fds *fds, const struct object *object,
 	return maps + 4 * prog + 3 * page + 64ull * objects->n_cpus;
 }
 
-static int grant_maps_map(struct grant_maps *hold, const struct set_fds *fds, unsigned n_blocks)
-{
-	int err = grant_maps_map_steering(hold, fds->config, fds->key, fds->table);
-
-	return err || fds->stats < 0 ? err : grant_maps_map_stats(hold, fds->stats, n_blocks);
-}
-
 /*
  * Nobody writes into a lease, so the smallest pipe does: room for sixteen buffers costs 1 KiB, and
  * counts against pipe-user-pages-soft of the broker's user.
@@ -90,17 +83,19 @@ int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks)
 	return 0;
 }
 
-void set_keep_program_only(struct set *s)
+void set_divide(struct set *s, const struct rssb_request_acquire *acquire)
 {
-	fd_closep(&s->fds.config);
-	fd_closep(&s->fds.key);
-	fd_closep(&s->fds.table);
-}
-
-void set_drop_lease(struct set *s)
-{
-	fd_closep(&s->lease_read);
-	fd_closep(&s->hold.lease_write);
+	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
+		grant_maps_fill(&s->hold, &acquire->steering);
+	if (acquire->kind != RSSB_KIND_HANDOFF) {
+		fd_closep(&s->fds.config);
+		fd_closep(&s->fds.key);
+		fd_closep(&s->fds.table);
+	}
+	if (acquire->flags & RSSB_ACQUIRE_KEEP) {
+		fd_closep(&s->lease_read);
+		fd_closep(&s->hold.lease_write);
+	}
 }
 
 void set_done(struct set *s)

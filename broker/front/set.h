@@ -33,11 +33,11 @@ uint64_t set_weigh(const struct set_fds *fds, const struct object *object,
  */
 int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks);
 
-/* Closes the maps' fds: what is handed over then is the program alone. */
-void set_keep_program_only(struct set *s);
-
-/* Gives up the lease: nothing but RELEASE ends the grant then. */
-void set_drop_lease(struct set *s);
+/*
+ * Fills a set's maps as an ACQUIRE says, and closes what neither client nor broker keeps: the maps'
+ * fds, unless it is a handoff; with KEEP the lease.
+ */
+void set_divide(struct set *s, const struct rssb_request_acquire *acquire);
 
 /* Closes and unmaps whatever s still has. */
 void set_done(struct set *s);

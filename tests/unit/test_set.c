@@ -57,7 +57,7 @@ static void layout(void **state)
 
 	memcpy(key, steering.key, sizeof(key));
 	memcpy(key, "\x44\x33\x22\x11", 4);
-	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
 	grant_maps_fill(&hold, &steering);
 	expect(fds.config, config, sizeof(config));
 	expect(fds.key, key, sizeof(key));
@@ -83,7 +83,7 @@ static void filled_again(void **state)
 		table[8 * i] = i;
 	one.table_len = 1;
 	one.table[0] = 7;
-	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
 	grant_maps_fill(&hold, &full);
 	grant_maps_fill(&hold, &one);
 	expect(fds.config, config, sizeof(config));
@@ -101,7 +101,7 @@ static void key_stays(void **state)
 	struct set_fds fds = fake_set_fds(false);
 	struct grant_maps hold = GRANT_MAPS_INIT;
 
-	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
 	grant_maps_fill(&hold, &steering);
 	read_map(fds.key, before);
 	grant_maps_fill(&hold, &keyless);
@@ -150,7 +150,7 @@ static void configuration_comes_last_and_at_once(void **state)
 		skip();
 	touched.page = sysconf(_SC_PAGESIZE);
 	touched.hold = (struct grant_maps)GRANT_MAPS_INIT;
-	assert_int_equal(grant_maps_map_steering(&touched.hold, fds.config, fds.key, fds.table), 0);
+	assert_int_equal(grant_maps_map(&touched.hold, &fds, 0), 0);
 	sigaction(SIGSEGV, &touch, NULL);
 	sigaction(SIGTRAP, &step, NULL);
 	mprotect(touched.hold.steering, (size_t)touched.page, PROT_NONE);
@@ -175,7 +175,7 @@ static void whole_table(void **state)
 	full.table_len = 128;
 	for (uint16_t i = 0; i < 128; i++)
 		full.table[i] = 255 - i;
-	assert_int_equal(grant_maps_map_steering(&hold, fds.config, fds.key, fds.table), 0);
+	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
 	grant_maps_fill(&hold, &full);
 	read_map(fds.table, got);
 	for (size_t i = 0; i < 128; i++)
@@ -194,7 +194,7 @@ static void counters_are_added_up(void **state)
 	static struct rss_stats cpus[FAKE_CPUS];
 	static struct rssb_reply_stats sum;
 	struct grant_maps hold = GRANT_MAPS_INIT;
-	int fd = fake_map(sizeof(cpus));
+	struct set_fds fds = fake_set_fds(true);
 
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
 		cpus[cpu].queue[0] = (struct rss_count){ 1 + cpu, 100 };
@@ -204,9 +204,9 @@ static void counters_are_added_up(void **state)
 		cpus[cpu].hashed[8] = 5 * (cpu + 1);
 		cpus[cpu].fallback[3] = 7 * (cpu + 1);
 	}
-	assert_int_equal(pwrite(fd, cpus, sizeof(cpus), 0), sizeof(cpus));
-	assert_int_equal(grant_maps_map_stats(&hold, fd, FAKE_CPUS), 0);
-	fd_closep(&fd);
+	assert_int_equal(pwrite(fds.stats, cpus, sizeof(cpus), 0), sizeof(cpus));
+	assert_int_equal(grant_maps_map(&hold, &fds, FAKE_CPUS), 0);
+	set_fds_done(&fds);
 	grant_maps_read_stats(&hold, &sum);
 	assert_int_equal(sum.queue[0].packets, 6);
 	assert_int_equal(sum.queue[0].bytes, 300);
@@ -280,17 +280,20 @@ static void sets_are_made(void **state)
 static void parts_are_given_up(void **state)
 {
 	unsigned before = open_fds();
+	struct rssb_request_acquire program_only = { .kind = RSSB_KIND_PROGRAM_ONLY,
+						     .steering = steering };
 	struct set_fds fds = fake_set_fds(false);
 	struct set set = SET_INIT;
 
 	assert_int_equal(set_init(&set, &fds, FAKE_CPUS), 0);
-	set_keep_program_only(&set);
+	set_divide(&set, &program_only);
 	assert_true(set.fds.prog >= 0);
 	assert_int_equal(set.fds.config, -1);
 	assert_int_equal(set.fds.key, -1);
 	assert_int_equal(set.fds.table, -1);
 	assert_int_equal(open_fds(), before + 1 + 2);
-	set_drop_lease(&set);
+	program_only.flags |= RSSB_ACQUIRE_KEEP;
+	set_divide(&set, &program_only);
 	assert_int_equal(set.lease_read, -1);
 	assert_int_equal(set.hold.lease_write, -1);
 	assert_int_equal(open_fds(), before + 1);
