@@ -108,10 +108,10 @@ static int loader_get(struct objects *ret, const struct options *o, const struct
  * Starts the closer only where fds from clients can come: the kernel cannot refuse them, or the
  * listener was there before.
  */
-static int closer_get(struct closer_link *ret, int listener, bool early, const struct identity *id)
+static int closer_get(int *ret, int listener, bool early, const struct identity *id)
 {
-	*ret = (struct closer_link)CLOSER_LINK_INIT;
-	return early || socket_refuse_fds(listener) ? closer_start(id, &ret->sock) : 0;
+	*ret = -1;
+	return early || socket_refuse_fds(listener) ? closer_start(id, ret) : 0;
 }
 
 static int front_serve(struct front *front, struct service_manager *a)
@@ -149,7 +149,6 @@ static int serve(struct options *o, struct service_manager *a)
 	    (err = loop_init(&front, &listener, &loader, &o->front, &objects)) ||
 	    (err = front_serve(&front, a)))
 		log_debug("ending: %s", strerrordesc_np(-err));
-	loader_link_done(&loader);
 	return err;
 }
 

@@ -15,7 +15,6 @@
 #define OBJECTS_MAX 16
 
 struct object {
-	unsigned number; /* what the loader calls it */
 	char name[RSSB_NAME_MAX];
 	const void *elf;
 	uint32_t size; /* bytes */
@@ -25,7 +24,7 @@ struct object {
 	uint8_t id[RSSB_OBJECT_ID_LEN];
 };
 
-/* Filled once at start, in the order of their numbers; read-only from then on. */
+/* Filled once at start; read-only from then on.  An object's index is what the loader calls it. */
 struct objects {
 	unsigned n_cpus;   /* the end of their numbers */
 	unsigned n_blocks; /* of counters in a stats map: RSS_STATS_BLOCKS at most */

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "broker/common/log.h"
+#include "proto/fd.h"
 #include "proto/packet.h"
 
 #define RESTOCK_DELAY_MS 5   /* after a grant, when its handover ends */
@@ -114,6 +115,25 @@ static bool session_is_drained(const struct session *session)
 	return false;
 }
 
+/*
+ * Passes *fd to the closer and drops the front's copy, which is never the last.  -EAGAIN: the
+ * closer is busy with as many as it can hold, *fd is still the caller's.
+ */
+static int closer_take(int closer, int *fd)
+{
+	static const char nothing = 0; /* an empty packet would read as EOF */
+	int err = packet_send(closer, &nothing, sizeof(nothing), fd, 1);
+
+	/* Too many fds in flight, or no room in the socket: both pass. */
+	if (err == -EAGAIN || err == -ETOOMANYREFS || err == -ENOBUFS || err == -ENOMEM)
+		return -EAGAIN;
+	fd_closep(fd);
+	/* The closer closes its copy at the next packet: at a later one if this finds no room. */
+	if (!err)
+		packet_send(closer, &nothing, sizeof(nothing), NULL, 0);
+	return err;
+}
+
 void front_end_session(struct front *f, struct session *session)
 {
 	if (!session->guarded || session_is_drained(session)) {
@@ -122,7 +142,7 @@ void front_end_session(struct front *f, struct session *session)
 	}
 	/* Else epoll would go on polling it for the closer's copy. */
 	rewatch(f, EPOLL_CTL_DEL, session->fd, 0, 0);
-	if (closer_link_take(&f->closer, &session->fd) != -EAGAIN)
+	if (closer_take(f->closer, &session->fd) != -EAGAIN)
 		close_session(f, session);
 	else if (session->state != SESSION_CLOSING)
 		session_set_closing(&f->sessions, session); /* it still counts for its account */

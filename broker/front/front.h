@@ -6,13 +6,20 @@
 #pragma once
 
 #include "broker/common/watchdog.h"
-#include "broker/front/closer_link.h"
 #include "broker/front/handover.h"
 #include "broker/front/loader_link.h"
 #include "broker/front/operations.h"
 #include "broker/front/policy.h"
 #include "broker/front/session.h"
-#include "broker/front/settings.h"
+
+#define BROKER_GROUP "rss-broker" /* its members may make requests by default */
+
+/* What the command line decides for the front. */
+struct front_settings {
+	struct policy policy; /* who was allowed by option */
+	unsigned pool;	      /* ready sets of the first object */
+	struct limits limits;
+};
 
 struct front {
 	int epoll, listener, signals;
@@ -20,7 +27,7 @@ struct front {
 	struct policy policy;
 	struct service service;
 	struct sessions sessions;
-	struct closer_link closer;
+	int closer; /* the line to the closer, which closes what may block; -1: there is none */
 	struct handover handover;
 	struct watchdog watchdog;
 	bool accepting; /* the listener is polled */

@@ -67,7 +67,7 @@ int loader_link_receive(const struct loader_link *l, struct loader_answer *ret)
 		err = -EBADMSG;
 	if (!err) {
 		memcpy(&reply, p.data, sizeof(reply));
-		ret->number = reply.object;
+		ret->object = reply.object;
 		ret->err = cut ? -EMFILE : reply.err;
 		ret->n_fds = p.n_fds;
 		set_fds_from_array(&ret->fds, p.fds, p.n_fds);
@@ -75,9 +75,4 @@ int loader_link_receive(const struct loader_link *l, struct loader_answer *ret)
 	}
 	packet_done(&p);
 	return err;
-}
-
-void loader_link_done(struct loader_link *l)
-{
-	fd_closep(&l->sock);
 }

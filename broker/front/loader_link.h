@@ -20,7 +20,7 @@ struct loader_link {
 
 /* What one answer was. */
 struct loader_answer {
-	unsigned number;    /* of the object */
+	unsigned object;    /* its index */
 	int err;	    /* -errno of the kernel, 0: fds is a set */
 	size_t n_fds;	    /* how many came */
 	struct set_fds fds; /* the receiver's, also on an error */
@@ -29,10 +29,8 @@ struct loader_answer {
 /* Waits until the loader is ready.  -ECHILD: the loader ended, or was ended; that was logged. */
 int loader_link_wait_ready(struct loader_link *l);
 
-/* Asks for one set of the object of that number.  -EAGAIN: later. */
+/* Asks for one set of an object.  -EAGAIN: later. */
 int loader_link_ask(const struct loader_link *l, unsigned object);
 
 /* Takes one answer. -EAGAIN: none yet; any other error: the loader ended, or broke the protocol. */
 int loader_link_receive(const struct loader_link *l, struct loader_answer *ret);
-
-void loader_link_done(struct loader_link *l);

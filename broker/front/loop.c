@@ -330,12 +330,10 @@ static int loop_watch_all(struct front *f)
 			       event_tag(SOURCE_LOADER, 0, 0))) ||
 	    (err = front_watch(f, EPOLL_CTL_ADD, f->listener, 0, event_tag(SOURCE_LISTENER, 0, 0))))
 		return err;
-	if (closer_link_is_needed(&f->closer)) /* only to see it end: the closer sends nothing */
-		err = front_watch(f, EPOLL_CTL_ADD, f->closer.sock, 0,
-				  event_tag(SOURCE_CLOSER, 0, 0));
-	if (err)
-		return err;
-	return 0;
+	if (f->closer < 0)
+		return 0;
+	/* Only to see it end: the closer sends nothing. */
+	return front_watch(f, EPOLL_CTL_ADD, f->closer, 0, event_tag(SOURCE_CLOSER, 0, 0));
 }
 
 /* What the first connections take: without it the front would wait for a free fd for ever. */

@@ -3,6 +3,7 @@
 #include "broker/front/pool.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "broker/common/clock.h"
 
@@ -12,14 +13,11 @@
 void pool_init(struct pool *ret, const struct loader_link *loader, const struct objects *objects,
 	       unsigned target)
 {
+	memset(ret, 0, sizeof(*ret));
 	ret->loader = loader;
 	ret->objects = objects;
-	ret->n_asked = 0;
-	for (size_t i = 0; i < objects->n; i++) {
+	for (size_t i = 0; i < objects->n; i++)
 		ret->stocks[i].target = i == 0 ? target : 1;
-		ret->stocks[i].n_ready = ret->stocks[i].n_asked = ret->stocks[i].wanted = 0;
-		ret->stocks[i].weight = 0;
-	}
 }
 
 bool pool_has(const struct pool *p, unsigned object, bool had_many)
@@ -66,8 +64,7 @@ static struct stock *pool_next(struct pool *p)
 
 static int pool_ask(struct pool *p, struct stock *stock)
 {
-	size_t object = (size_t)(stock - p->stocks);
-	int err = loader_link_ask(p->loader, p->objects->list[object].number);
+	int err = loader_link_ask(p->loader, (unsigned)(stock - p->stocks));
 
 	if (err)
 		return err;
@@ -107,53 +104,39 @@ static void pool_charge(struct pool *p, struct stock *stock)
 	p->n_asked--;
 }
 
-/* The index of the object of that number; n if there is none. */
-static size_t object_of_number(const struct objects *o, unsigned number)
-{
-	size_t i = 0;
-
-	while (i < o->n && o->list[i].number != number)
-		i++;
-	return i;
-}
-
 /* Whether the loader owes this answer, and the answer has the fds that it must have. */
-static bool answer_is_sane(const struct pool *p, const struct loader_answer *a, size_t object)
+static bool answer_is_sane(const struct pool *p, const struct loader_answer *a)
 {
-	size_t want;
-
-	if (object == p->objects->n || !p->stocks[object].n_asked)
+	if (a->object >= p->objects->n || !p->stocks[a->object].n_asked)
 		return false;
-	want = a->err ? 0 : p->objects->list[object].counts ? 5 : 4;
-	return a->n_fds == want;
+	return a->n_fds == (a->err ? 0 : p->objects->list[a->object].counts ? 5 : 4);
 }
 
 int pool_receive(struct pool *p, unsigned *ret_object, int *ret_err)
 {
 	struct loader_answer answer;
 	struct stock *stock;
-	size_t object;
 	int err = loader_link_receive(p->loader, &answer);
 
 	if (err)
 		return err;
-	object = object_of_number(p->objects, answer.number);
-	if (!answer_is_sane(p, &answer, object)) {
+	if (!answer_is_sane(p, &answer)) {
 		set_fds_done(&answer.fds);
 		return -EBADMSG;
 	}
-	stock = &p->stocks[object];
+	stock = &p->stocks[answer.object];
 	pool_charge(p, stock);
 	/* The first call comes before any client is served; no file can be opened after that. */
 	if (!answer.err && !stock->weight)
-		stock->weight = set_weigh(&answer.fds, &p->objects->list[object], p->objects);
+		stock->weight =
+			set_weigh(&answer.fds, &p->objects->list[answer.object], p->objects);
 	if (!answer.err)
 		answer.err =
 			set_init(&stock->ready[stock->n_ready], &answer.fds, p->objects->n_blocks);
 	if (!answer.err)
 		stock->n_ready++;
 	set_fds_done(&answer.fds);
-	*ret_object = (unsigned)object;
+	*ret_object = answer.object;
 	*ret_err = answer.err;
 	return 0;
 }

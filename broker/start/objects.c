@@ -80,13 +80,12 @@ static int objects_add(struct objects_trials *to, const char *name, const void *
 	if (err)
 		return err;
 	*new = (struct object){
-		.number = (unsigned)o->n++,
 		.elf = elf,
 		.size = (uint32_t)size,
 		.counts = check.counts,
 		.abi = RSSB_ABI_QEMU_RSS_1,
 	};
-	to->templates->n = o->n;
+	to->templates->n = ++o->n;
 	strncpy(new->name, name, sizeof(new->name) - 1);
 	memcpy(new->id, ref.id, sizeof(new->id));
 	return 0;

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "broker/front/settings.h"
+#include "broker/front/front.h"
 
 #define BROKER_USER "rss-broker"
 

@@ -26,12 +26,11 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
 
 static struct pool pool;
 static struct loader_link loader;
-static const struct objects objects = {
-	.n_cpus = FAKE_CPUS,
-	.n_blocks = FAKE_CPUS,
-	.n = 2,
-	.list = { { .name = "rss" }, { .name = "rss-stats", .number = 1, .counts = true } }
-};
+static const struct objects objects = { .n_cpus = FAKE_CPUS,
+					.n_blocks = FAKE_CPUS,
+					.n = 2,
+					.list = { { .name = "rss" },
+						  { .name = "rss-stats", .counts = true } } };
 static int peer;
 static unsigned fds_before;
 
@@ -56,7 +55,7 @@ static int teardown(void **state)
 {
 	empty(0);
 	empty(1);
-	loader_link_done(&loader);
+	fd_closep(&loader.sock);
 	fd_closep(&peer);
 	return open_fds() == fds_before ? 0 : -1;
 }

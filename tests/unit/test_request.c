@@ -27,8 +27,7 @@ static const struct objects objects = {
 	.n_blocks = FAKE_CPUS,
 	.n = 2,
 	.list = { { .name = "rss", .elf = "ELF one", .size = 7, .abi = 1, .id = { 1 } },
-		  { .number = 1,
-		    .name = "rss-stats",
+		  { .name = "rss-stats",
 		    .elf = "ELF two!",
 		    .size = 8,
 		    .abi = 1,
@@ -79,7 +78,7 @@ static int teardown(void **state)
 		if (service.grants.list[i].id)
 			grant_end(&service.grants, &service.grants.list[i]);
 	}
-	loader_link_done(&loader);
+	fd_closep(&loader.sock);
 	fd_closep(&peer);
 	return open_fds() == fds_before ? 0 : -1;
 }

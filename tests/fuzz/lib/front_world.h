@@ -114,7 +114,7 @@ static void pair_open(int *ret_front, int *ret_end)
 static void objects_make(void)
 {
 	static const struct object rss = {
-		.number = 0, .name = "rss", .elf = "ELF", .size = 3, .abi = RSSB_ABI_QEMU_RSS_1
+		.name = "rss", .elf = "ELF", .size = 3, .abi = RSSB_ABI_QEMU_RSS_1
 	};
 
 	world.objects = (struct objects){
@@ -123,7 +123,6 @@ static void objects_make(void)
 	memset(world.objects.list[0].id, 0x11, RSSB_OBJECT_ID_LEN);
 	memset(world.objects.list[1].id, 0x22, RSSB_OBJECT_ID_LEN);
 	strcpy(world.objects.list[1].name, "rss-stats");
-	world.objects.list[1].number = 1;
 	world.objects.list[1].counts = true;
 	for (size_t i = 0; i < SET_FDS_MAX - 1; i++)
 		world.set[i] = memory_fd(4096);
@@ -155,8 +154,8 @@ static void world_open(void)
 	objects_make();
 	listener = listener_open();
 	pair_open(&world.loader.sock, &world.loader_end);
-	pair_open(&world.front.closer.sock, &world.closer_end);
-	setsockopt(world.front.closer.sock, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
+	pair_open(&world.front.closer, &world.closer_end);
+	setsockopt(world.front.closer, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
 	settings->pool = WORLD_POOL;
 	settings->limits = (struct limits)LIMITS_DEFAULT;
 	FUZZ_CHECK(policy_allow_user(&settings->policy, "1000") == 0);
