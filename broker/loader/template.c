@@ -148,7 +148,9 @@ static int template_read_funcs(struct template *t, int prog)
 		t->funcs[i].insn_off = start;
 		start = func_start(t, start);
 	}
-	return 0;
+	/* The kernel tells nothing of functions that are never called: then the order is unknown.
+	 */
+	return t->n_funcs && start != UINT32_MAX ? -ENOTSUP : 0;
 }
 
 static int template_read(struct template *t, const struct bpf_object *obj, size_t room)
@@ -237,7 +239,9 @@ int template_load(struct template *ret, struct object_check *ret_check, const ch
 	err = object_load(obj, ret_check, n_blocks, verifier_log, why);
 	if (!err) {
 		err = template_read(ret, obj, room);
-		why[0] = '\0';
+		snprintf(why, OBJECT_CHECK_WHY_MAX, "no sets can be made of it: %s",
+			 err == -ENOTSUP ? "it has functions that are never called"
+					 : strerrordesc_np(-err));
 	}
 	bpf_object__close(obj);
 	return err;

@@ -25,6 +25,7 @@
 #define LINE	     (STDERR_FILENO + 1) /* the child's end of the line to the parent */
 #define CPU_MAX_S    5			 /* QEMU's own object takes a tenth of a second */
 #define MEMORY_MAX_B (256ul << 20)
+#define ATTEMPTS     20 /* of libbpf's five each: EAGAIN says that the child was stopped meanwhile */
 
 /*
  * What libbpf and libelf need: #syscalls:trial bpf mmap munmap mremap brk fcntl uname getpid
@@ -198,9 +199,9 @@ static int trial_judge(struct trial *t, bool answered, int status, unsigned n_bl
 	return 0;
 }
 
-int trial_run(struct template *ret_template, struct object_check *ret, const char *name,
-	      const void *elf, size_t size, const struct trial_options *o,
-	      char why[OBJECT_CHECK_WHY_MAX])
+static int trial_run_once(struct template *ret_template, struct object_check *ret, const char *name,
+			  const void *elf, size_t size, const struct trial_options *o,
+			  char why[OBJECT_CHECK_WHY_MAX])
 {
 	struct trial *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -224,5 +225,16 @@ int trial_run(struct template *ret_template, struct object_check *ret, const cha
 	} else if (t != MAP_FAILED) {
 		munmap(t, sizeof(*t));
 	}
+	return err;
+}
+
+int trial_run(struct template *ret_template, struct object_check *ret, const char *name,
+	      const void *elf, size_t size, const struct trial_options *o,
+	      char why[OBJECT_CHECK_WHY_MAX])
+{
+	int err = -EAGAIN;
+
+	for (unsigned i = 0; i < ATTEMPTS && err == -EAGAIN; i++)
+		err = trial_run_once(ret_template, ret, name, elf, size, o, why);
 	return err;
 }

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +15,10 @@
 #include <sys/stat.h>
 
 #include "bpf/object_check.h"
+#include "tests/unit/damage.h"
 
 /* Of each object; make soak: 600,000 in all. */
 #define DAMAGED_EACH (getenv("RSSB_SOAK") ? 200000 : getenv("RSSB_VALGRIND") ? 20 : 1000)
-
-struct bytes {
-	unsigned char *data;
-	size_t size;
-};
 
 static struct bytes objects[3]; /* the broker's two, QEMU's */
 
@@ -61,15 +56,6 @@ static int unload(void **state)
 	for (size_t i = 0; i < 3; i++)
 		free(objects[i].data);
 	return 0;
-}
-
-/* A copy of exactly this size: reading one byte more is seen by ASan. */
-static struct bytes bytes_copy(const struct bytes *b, size_t size)
-{
-	struct bytes copy = { malloc(size ? size : 1), size };
-
-	memcpy(copy.data, b->data, size);
-	return copy;
 }
 
 static bool one_line(const char *why)
@@ -156,54 +142,6 @@ static void truncated_objects_fail(void **state)
 			assert_int_not_equal(judge(&b, &shape), 0);
 			free(b.data);
 		}
-	}
-}
-
-/* xorshift: the same damage in every run. */
-static uint32_t next_random(void)
-{
-	static uint32_t x = 2463534242;
-
-	x ^= x << 13;
-	x ^= x >> 17;
-	x ^= x << 5;
-	return x;
-}
-
-/* Most of an object is code and line numbers: half of the damage goes where structure is. */
-static size_t place_of_damage(const struct bytes *b)
-{
-	Elf64_Ehdr h;
-	Elf64_Shdr s;
-
-	memcpy(&h, b->data, sizeof(h));
-	switch (next_random() % 8) {
-	case 0:
-		return next_random() % sizeof(h);
-	case 1:
-		return h.e_shoff + next_random() % (h.e_shnum * sizeof(s));
-	case 2:
-	case 3:
-		memcpy(&s, b->data + h.e_shoff + next_random() % h.e_shnum * sizeof(s), sizeof(s));
-		return s.sh_size ? s.sh_offset + next_random() % s.sh_size : 0;
-	default:
-		return next_random() % b->size;
-	}
-}
-
-static void damage(struct bytes *b, const struct bytes *good)
-{
-	static const unsigned char likely[] = { 0, 1, 0x7f, 0x80, 0xff };
-
-	for (uint32_t n = 1 + next_random() % 4; n; n--) {
-		const size_t at = place_of_damage(good);
-
-		if (at >= b->size)
-			continue;
-		if (next_random() % 2)
-			b->data[at] = likely[next_random() % sizeof(likely)];
-		else
-			b->data[at] ^= 1u << next_random() % 8;
 	}
 }
 

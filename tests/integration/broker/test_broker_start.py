@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """How the broker may be started, with what privileges, and what it says when it cannot be."""
+import contextlib
 import ctypes
 import os
+import signal
 import subprocess
+import time
 
 import pytest
 import vectors
@@ -170,6 +173,28 @@ def test_fault_46_too_few_fds(build):
     status, log = fails(build, prefix=["prlimit", "--nofile=16"])
     assert status == 1
     assert "<3>" in log and "ready" not in log
+
+
+STOPS = 60  # below a hundred, which a trial withstands
+
+
+def test_fault_61_stops_of_a_trial_end_no_start(build):
+    """The verifier gives up where the process is stopped meanwhile, and is asked again."""
+    broker, n = Broker(build), 0
+    with contextlib.ExitStack() as stack:
+        stack.callback(broker.clean)
+        broker.start()
+        while n < STOPS and broker.process.poll() is None and "ready: " not in broker.log():
+            for child in broker.front.children():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                    if child.status()["Name"] == "rss-trial":
+                        os.kill(child.pid, signal.SIGSTOP)
+                        wait_for(lambda c=child: c.status()["State"][0] in "TZ", "its stop")
+                        os.kill(child.pid, signal.SIGCONT)
+                        n += 1
+            time.sleep(0.001)
+        broker.wait_ready()
+        assert "left out" not in broker.log() and broker.n_objects() == 4
 
 
 def test_pool_size(build):

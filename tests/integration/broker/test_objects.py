@@ -308,6 +308,21 @@ def test_fault_36_an_object_that_needs_the_kernels_types(build, store, tmp_path)
         assert list(wire.objects(broker.socket)) == BUILTIN
 
 
+def test_an_object_of_which_no_set_could_be_made(build, store, tmp_path):
+    """The kernel drops a function that is never called, and tells where the others are no more."""
+    never = "__attribute__((noinline)) int never(int n) { return n * n; }\nSEC(\"socket\")"
+    text = REFUSED_BY_VERIFIER.replace("N_WORDS", "0").replace('SEC("socket")', never)
+    text = text.replace(
+        "*(volatile int *)(long)skb->len; /* no pointer */",
+        '({ int none = 0; asm volatile("" : "+r"(none)); none ? never(skb->len) : 0; });')
+    assert text.count("never") == 2
+    compile_bad(store, tmp_path, text)
+    with Broker(build, "--objects", store) as broker:
+        why = "no sets can be made of it: it has functions that are never called\n"
+        assert f"<4>rss-broker: object bad.bpf.o is left out: {why}" in broker.log()
+        assert list(wire.objects(broker.socket)) == BUILTIN
+
+
 DAMAGED_EACH = 10  # all are tried: there is room for eleven more that load
 
 
