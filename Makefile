@@ -99,10 +99,10 @@ PRELOAD_LDFLAGS = $(filter-out -fsanitize% --coverage,$(ALL_LDFLAGS))
 ALL_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=address -fsanitize=undefined) $(if $(COVERAGE),--coverage) $(LDFLAGS)
 
-PROTO_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
-BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*/*.c broker/*/*.S)))
 # librssb is put into others' programs: it has nothing of command lines and start-up.
-WIRE_OBJS := $(filter-out $(B)/proto/listen_fds.o $(B)/proto/option_table.o,$(PROTO_OBJS))
+WIRE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard proto/*.c))
+PROTO_OBJS := $(WIRE_OBJS) $(patsubst %.c,$(B)/%.o,$(wildcard proto/util/*.c))
+BROKER_OBJS := $(patsubst %,$(B)/%.o,$(basename $(wildcard broker/*.c broker/*/*.c broker/*/*.S)))
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard client/lib/*.c))
 # Built anew for it: librssb, and what answers QEMU.
 PRELOAD_OBJS := $(patsubst %.c,$(B)/preload/%.o,$(wildcard client/preload/*.c client/lib/*.c)) \
@@ -146,7 +146,7 @@ $(B)/%.o: %.c $(B)/flags
 	$(call run,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # What seccomp allows, collected from the comments beside the calls.
-$(B)/broker/common/syscalls.h: broker/common/syscalls.sh $(wildcard broker/*.c broker/*/*.c proto/*.c)
+$(B)/broker/common/syscalls.h: broker/common/syscalls.sh $(wildcard broker/*.c broker/*/*.c proto/*.c proto/util/*.c)
 	@mkdir -p $(@D)
 	$(call run,GEN,$@)broker/common/syscalls.sh $(filter %.c,$^) > $@
 

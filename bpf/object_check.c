@@ -18,7 +18,7 @@
 
 #include "bpf/object_confine.h"
 #include "bpf/rss_maps.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define CPU_MAX_S 10 /* of a child */
 

@@ -18,8 +18,8 @@
 #include "broker/start/options.h"
 #include "broker/start/service_manager.h"
 #include "broker/start/user_lookup.h"
-#include "proto/fd.h"
-#include "proto/refuse_fds.h"
+#include "proto/util/fd.h"
+#include "proto/util/refuse_fds.h"
 
 /* Whom to run as: the user of --user if this process may change its ids, else itself. */
 static int identity_choose(const char *user, struct identity *ret)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 /* Moves every received fd into p. */
 static void packet_adopt_fds(struct packet *p, struct msghdr *msg)

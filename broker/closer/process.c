@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 #define HANDS	 32 /* closes that may block at once */

@@ -17,7 +17,7 @@
 
 #include "broker/common/clock.h"
 #include "broker/common/line_format.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define LINE_MAX_LEN 1024 /* below PIPE_BUF, so that lines of two processes never mix */
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 static const int caps_of[][3] = {
 	[PRIVILEGES_CAPS_NONE] = { -1 },

@@ -22,8 +22,8 @@
 
 #include "broker/common/log.h"
 #include "broker/common/syscalls.h"
-#include "proto/audit_arch.h"
-#include "proto/refuse_fds.h"
+#include "proto/util/audit_arch.h"
+#include "proto/util/refuse_fds.h"
 
 #define X32_FIRST 0x40000000u /* of amd64's second table of calls */
 

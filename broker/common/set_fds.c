@@ -2,7 +2,7 @@
 /* The fds of a set.  Must never close what it does not own. */
 #include "broker/common/set_fds.h"
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 size_t set_fds_to_array(const struct set_fds *fds, int ret[SET_FDS_MAX])
 {

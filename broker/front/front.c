@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #include "broker/common/log.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 #define RESTOCK_DELAY_MS 5   /* after a grant, when its handover ends */

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 enum { CONFIG, KEY, TABLE, MAPS }; /* in the order of set_fds, behind the program */
 

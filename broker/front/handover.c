@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "broker/common/log.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define OBJECT_SHOWN 6 /* bytes of its id */
 

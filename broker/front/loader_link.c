@@ -12,7 +12,7 @@
 
 #include "broker/common/loader_protocol.h"
 #include "broker/common/log.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 /* The loader logs its own failures, but cannot log that it was killed. */

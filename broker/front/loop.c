@@ -17,9 +17,9 @@
 #include "broker/common/clock.h"
 #include "broker/common/log.h"
 #include "broker/front/dialog.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
-#include "proto/refuse_fds.h"
+#include "proto/util/refuse_fds.h"
 
 #define EVENTS_PER_TURN	 64
 #define DENIED_MAX	 32  /* connections of peers that may not ask; others are refused at once */

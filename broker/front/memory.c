@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define READ_EVERY_MS 100
 #define NO_LIMIT      (1ull << 60) /* cgroup v1 writes a number as large as this for no limit */

@@ -13,7 +13,7 @@
 
 #include "broker/common/clock.h"
 #include "broker/front/op_status.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U

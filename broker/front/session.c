@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define NO_SLOT UINT32_MAX
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 /* What the kernel says that a program's own pages are; 0: it does not say. */
 static uint64_t prog_pages(int prog)

@@ -16,7 +16,7 @@
 #include "broker/common/loader_protocol.h"
 #include "broker/common/log.h"
 #include "broker/loader/template.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 /* The limit on fds in flight is per uid and passes: the loader reports the failure and goes on. */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 static int template_read_map(struct template *t, const struct bpf_map *map)
 {

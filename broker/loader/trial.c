@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 #define LINE	     (STDERR_FILENO + 1) /* the child's end of the line to the parent */

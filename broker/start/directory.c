@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 __attribute__((format(printf, 3, 4))) static int refuse(int err, char *why, const char *format, ...)
 {

@@ -18,9 +18,9 @@
 
 #include "broker/common/log.h"
 #include "broker/start/directory.h"
-#include "proto/fd.h"
-#include "proto/listen_fds.h"
-#include "proto/refuse_fds.h"
+#include "proto/util/fd.h"
+#include "proto/util/listen_fds.h"
+#include "proto/util/refuse_fds.h"
 #include "proto/rssb_proto.h"
 
 /* --- the directory --------------------------------------------------------- */

@@ -21,8 +21,8 @@
 #include "broker/loader/trial.h"
 #include "broker/start/directory.h"
 #include "proto/codec.h"
-#include "proto/fd.h"
-#include "proto/option_table.h"
+#include "proto/util/fd.h"
+#include "proto/util/option_table.h"
 
 #define FILE_SUFFIX	".bpf.o"
 #define FILE_MAX	(1u << 20) /* bytes */

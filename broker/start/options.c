@@ -10,7 +10,7 @@
 #include "broker/front/grant.h"
 #include "broker/front/pool.h"
 #include "broker/start/user_lookup.h"
-#include "proto/option_table.h"
+#include "proto/util/option_table.h"
 
 #define TEXT(x)	      #x
 #define TEXT_OF(name) TEXT(name)

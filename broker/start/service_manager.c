@@ -16,8 +16,8 @@
 
 #include "broker/common/clock.h"
 #include "broker/common/log.h"
-#include "proto/fd.h"
-#include "proto/listen_fds.h"
+#include "proto/util/fd.h"
+#include "proto/util/listen_fds.h"
 #include "proto/packet.h"
 
 #define READY_WAIT_S	  5

@@ -7,7 +7,7 @@
 #include <pwd.h>
 #include <stdint.h>
 
-#include "proto/option_table.h"
+#include "proto/util/option_table.h"
 
 #define ID_MAX (UINT32_MAX - 1) /* the kernel takes the number above for "none" */
 

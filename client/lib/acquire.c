@@ -9,7 +9,7 @@
 #include "client/include/rssb.h"
 #include "client/lib/connection.h"
 #include "client/lib/fill.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 static int acquire_flags(struct rssb *c, const struct rssb_acquire_options *o, uint16_t *ret)
 {

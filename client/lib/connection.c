@@ -15,8 +15,8 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "proto/deadline.h"
-#include "proto/fd.h"
+#include "proto/util/deadline.h"
+#include "proto/util/fd.h"
 
 /* How often it asks for a place in the backlog between two waits for one. */
 #define ASK_TIMES    16

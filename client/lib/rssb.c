@@ -13,7 +13,7 @@
 
 #include "client/lib/connection.h"
 #include "client/lib/fill.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define OBJECTS_MAX 1024 /* far more than any broker has: whoever lists them comes to an end */
 

@@ -23,7 +23,7 @@
 #include "client/preload/obtain.h"
 #include "client/preload/raw.h"
 #include "client/preload/say.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 enum { TINY_INSNS = 4, TINY_BTF = 512, BTF_MAX = 1 << 20, N_MAPS = 3, FIRST_FD = 3 };
 

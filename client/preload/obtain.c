@@ -15,9 +15,9 @@
 #include "client/lib/connection.h"
 #include "client/preload/say.h"
 #include "client/preload/settings.h"
-#include "proto/connect_advice.h"
-#include "proto/deadline.h"
-#include "proto/fd.h"
+#include "proto/util/connect_advice.h"
+#include "proto/util/deadline.h"
+#include "proto/util/fd.h"
 
 enum { RETRY_MS = 50, FORGIVE_MS = 10000, IMPATIENT_MS = 100 };
 

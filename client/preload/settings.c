@@ -14,7 +14,7 @@
 
 #include "client/preload/host_steered.h"
 #include "client/preload/raw.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/rssb_proto.h"
 
 enum { WAIT_MS = 2000, HIGH_FD = 200 };

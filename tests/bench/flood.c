@@ -28,7 +28,7 @@
 
 #include "tests/bench/clock.h"
 #include "proto/codec.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 #define PROCESSES_MAX 16

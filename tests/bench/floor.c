@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/rssb_proto.h"
 
 #define FDS RSSB_FDS_MAX

@@ -39,7 +39,7 @@
 #include "client/include/rssb.h"
 #include "tests/bench/clock.h"
 #include "proto/codec.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "tests/bench/gradually.h"
 #include "tests/bench/histogram.h"
 

@@ -31,7 +31,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "tests/bench/retired.h"
 #include "tests/bpf/lib/object.h"
 #include "tests/bpf/lib/packet.h"

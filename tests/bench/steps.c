@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define PENDING_MAX 8
 

@@ -16,7 +16,7 @@
  */
 #include <time.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "tests/bench/frames.h"
 #include "tests/bench/steerers.h"
 #include "tests/bench/tap_queues.h"

@@ -16,7 +16,7 @@
 
 #include "broker/loader/template.h"
 #include "broker/loader/trial.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/gradually.h"
 

@@ -15,7 +15,7 @@
 #include "lib/check.h"
 #include "lib/reference.h"
 #include "lib/tap.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define FLOWS 32
 

@@ -12,7 +12,7 @@
 
 #include "client/include/rssb.h"
 #include "client/lib/connection.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "tests/fuzz/lib/fds.h"
 
 #define CALLS_MAX   8

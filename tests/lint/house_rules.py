@@ -72,10 +72,10 @@ def breaches(path, lines):
     for number, length in functions(lines):
         if length > FUNCTION_LINES_MAX:
             yield number, f"a function of {length} lines"
-    if OWNERS.search(path) and path != "proto/fd.h":
+    if OWNERS.search(path) and path != "proto/util/fd.h":
         for number, line in enumerate(lines, 1):
             if re.search(r"(?<![\w.>])close\(", line):
-                yield number, "close() belongs in proto/fd.h"
+                yield number, "close() belongs in proto/util/fd.h"
 
 
 def refusal(path):

@@ -42,7 +42,7 @@ def repository(tmp_path):
         ("broker/a.c", SPDX + "int a;\n" * 400, "401: more than 400 lines in a file"),
         ("tests/a.c", SPDX + "int a;\n" * 800, "801: more than 800 lines in a file"),
         ("a.c", SPDX + "{\n" + "x;\n" * 59 + "}\n", "2: a function of 61 lines"),
-        ("client/a.c", SPDX + "\tclose(fd);\n", "2: close() belongs in proto/fd.h"),
+        ("client/a.c", SPDX + "\tclose(fd);\n", "2: close() belongs in proto/util/fd.h"),
         ("a.sh", "# SPDX-License-Identifier: MIT\n" + "x" * 101, "2: more than 100 columns"),
         ("a.c", SPDX + "\t" * 12 + "12345\n", "2: more than 100 columns"),
         ("a.md", WIDE_TEXT, "7: more than 100 columns"),

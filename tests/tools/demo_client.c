@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "client/include/rssb.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define QUEUES	4
 #define IDLE_MS 2000

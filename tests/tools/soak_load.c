@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #include "proto/codec.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 #include "proto/text.h"
 

@@ -18,7 +18,7 @@
 #include <sys/un.h>
 
 #include "proto/codec.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 #define FAKE_GRANT_ID 4711

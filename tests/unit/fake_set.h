@@ -14,7 +14,7 @@
 
 #include "bpf/rss_maps.h"
 #include "broker/front/pool.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 
 #define FAKE_CPUS 3

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "broker/front/grant.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "tests/unit/open_fds.h"
 
 static struct grants grants;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "broker/front/memory.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define MIB (1ull << 20)
 

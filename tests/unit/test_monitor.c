@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "client/cli/qemu/monitor.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define GREETING                                                                                   \
 	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 3, \"minor\": 1, \"major\": 11}}}}\r\n"

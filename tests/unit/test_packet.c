@@ -16,7 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 #include "tests/unit/open_fds.h"
 #include "tests/unit/valgrind.h"

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "broker/start/user_lookup.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "tests/unit/open_fds.h"
 
 /* A socket whose peer is of these supplementary groups. */

@@ -19,7 +19,7 @@
 #include "client/include/rssb.h"
 #include "client/lib/connection.h"
 #include "client/lib/fill.h"
-#include "proto/deadline.h"
+#include "proto/util/deadline.h"
 #include "tests/unit/fake_broker.h"
 #include "tests/unit/valgrind.h"
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "broker/front/session.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 #include "proto/packet.h"
 #include "tests/unit/open_fds.h"
 

@@ -14,7 +14,7 @@
 
 #include "bpf/rss_maps.h"
 #include "client/include/rssb.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 static int map_create(enum bpf_map_type type, const char *name, uint32_t value_size,
 		      uint32_t max_entries, uint32_t flags)

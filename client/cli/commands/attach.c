@@ -13,7 +13,7 @@
 #include "client/cli/rss/steering.h"
 #include "client/cli/util/retry.h"
 #include "proto/codec.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 /* Which tap: by name, or by an inherited fd. */
 struct target {

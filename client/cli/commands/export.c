@@ -13,7 +13,7 @@
 #include "client/cli/util/base64.h"
 #include "client/cli/util/file.h"
 #include "proto/codec.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 enum format { ELF, BASE64, JSON };
 

@@ -7,7 +7,7 @@
 #include "client/cli/qmp_server/client.h"
 #include "client/cli/qmp_server/listen.h"
 #include "client/cli/qmp_server/server.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 struct request {
 	bool stdio;

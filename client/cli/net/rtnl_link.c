@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define REPLY_MAX 32768 /* an answer that does not fit is an error, not cut */
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "client/cli/net/rtnl_link.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 /* Where the reason for a failure goes. */
 struct why {

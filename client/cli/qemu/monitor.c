@@ -16,8 +16,8 @@
 #include "client/cli/qemu/opts.h"
 #include "client/cli/qemu/virsh.h"
 #include "client/cli/util/mem.h"
-#include "proto/deadline.h"
-#include "proto/fd.h"
+#include "proto/util/deadline.h"
+#include "proto/util/fd.h"
 
 enum {
 	ANSWER_MS = 10000,

@@ -16,7 +16,7 @@
 
 #include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 enum { CONFIG_MAX = 1 << 20, WORD_MAX = 64, VALUE_MAX = 1024 }; /* bytes; QEMU's own limits */
 

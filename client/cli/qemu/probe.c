@@ -20,7 +20,7 @@
 #include "client/cli/qemu/probe.h"
 #include "client/cli/qemu/types.h"
 #include "client/cli/util/mem.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 enum {
 	ANSWER_MS = 5000, /* for each answer; 20-50 ms is usual for all of them */

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 
 #include "client/cli/util/mem.h"
-#include "proto/deadline.h"
-#include "proto/fd.h"
+#include "proto/util/deadline.h"
+#include "proto/util/fd.h"
 
 enum { OUTPUT_MAX = 1 << 20 }; /* of a stream; request-ebpf's reply has 27 KiB */
 

@@ -13,9 +13,9 @@
 #include <sys/un.h>
 
 #include "client/cli/util/cli.h"
-#include "proto/fd.h"
-#include "proto/listen_fds.h"
-#include "proto/refuse_fds.h"
+#include "proto/util/fd.h"
+#include "proto/util/listen_fds.h"
+#include "proto/util/refuse_fds.h"
 
 enum { BACKLOG = 128 };
 

@@ -12,8 +12,8 @@
 #include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
-#include "proto/deadline.h"
-#include "proto/fd.h"
+#include "proto/util/deadline.h"
+#include "proto/util/fd.h"
 
 enum {
 	ANSWER_MS = 1000, /* how long a client waits for a broker that is silent */

@@ -15,7 +15,7 @@
 #include "client/cli/qmp_server/client.h"
 #include "client/cli/qmp_server/commands.h"
 #include "client/cli/util/mem.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 /* The pause after an accept or a fork that failed for want of memory, fds or processes. */
 #define RETRY_MS 100

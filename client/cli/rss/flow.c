@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/option_table.h"
+#include "proto/util/option_table.h"
 
 #define ADDRESS_MAX INET6_ADDRSTRLEN /* with the NUL */
 

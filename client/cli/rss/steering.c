@@ -15,7 +15,7 @@
 #include "bpf/rss_maps.h"
 #include "client/cli/rss/hkey.h"
 #include "proto/rssb_proto.h"
-#include "proto/option_table.h"
+#include "proto/util/option_table.h"
 
 #define TABLE_LEN  RSSB_TABLE_ENTRIES_MAX /* of equal and weight */
 #define WORD_MAX   1024			  /* a table of 128 entries has at most 511 bytes */

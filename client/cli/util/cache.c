@@ -19,7 +19,7 @@
 
 #include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define HEADER "rssb " PACKAGE_VERSION " " /* and the SHA-256, in hex, and a newline */
 

@@ -16,8 +16,8 @@
 #include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 #include "proto/codec.h"
-#include "proto/connect_advice.h"
-#include "proto/fd.h"
+#include "proto/util/connect_advice.h"
+#include "proto/util/fd.h"
 #include "proto/rssb_proto.h"
 
 #define UID_OVERFLOW 65534u /* how uids of other user namespaces look here */

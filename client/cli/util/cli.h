@@ -11,7 +11,7 @@
 
 #include "client/cli/util/mem.h"
 #include "client/include/rssb.h"
-#include "proto/option_table.h"
+#include "proto/util/option_table.h"
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "client/cli/util/mem.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 int file_read(const char *path, char *ret, size_t size, size_t *ret_len)
 {

@@ -12,7 +12,7 @@
 
 #include "client/cli/util/cli.h"
 #include "client/cli/util/mem.h"
-#include "proto/deadline.h"
+#include "proto/util/deadline.h"
 
 enum { RETRY_MS = 50, RETRY_MAX_MS = 500, ABSENT_MS = 1000 };
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 static const char *const map_names[] = { RSS_MAP_CONFIG_NAME, RSS_MAP_KEY_NAME, RSS_MAP_TABLE_NAME,
 					 RSS_MAP_STATS_NAME };

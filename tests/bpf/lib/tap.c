@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define TAP_NAME  "tap0"
 #define VLAN_MARK 5 /* of frames that are to get a tag */

@@ -9,7 +9,7 @@
 
 #include "client/cli/commands/balance/balance.h"
 #include "client/cli/commands/commands.h"
-#include "proto/deadline.h"
+#include "proto/util/deadline.h"
 
 /* At most 15 % of the entries move in a round. */
 #define MOVES_PERCENT 15

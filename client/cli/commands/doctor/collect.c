@@ -12,8 +12,8 @@
 
 #include "client/cli/commands/doctor/doctor.h"
 #include "client/cli/util/file.h"
-#include "proto/fd.h"
-#include "proto/refuse_fds.h"
+#include "proto/util/fd.h"
+#include "proto/util/refuse_fds.h"
 
 #define LIBVIRT_ABSTRACTION "/etc/apparmor.d/abstractions/libvirt-qemu"
 

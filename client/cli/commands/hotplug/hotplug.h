@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "proto/option_table.h"
+#include "proto/util/option_table.h"
 
 struct json_object;
 

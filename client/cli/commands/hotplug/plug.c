@@ -22,7 +22,7 @@
 #include "client/cli/qemu/types.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/retry.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 #define VHOST_NET "/dev/vhost-net"
 

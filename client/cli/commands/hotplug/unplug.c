@@ -14,7 +14,7 @@
 #include "client/cli/commands/hotplug/vm.h"
 #include "client/cli/qemu/monitor.h"
 #include "client/cli/util/mem.h"
-#include "proto/deadline.h"
+#include "proto/util/deadline.h"
 
 enum { WAIT_MS = 30000 }; /* a guest's PCIe hotplug driver takes 5 s */
 

@@ -14,7 +14,7 @@
 #include "client/cli/qemu/netdev.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 /* The tap of one device. */
 struct host_tap {

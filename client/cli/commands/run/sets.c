@@ -9,7 +9,7 @@
 #include "client/cli/qemu/qemu_object.h"
 #include "client/cli/util/mem.h"
 #include "client/cli/util/retry.h"
-#include "proto/fd.h"
+#include "proto/util/fd.h"
 
 /* FD_MIN: a script before QEMU may use low numbers for its own ("exec 6<FILE"), but hardly these.
  */

@@ -13,8 +13,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "proto/deadline.h"
-#include "proto/fd.h"
+#include "proto/util/deadline.h"
+#include "proto/util/fd.h"
 
 static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP };
 

@@ -9,7 +9,7 @@
 #include "client/cli/commands/top/rates.h"
 #include "client/cli/commands/top/terminal.h"
 #include "client/cli/commands/top/view.h"
-#include "proto/deadline.h"
+#include "proto/util/deadline.h"
 
 enum mode { SCREEN, LINES, JSON };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Options by table: what getopt_long() needs is made of the rows, and so is the help. */
-#include "proto/option_table.h"
+#include "proto/util/option_table.h"
 
 #include <errno.h>
 #include <getopt.h>

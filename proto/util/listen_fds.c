@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* UNIX sockets that a process listens on.  Must never remove a file but a dead socket. */
-#include "proto/listen_fds.h"
+#include "proto/util/listen_fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/fd.h"
-#include "proto/option_table.h"
-#include "proto/refuse_fds.h"
+#include "proto/util/fd.h"
+#include "proto/util/option_table.h"
+#include "proto/util/refuse_fds.h"
 
 int listen_fds_count(const char **ret_why)
 {
