@@ -149,6 +149,7 @@ static int serve(struct options *o, struct service_manager *a)
 	    (err = loop_init(&front, &listener, &loader, &o->front, &objects)) ||
 	    (err = front_serve(&front, a)))
 		log_debug("ending: %s", strerrordesc_np(-err));
+	fd_closep(&loader.sock); /* the loader reads that this was the last, and ends */
 	return err;
 }
 
