@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import qmp_talk
+import waiting
 from broker import Broker, Process
 from waiting import wait_for
 from world import NOBODY, UNPRIVILEGED
@@ -189,7 +190,8 @@ def test_as_many_clients_as_a_user_may_have(talks, server):
 def test_another_user_is_served_when_one_has_taken_all_its_places(talks, server, directory):
     os.chmod(server.path, 0o666)
     clients = [talks() for _ in range(PER_USER)]
-    shutil.copy(qmp_talk.__file__, directory)
+    for module in qmp_talk, waiting:  # where the other user may read them
+        shutil.copy(module.__file__, directory)
     other = """
 import sys; import qmp_talk
 with qmp_talk.talk_to_socket(sys.argv[1]) as talk:
