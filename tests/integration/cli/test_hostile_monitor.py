@@ -89,6 +89,29 @@ def test_an_answer_without_an_end_is_cut(build, tmp_path, ask):
     assert result.memory_kib < 200 << 10
 
 
+# A clock that moves by a second whenever it is read, and only then.
+STEPPING_CLOCK = """
+#include <time.h>
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	static time_t now;
+	*ret = (struct timespec){ .tv_sec = ++now };
+	return 0;
+}
+"""
+
+
+def test_a_monitor_with_more_to_tell_is_left(build, tmp_path, interposed):
+    """Each answer is in time; all 300 devices would take five minutes of that clock."""
+    devices = [{"name": "net", "type": "child<virtio-net-pci>"}] * 100
+    environment = interposed(STEPPING_CLOCK)
+    command = [build / "rssb", "--socket", tmp_path / "none", "doctor", "--qmp"]
+    with Hostile(tmp_path / "qmp", lambda: [json.dumps({"return": devices}).encode() + b"\n"]) as path:
+        done = subprocess.run([*command, path], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "has more to tell after 60 s; nothing after that is judged" in done.stdout
+
+
 def unplug(build, path):
     return Result(build, "--socket", path.parent / "none", "unplug", "--qmp", path, "--id", "net0")
 

@@ -18,8 +18,10 @@
 #include "client/cli/qemu/probe.h"
 #include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
+#include "proto/util/deadline.h"
 
-#define DRIVER "virtio-net-device" /* what every virtio-net has in it, on whatever bus */
+#define DRIVER	   "virtio-net-device" /* what every virtio-net has in it, on whatever bus */
+#define TALK_MAX_S 60		       /* an honest QEMU takes milliseconds for a question */
 
 static bool probe_takes_fds(const struct qemu_probe *probe)
 {
@@ -83,7 +85,19 @@ struct talk {
 	struct monitor *monitor;
 	struct doctor_vm *vm;
 	const char *path; /* of the socket */
+	int64_t deadline; /* of all questions: it may list devices without end */
 };
+
+static int late(struct talk *t)
+{
+	struct doctor_qemu *q = &t->vm->qemu;
+
+	q->error = -ETIMEDOUT;
+	q->why = mem_format("QEMU's monitor %s has more to tell after %d s; nothing after that is "
+			    "judged",
+			    t->path, TALK_MAX_S);
+	return q->error;
+}
 
 /* Takes args.  The caller's reference; NULL: refused, or the conversation has failed. */
 static struct json_object *ask(struct talk *t, enum question question, struct json_object *args)
@@ -92,7 +106,7 @@ static struct json_object *ask(struct talk *t, enum question question, struct js
 	struct json_object *ret = NULL;
 	int r;
 
-	if (q->error) {
+	if (q->error || (!deadline_left_ms(t->deadline) && late(t))) {
 		json_object_put(args);
 		return NULL;
 	}
@@ -147,7 +161,7 @@ static void container_collect(struct talk *t, const char *container)
 		ask(t, ASK_LIST, mem_json_pair("path", container));
 	const size_t n = mem_json_length(list);
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !t->vm->qemu.error; i++) {
 		struct json_object *row = json_object_array_get_idx(list, i);
 		const char *name = qemu_opts_get(row, "name"), *type = qemu_opts_get(row, "type");
 
@@ -189,7 +203,11 @@ static int on_demand_read(pid_t pid)
 
 void doctor_collect_vm(struct doctor *d)
 {
-	struct talk t = { .vm = &d->vm, .path = d->qmp };
+	struct talk t = {
+		.vm = &d->vm,
+		.path = d->qmp,
+		.deadline = deadline_in(TALK_MAX_S * 1000),
+	};
 	struct doctor_qemu *q = &d->vm.qemu;
 
 	t.monitor = monitor_open(d->qmp, NULL, &q->why);
