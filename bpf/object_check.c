@@ -77,9 +77,11 @@ void object_check_listen(char why[OBJECT_CHECK_WHY_MAX])
 	libbpf_set_print(listen_to_libbpf);
 }
 
-void object_check_explain_end(char why[OBJECT_CHECK_WHY_MAX], int wait_status)
+void object_check_explain_end(char why[OBJECT_CHECK_WHY_MAX], int wait_status, unsigned cpu_max_s)
 {
-	if (WIFSIGNALED(wait_status))
+	if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGXCPU)
+		refuse(why, "it took more than %u s of CPU time", cpu_max_s);
+	else if (WIFSIGNALED(wait_status))
 		refuse(why, "libbpf crashed on it: %s",
 		       sigdescr_np(WTERMSIG(wait_status)) ?: "unknown signal");
 	else
@@ -263,7 +265,7 @@ struct answer {
 /* Returns the number that the fd has then, or -errno. */
 static int child_confine(int fd)
 {
-	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S }, none = { 0, 0 };
+	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S + 1 }, none = { 0, 0 };
 
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &none);
@@ -322,7 +324,7 @@ int object_check(struct object_check *ret, const void *elf, size_t size,
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!answered) {
-		object_check_explain_end(why, status);
+		object_check_explain_end(why, status, CPU_MAX_S);
 		return -EINVAL;
 	}
 	if (answer.err)

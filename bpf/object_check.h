@@ -47,5 +47,8 @@ struct bpf_object *object_check_open(struct object_check *ret, const void *elf, 
 /* Has libbpf's first complaint from now on put into why; NULL: into nothing. */
 void object_check_listen(char why[OBJECT_CHECK_WHY_MAX]);
 
-/* Into why, what became of a child that ended without an answer. */
-void object_check_explain_end(char why[OBJECT_CHECK_WHY_MAX], int wait_status);
+/*
+ * Into why, what became of a child that ended without an answer.  cpu_max_s: its soft limit; the
+ * hard one must be above it, for that one's SIGKILL could be anybody's.
+ */
+void object_check_explain_end(char why[OBJECT_CHECK_WHY_MAX], int wait_status, unsigned cpu_max_s);

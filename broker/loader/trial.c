@@ -36,7 +36,7 @@
 
 static void limits_set(void)
 {
-	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S };
+	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S + 1 };
 
 	setrlimit(RLIMIT_CPU, &cpu);
 #ifndef RSSB_SANITIZED /* whose shadow memory is larger */
@@ -180,7 +180,7 @@ static int child_start(struct trial *t, const char *name, const void *elf, size_
 static int trial_judge(struct trial *t, bool answered, int status, unsigned n_blocks, char *why)
 {
 	if (!answered || !WIFEXITED(status) || WEXITSTATUS(status)) {
-		object_check_explain_end(why, status);
+		object_check_explain_end(why, status, CPU_MAX_S);
 		return -EINVAL;
 	}
 	if (t->err < 0) {

@@ -47,6 +47,7 @@ static struct kind {
 	{ "libbpf: ", "libbpf refuses, in its own words", 0 },
 	{ "libbpf cannot open it: ", "libbpf refuses, with an error alone", 0 },
 	{ "libbpf crashed on it: ", "libbpf crashes on", 0 },
+	{ "it took more than ", "take too much CPU time", 0 },
 	{ "there are ", "have too many programs or maps, or too few", 0 },
 	{ "there is a fourth map, ", "have another fourth map", 0 },
 	{ "program section ", "have a program of another type", 0 },

@@ -9,10 +9,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "bpf/object_check.h"
 #include "tests/unit/damage.h"
@@ -167,6 +169,18 @@ static void fault_32_damaged_objects_harm_nobody(void **state)
 	assert_true(passed > n / 100 && failed > n / 100);
 }
 
+static void ends_are_told_apart(void **state)
+{
+	char why[OBJECT_CHECK_WHY_MAX];
+
+	object_check_explain_end(why, W_EXITCODE(0, SIGXCPU), 5);
+	assert_string_equal(why, "it took more than 5 s of CPU time");
+	object_check_explain_end(why, W_EXITCODE(0, SIGKILL), 5);
+	assert_string_equal(why, "libbpf crashed on it: Killed");
+	object_check_explain_end(why, W_EXITCODE(1, 0), 5);
+	assert_string_equal(why, "the process that checked it ended without an answer");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +188,7 @@ int main(void)
 		cmocka_unit_test(alignment_does_not_matter),
 		cmocka_unit_test(input_is_left_alone),
 		cmocka_unit_test(truncated_objects_fail),
+		cmocka_unit_test(ends_are_told_apart),
 		cmocka_unit_test(fault_32_damaged_objects_harm_nobody),
 	};
 
