@@ -25,7 +25,7 @@
 #define LINE	     (STDERR_FILENO + 1) /* the child's end of the line to the parent */
 #define CPU_MAX_S    5			 /* QEMU's own object takes a tenth of a second */
 #define MEMORY_MAX_B (256ul << 20)
-#define ATTEMPTS     20 /* of libbpf's five each: EAGAIN says that the child was stopped meanwhile */
+#define ATTEMPTS     20 /* of libbpf's five each: EAGAIN says that the child was stopped */
 
 /*
  * What libbpf and libelf need: #syscalls:trial bpf mmap munmap mremap brk fcntl uname getpid
