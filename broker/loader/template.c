@@ -148,8 +148,7 @@ static int template_read_funcs(struct template *t, int prog)
 		t->funcs[i].insn_off = start;
 		start = func_start(t, start);
 	}
-	/* The kernel tells nothing of functions that are never called: then the order is unknown.
-	 */
+	/* Of functions that are never called the kernel tells nothing: which are the others? */
 	return t->n_funcs && start != UINT32_MAX ? -ENOTSUP : 0;
 }
 
@@ -187,11 +186,14 @@ static int stats_resize(const struct bpf_object *obj, const struct object_check 
 	return bpf_map__set_max_entries(bpf_object__prev_map(obj, NULL), n_blocks);
 }
 
+/* The kernel's BPF_LOG_STATS: the verifier writes why it refuses a program, and counts. */
+#define LOG_STATS 4
+
 /* The verifier's last line but the counts says why it refuses a program. */
 static void explain(char why[OBJECT_CHECK_WHY_MAX], int err, char *verifier_log)
 {
 	const char *error = strerrordesc_np(-err) ?: "unknown error", *last;
-	char *end = strstr(verifier_log, "\nprocessed ");
+	char *end = strstr(verifier_log, "\nverification time ");
 	char said[OBJECT_CHECK_WHY_MAX];
 
 	if (end) {
@@ -226,10 +228,14 @@ int template_load(struct template *ret, struct object_check *ret_check, const ch
 		  const void *elf, size_t size, unsigned n_blocks, size_t room,
 		  char why[OBJECT_CHECK_WHY_MAX])
 {
-	/* Without this buffer libbpf tries again and again, each time with a larger one. */
+	/*
+	 * Without a buffer libbpf tries again and again, each time with a larger one.  Without a
+	 * level it tries again with one at which the verifier writes down all that it sees: of a
+	 * process that is stopped meanwhile ENOSPC would hide that the verifier gave up (EAGAIN).
+	 */
 	static char verifier_log[64 << 10];
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .kernel_log_buf = verifier_log,
-		    .kernel_log_size = sizeof(verifier_log));
+		    .kernel_log_size = sizeof(verifier_log), .kernel_log_level = LOG_STATS);
 	struct bpf_object *obj = object_check_open(ret_check, elf, size, &opts, why);
 	int err;
 
@@ -237,12 +243,10 @@ int template_load(struct template *ret, struct object_check *ret_check, const ch
 		return -EINVAL;
 	memcpy(ret->license, ret_check->license, sizeof(ret->license));
 	err = object_load(obj, ret_check, n_blocks, verifier_log, why);
-	if (!err) {
-		err = template_read(ret, obj, room);
+	if (!err && (err = template_read(ret, obj, room)))
 		snprintf(why, OBJECT_CHECK_WHY_MAX, "no sets can be made of it: %s",
 			 err == -ENOTSUP ? "it has functions that are never called"
 					 : strerrordesc_np(-err));
-	}
 	bpf_object__close(obj);
 	return err;
 }
