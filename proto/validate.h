@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one judge of a request's values, by operation.  Requests come in host
- * byte order.  0, or -EINVAL with *why naming field, value and allowed range.
+ * The one judge of a request's values, by operation.  0, or -EINVAL with *why naming field, value
+ * and allowed range.
  */
 #pragma once
 

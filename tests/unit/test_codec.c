@@ -60,6 +60,15 @@ static void replies_both_ways(void **state)
 	}
 }
 
+/* What was refused nobody can use by mistake. */
+static void assert_header_alone(const union rssb_request *r)
+{
+	static const union rssb_request none;
+	const size_t at = sizeof(r->header);
+
+	assert_memory_equal((const char *)r + at, (const char *)&none + at, sizeof(none) - at);
+}
+
 static void refused_requests(void **state)
 {
 	for (size_t i = 0; i < COUNT(refused); i++) {
@@ -71,6 +80,7 @@ static void refused_requests(void **state)
 
 		vector_read(&v, refused[i].vector);
 		assert_int_equal(rssb_request_decode(&got, v.bytes, v.len, &why), -EINVAL);
+		assert_header_alone(&got);
 		reply.base.header.op = got.header.op | RSSB_OP_REPLY;
 		reply.base.header.tag = got.header.tag;
 		reply.base.status = (uint16_t)why.status;
