@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A steering set: one program and its own maps.  A set serves one request,
- * ever: its fds go to the client, its hold stays with the grant.
+ * A steering set: one program and its own maps.  A set serves one request, ever: its fds go to the
+ * client, and what the broker keeps of its maps stays with the grant.
  */
 #pragma once
 
