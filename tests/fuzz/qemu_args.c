@@ -122,7 +122,7 @@ static void rewrite(char **words, unsigned how)
 		n_marked = qemu_args_select_host(&args);
 	else
 		n_marked = qemu_args_select(&args, how & HOW_MULTIQUEUE, &n_rss);
-	FOR_EACH_QEMU_DEVICE (dev, &args) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(&args, dev));) {
 		netdev_read(qemu_args_netdev(&args, dev));
 		if (dev->wants_fds)
 			dev->fds = (struct rssb_fds){ 10, 11, 12, 13, -1 };

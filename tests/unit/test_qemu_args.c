@@ -35,7 +35,7 @@ static void fds_give(const struct qemu_args *args)
 {
 	int n = 0;
 
-	FOR_EACH_QEMU_DEVICE (dev, args) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(args, dev));) {
 		if (!dev->wants_fds)
 			continue;
 		dev->fds = (struct rssb_fds){ 10 + n, 20 + n, 30 + n, 40 + n, -1 };

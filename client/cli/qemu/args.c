@@ -169,7 +169,7 @@ size_t qemu_args_select(struct qemu_args *a, bool all_multiqueue, size_t *ret_rs
 	size_t wanting = 0;
 
 	*ret_rss = 0;
-	FOR_EACH_QEMU_DEVICE (dev, a) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(a, dev));) {
 		if (!qemu_device_is_virtio_net(dev) || !has_rss(a, dev, all_multiqueue))
 			continue;
 		++*ret_rss;
@@ -183,7 +183,7 @@ size_t qemu_args_select_host(struct qemu_args *a)
 {
 	size_t n = 0;
 
-	FOR_EACH_QEMU_DEVICE (dev, a) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(a, dev));) {
 		dev->on_host = qemu_device_is_virtio_net(dev) && !qemu_device_has_fds(dev) &&
 			       qemu_device_flag(dev, a->globals, "mq") == QEMU_ON;
 		dev->turn_rss_off = dev->on_host &&

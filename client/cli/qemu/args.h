@@ -71,10 +71,6 @@ void qemu_args_done(struct qemu_args *a);
 /* The -device that could be read after this one, NULL: the first of all; NULL: there is none. */
 struct qemu_device *qemu_args_next_device(const struct qemu_args *a, const struct qemu_device *dev);
 
-#define FOR_EACH_QEMU_DEVICE(dev, a)                                                               \
-	for (struct qemu_device *dev = qemu_args_next_device(a, NULL); dev;                        \
-	     dev = qemu_args_next_device(a, dev))
-
 /*
  * Marks what needs fds: virtio-net devices with rss on that have none yet.
  * all_multiqueue: turns rss on first where mq is on and rss is not mentioned.

@@ -68,7 +68,7 @@ static int tap_find(struct host *h, struct host_tap *tap, const struct qemu_devi
 
 static int taps_find(struct host *h)
 {
-	FOR_EACH_QEMU_DEVICE (dev, h->args)
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(h->args, dev));)
 		if (dev->on_host && tap_find(h, &h->taps[h->n++], dev))
 			return CLI_FAILED;
 	return CLI_OK;

@@ -16,7 +16,7 @@
 /* Fails for a value of rss or mq that QEMU will refuse: it must not count as off. */
 static int values_check(struct run_plan *plan, const struct qemu_args *args)
 {
-	FOR_EACH_QEMU_DEVICE (dev, args) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(args, dev));) {
 		_cleanup_free_ char *what = NULL;
 
 		if (!qemu_device_is_virtio_net(dev))
@@ -68,7 +68,7 @@ static int nothing_to_do(struct run_plan *plan, const struct run_options *o,
 static const struct qemu_device *device_without_property(const struct qemu_args *args,
 							 const struct qemu_probe *probe)
 {
-	FOR_EACH_QEMU_DEVICE (dev, args) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(args, dev));) {
 		struct json_object *types;
 
 		if (dev->wants_fds &&
@@ -139,7 +139,7 @@ static void fds_hand_out(const struct run_sets *sets, const struct run_options *
 {
 	const struct run_set *set = sets->v;
 
-	FOR_EACH_QEMU_DEVICE (dev, args) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(args, dev));) {
 		if (!dev->wants_fds)
 			continue;
 		dev->fds = set->fds;

@@ -55,7 +55,7 @@ int run_vhost_check(struct run_plan *plan, const struct run_options *o, struct q
 	/* Of a QEMU that was not asked the version is 0. */
 	if (probe->major && !qemu_drops_fds_with_vhost(probe->major, probe->minor))
 		return CLI_OK;
-	FOR_EACH_QEMU_DEVICE (dev, args) {
+	for (struct qemu_device *dev = NULL; (dev = qemu_args_next_device(args, dev));) {
 		if (!dev->wants_fds || !qemu_netdev_vhost(qemu_args_netdev(args, dev)))
 			continue;
 		if (device_check(plan, o, args, probe, dev))
