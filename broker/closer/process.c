@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 
 #define HANDS	 32 /* closes that may block at once */
 #define HURRY_MS 5

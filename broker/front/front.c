@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 
 #include "broker/common/log.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 
 #define RESTOCK_DELAY_MS 5   /* after a grant, when its handover ends */
 #define RESTOCK_RETRY_MS 100 /* after the loader could not be asked */

@@ -12,8 +12,8 @@
 
 #include "broker/common/loader_protocol.h"
 #include "broker/common/log.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 
 /* The loader logs its own failures, but cannot log that it was killed. */
 static int loader_link_ended(const struct loader_link *l)

@@ -17,8 +17,8 @@
 #include "broker/common/clock.h"
 #include "broker/common/log.h"
 #include "broker/front/dialog.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 #include "proto/util/refuse_fds.h"
 
 #define EVENTS_PER_TURN	 64

@@ -16,8 +16,8 @@
 #include "broker/common/loader_protocol.h"
 #include "broker/common/log.h"
 #include "broker/loader/template.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 
 /* The limit on fds in flight is per uid and passes: the loader reports the failure and goes on. */
 static int send_set(int sock, struct loader_reply *reply, const struct set_fds *set)

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "broker/common/log.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 
 #define LINE	     (STDERR_FILENO + 1) /* the child's end of the line to the parent */
 #define CPU_MAX_S    5			 /* QEMU's own object takes a tenth of a second */

@@ -18,10 +18,10 @@
 
 #include "broker/common/log.h"
 #include "broker/start/directory.h"
+#include "proto/rssb_proto.h"
 #include "proto/util/fd.h"
 #include "proto/util/listen_fds.h"
 #include "proto/util/refuse_fds.h"
-#include "proto/rssb_proto.h"
 
 /* --- the directory --------------------------------------------------------- */
 

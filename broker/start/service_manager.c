@@ -16,9 +16,9 @@
 
 #include "broker/common/clock.h"
 #include "broker/common/log.h"
+#include "proto/packet.h"
 #include "proto/util/fd.h"
 #include "proto/util/listen_fds.h"
-#include "proto/packet.h"
 
 #define READY_WAIT_S	  5
 #define WATCHDOG_USEC_MIN 1000000ull

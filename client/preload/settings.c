@@ -14,8 +14,8 @@
 
 #include "client/preload/host_steered.h"
 #include "client/preload/raw.h"
-#include "proto/util/fd.h"
 #include "proto/rssb_proto.h"
+#include "proto/util/fd.h"
 
 enum { WAIT_MS = 2000, HIGH_FD = 200 };
 

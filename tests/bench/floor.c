@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "proto/util/fd.h"
 #include "proto/rssb_proto.h"
+#include "proto/util/fd.h"
 
 #define FDS RSSB_FDS_MAX
 

@@ -30,9 +30,9 @@
 #include <unistd.h>
 
 #include "proto/codec.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
 #include "proto/text.h"
+#include "proto/util/fd.h"
 
 #define CLIENTS_MAX 32
 #define STATUSES    (RSSB_TIMEOUT + 1)

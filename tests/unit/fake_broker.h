@@ -18,8 +18,8 @@
 #include <sys/un.h>
 
 #include "proto/codec.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 
 #define FAKE_GRANT_ID 4711
 

@@ -14,8 +14,8 @@
 
 #include "bpf/rss_maps.h"
 #include "broker/front/pool.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 
 #define FAKE_CPUS 3
 

@@ -16,8 +16,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 #include "tests/unit/open_fds.h"
 #include "tests/unit/valgrind.h"
 

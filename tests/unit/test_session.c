@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "broker/front/session.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 #include "tests/unit/open_fds.h"
 
 #define NOW_MS 1000000

@@ -16,9 +16,9 @@
 #include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
 #include "proto/codec.h"
+#include "proto/rssb_proto.h"
 #include "proto/util/connect_advice.h"
 #include "proto/util/fd.h"
-#include "proto/rssb_proto.h"
 
 #define UID_OVERFLOW 65534u /* how uids of other user namespaces look here */
 

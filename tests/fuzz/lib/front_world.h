@@ -18,8 +18,8 @@
 #include "broker/common/log.h"
 #include "broker/front/loop.h"
 #include "broker/start/user_lookup.h"
-#include "proto/util/fd.h"
 #include "proto/packet.h"
+#include "proto/util/fd.h"
 #include "tests/fuzz/lib/fake_kernel.h"
 #include "tests/fuzz/lib/fds.h"
 
