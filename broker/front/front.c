@@ -172,8 +172,8 @@ uint64_t front_lease_tag(const struct front *f, const struct grant *grant)
 /* A pipe's write end reports EPOLLERR when the last reader is gone. */
 void front_watch_lease(struct front *f, struct grant *grant)
 {
-	grant->watched = grant->hold.lease_write < 0 ||
-			 !front_watch(f, EPOLL_CTL_ADD, grant->hold.lease_write, 0,
+	grant->watched = grant->maps.lease_write < 0 ||
+			 !front_watch(f, EPOLL_CTL_ADD, grant->maps.lease_write, 0,
 				      front_lease_tag(f, grant));
 	if (!grant->watched)
 		f->watch_leases_at_ms = f->service.now_ms + LEASES_DELAY_MS;

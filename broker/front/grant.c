@@ -15,7 +15,7 @@ int grants_init(struct grants *ret)
 	if (getrandom(ret->secret, sizeof(ret->secret), 0) != sizeof(ret->secret))
 		return -errno;
 	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
-		ret->list[i].hold = (struct grant_maps)GRANT_MAPS_INIT;
+		ret->list[i].maps = (struct grant_maps)GRANT_MAPS_INIT;
 		ret->list[i].next_free = i + 1 < GRANTS_MAX ? i + 1 : NO_SLOT;
 	}
 	return 0;
@@ -59,7 +59,7 @@ static uint64_t id_make(struct grants *g)
 }
 
 struct grant *grant_new(struct grants *g, struct account *account,
-			const struct rssb_request_acquire *request, struct grant_maps *hold)
+			const struct rssb_request_acquire *request, struct grant_maps *maps)
 {
 	struct grant *new = &g->list[g->first_free];
 
@@ -70,8 +70,8 @@ struct grant *grant_new(struct grants *g, struct account *account,
 	new->kind = request->kind;
 	new->flags = request->flags;
 	memcpy(new->label, request->label, sizeof(new->label));
-	new->hold = *hold;
-	*hold = (struct grant_maps)GRANT_MAPS_INIT;
+	new->maps = *maps;
+	*maps = (struct grant_maps)GRANT_MAPS_INIT;
 	grant_note_steering(new, &request->steering);
 	return new;
 }
@@ -122,7 +122,7 @@ bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX],
 
 void grant_end(struct grants *g, struct grant *grant)
 {
-	grant_maps_done(&grant->hold);
+	grant_maps_done(&grant->maps);
 	grant->id = 0;
 	g->n_live--;
 	grant->next_free = g->first_free;

@@ -26,7 +26,7 @@ struct grant {
 	uint16_t kind;	 /* enum rssb_kind */
 	uint16_t flags;	 /* enum rssb_acquire_flags */
 	char label[RSSB_LABEL_MAX];
-	struct grant_maps hold;	    /* what the broker keeps of the set */
+	struct grant_maps maps;	    /* what the broker keeps of the set */
 	bool watched;		    /* its end will be noticed */
 	uint16_t queues, table_len; /* of the last ACQUIRE or UPDATE; 0: the client configures */
 	uint32_t hash_types;
@@ -44,9 +44,9 @@ struct grants {
 /* Takes a new secret: the ids of one start tell nothing of those of the next. */
 int grants_init(struct grants *ret);
 
-/* Makes a grant, which takes *hold.  There must be a free slot: fewer live than GRANTS_MAX. */
+/* Makes a grant, which takes *maps.  There must be a free slot: fewer live than GRANTS_MAX. */
 struct grant *grant_new(struct grants *g, struct account *account,
-			const struct rssb_request_acquire *request, struct grant_maps *hold);
+			const struct rssb_request_acquire *request, struct grant_maps *maps);
 
 /* Notes what the grant's maps were filled with. */
 void grant_note_steering(struct grant *grant, const struct rssb_steering_wire *steering);

@@ -38,7 +38,7 @@ void handover_finish(struct handover *h, const struct objects *objects)
 		return;
 	h->grant = NULL;
 	if (grant->kind != RSSB_KIND_MANAGED)
-		grant_maps_unmap_steering(&grant->hold);
+		grant_maps_unmap_steering(&grant->maps);
 	set_done(&h->set);
 	log_grant(grant, &objects->list[grant->object]);
 }

@@ -160,7 +160,7 @@ static int acquire_set(struct call *c, const struct rssb_request_acquire *acquir
 		      &ret->set))
 		return -EAGAIN;
 	set_divide(&ret->set, acquire);
-	ret->grant = grant_new(&s->grants, c->account, acquire, &ret->set.hold);
+	ret->grant = grant_new(&s->grants, c->account, acquire, &ret->set.maps);
 	ret->grant->object = object;
 	ret->grant->made_ms = s->now_ms;
 	ret->grant->weight = weight;
@@ -212,7 +212,7 @@ static int perform_update(struct call *c)
 
 	if (err)
 		return err;
-	grant_maps_fill(&c->grant->hold, steering);
+	grant_maps_fill(&c->grant->maps, steering);
 	grant_note_steering(c->grant, steering);
 	return 0;
 }
@@ -243,7 +243,7 @@ static int perform_move(struct call *c)
 	struct rssb_reply_move *reply = &c->ret->reply.move;
 	struct grant *grant = c->grant;
 
-	grant_maps_read_table(&grant->hold, reply->table, grant->table_len);
+	grant_maps_read_table(&grant->maps, reply->table, grant->table_len);
 	for (unsigned i = 0; i < m->n; i++) {
 		int err = check_move(c, reply->table, i);
 
@@ -251,7 +251,7 @@ static int perform_move(struct call *c)
 			return err;
 	}
 	for (unsigned i = 0; i < m->n; i++) {
-		grant_maps_set_entry(&grant->hold, m->move[i].entry, m->move[i].to);
+		grant_maps_set_entry(&grant->maps, m->move[i].entry, m->move[i].to);
 		reply->table[m->move[i].entry] = m->move[i].to;
 	}
 	reply->grant_id = grant->id;
@@ -265,7 +265,7 @@ static int perform_stats(struct call *c)
 	const struct grant *grant = c->grant;
 	struct rssb_reply_stats *stats = &c->ret->reply.stats;
 
-	if (!grant->hold.stats)
+	if (!grant->maps.stats)
 		return REFUSE(c, RSSB_WRONG_KIND,
 			      "grant %llu counts no packets: it was acquired without statistics",
 			      (unsigned long long)grant->id);
@@ -274,7 +274,7 @@ static int perform_stats(struct call *c)
 	stats->queues = grant->queues;
 	stats->table_len = grant->table_len;
 	stats->hash_types = grant->hash_types;
-	grant_maps_read_stats(&grant->hold, stats);
+	grant_maps_read_stats(&grant->maps, stats);
 	return 0;
 }
 

@@ -66,16 +66,16 @@ int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks)
 {
 	struct set s = SET_INIT;
 	int lease[2] = { -1, -1 };
-	int err = grant_maps_map(&s.hold, fds, n_blocks);
+	int err = grant_maps_map(&s.maps, fds, n_blocks);
 
 	if (!err)
 		err = lease_open(lease);
 	if (err) {
-		grant_maps_done(&s.hold);
+		grant_maps_done(&s.maps);
 		return err;
 	}
 	s.lease_read = lease[0];
-	s.hold.lease_write = lease[1];
+	s.maps.lease_write = lease[1];
 	fd_closep(&fds->stats); /* the mapping is all that is needed */
 	s.fds = *fds;
 	*fds = (struct set_fds)SET_FDS_INIT;
@@ -86,7 +86,7 @@ int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks)
 void set_divide(struct set *s, const struct rssb_request_acquire *acquire)
 {
 	if (!(acquire->flags & RSSB_ACQUIRE_NO_CONFIG))
-		grant_maps_fill(&s->hold, &acquire->steering);
+		grant_maps_fill(&s->maps, &acquire->steering);
 	if (acquire->kind != RSSB_KIND_HANDOFF) {
 		fd_closep(&s->fds.config);
 		fd_closep(&s->fds.key);
@@ -94,7 +94,7 @@ void set_divide(struct set *s, const struct rssb_request_acquire *acquire)
 	}
 	if (acquire->flags & RSSB_ACQUIRE_KEEP) {
 		fd_closep(&s->lease_read);
-		fd_closep(&s->hold.lease_write);
+		fd_closep(&s->maps.lease_write);
 	}
 }
 
@@ -102,5 +102,5 @@ void set_done(struct set *s)
 {
 	set_fds_done(&s->fds);
 	fd_closep(&s->lease_read);
-	grant_maps_done(&s->hold);
+	grant_maps_done(&s->maps);
 }

@@ -12,11 +12,11 @@
 struct set {
 	struct set_fds fds;
 	int lease_read;
-	struct grant_maps hold;
+	struct grant_maps maps;
 };
 #define SET_INIT                                                                                   \
 	{                                                                                          \
-		.fds = SET_FDS_INIT, .lease_read = -1, .hold = GRANT_MAPS_INIT                     \
+		.fds = SET_FDS_INIT, .lease_read = -1, .maps = GRANT_MAPS_INIT                     \
 	}
 
 /*

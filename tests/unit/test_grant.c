@@ -40,7 +40,7 @@ static int teardown(void **state)
 static struct grant *new_grant(struct account *account, const char *label, int *ret_lease)
 {
 	struct rssb_request_acquire request = { .kind = RSSB_KIND_MANAGED };
-	struct grant_maps hold = GRANT_MAPS_INIT;
+	struct grant_maps maps = GRANT_MAPS_INIT;
 	struct grant *grant;
 	int lease[2];
 
@@ -50,10 +50,10 @@ static struct grant *new_grant(struct account *account, const char *label, int *
 	if (ret_lease) {
 		assert_int_equal(pipe2(lease, O_CLOEXEC | O_NONBLOCK), 0);
 		*ret_lease = lease[0];
-		hold.lease_write = lease[1];
+		maps.lease_write = lease[1];
 	}
-	grant = grant_new(&grants, account, &request, &hold);
-	assert_int_equal(hold.lease_write, -1); /* taken */
+	grant = grant_new(&grants, account, &request, &maps);
+	assert_int_equal(maps.lease_write, -1); /* taken */
 	return grant;
 }
 

@@ -15,7 +15,7 @@ static const struct objects objects = { .n = 2, .list = { { .id = { 1 } }, { .id
 static struct account alice = { .used = true, .uid = 1000, .shown = "-" };
 static struct grant grant;
 
-/* A grant whose reply went out: it has the set's hold. */
+/* A grant whose reply went out: it has the set's maps. */
 static void begin(struct handover *h, uint16_t kind)
 {
 	struct set_fds fds = fake_set_fds(false);
@@ -24,8 +24,8 @@ static void begin(struct handover *h, uint16_t kind)
 	assert_int_equal(set_init(&set, &fds, FAKE_CPUS), 0);
 	grant = (struct grant){ .id = 7, .account = &alice, .pid = 42, .object = 1, .kind = kind };
 	memcpy(grant.label, "web", 3);
-	grant.hold = set.hold;
-	set.hold = (struct grant_maps)GRANT_MAPS_INIT;
+	grant.maps = set.maps;
+	set.maps = (struct grant_maps)GRANT_MAPS_INIT;
 	handover_begin(h, &grant, &set);
 	assert_int_equal(set.fds.prog, -1); /* taken */
 }
@@ -48,15 +48,15 @@ static void both_kinds(void **state)
 
 	for (uint16_t kind = RSSB_KIND_HANDOFF; kind <= RSSB_KIND_MANAGED; kind++) {
 		begin(&h, kind);
-		assert_non_null(grant.hold.steering);
+		assert_non_null(grant.maps.steering);
 		/* Program, maps and the lease's end that is the broker's: the other is closed now.
 		 */
 		assert_int_equal(open_fds(), before + 4 + 1);
 		finish(&h, "<6>rss-broker: ACQUIRE uid=1000 label=- pid=42 grant=7 name=web "
 			   "object=ab0000000000 result=ok\n");
 		assert_int_equal(open_fds(), before + 1);
-		assert_int_equal(grant.hold.steering != NULL, kind == RSSB_KIND_MANAGED);
-		grant_maps_done(&grant.hold);
+		assert_int_equal(grant.maps.steering != NULL, kind == RSSB_KIND_MANAGED);
+		grant_maps_done(&grant.maps);
 	}
 }
 

@@ -216,7 +216,7 @@ static void handoff(void **state)
 	assert_int_equal(byte_at(o.set.fds.config, 0), 1);
 	assert_int_equal(byte_at(o.set.fds.config, 8), 5);
 	assert_int_equal(byte_at(o.set.fds.table, 8), 7);
-	assert_true(o.grant->hold.lease_write >= 0);
+	assert_true(o.grant->maps.lease_write >= 0);
 	assert_int_equal(alice.n_grants, 1);
 	outcome_done(&o);
 	assert_int_equal(open_fds(), fds_before + 2 + 1); /* the line, and the lease's end */
@@ -253,8 +253,8 @@ static void kept(void **state)
 	stock(0, 1);
 	perform(&alice, acquire(RSSB_KIND_MANAGED, RSSB_ACQUIRE_KEEP, "kept"), &o);
 	expect_roles(&o, roles, 1);
-	assert_int_equal(o.grant->hold.lease_write, -1);
-	assert_non_null(o.grant->hold.steering);
+	assert_int_equal(o.grant->maps.lease_write, -1);
+	assert_non_null(o.grant->maps.steering);
 	outcome_done(&o);
 	assert_int_equal(open_fds(), fds_before + 2);
 }
@@ -274,7 +274,7 @@ static void empty_pool(void **state)
 	stock(1, 1);
 	perform(&alice, r, &o);
 	assert_int_equal(o.reply.acquire.object_id[0], 2);
-	assert_non_null(o.grant->hold.stats);
+	assert_non_null(o.grant->maps.stats);
 	outcome_done(&o);
 }
 
@@ -349,8 +349,8 @@ static void stats(void **state)
 	stock(1, 1);
 	/* The test plays the program, which alone may write them. */
 	ready = &service.pool.stocks[1].ready[0];
-	assert_int_equal(mprotect((void *)ready->hold.stats, 4096, PROT_READ | PROT_WRITE), 0);
-	memcpy((void *)&ready->hold.stats->queue[3], &five, sizeof(five));
+	assert_int_equal(mprotect((void *)ready->maps.stats, 4096, PROT_READ | PROT_WRITE), 0);
+	memcpy((void *)&ready->maps.stats->queue[3], &five, sizeof(five));
 	perform(&alice, acquire(RSSB_KIND_HANDOFF, RSSB_ACQUIRE_STATS, ""), &o);
 	assert_int_equal(outcome_fds(&o, fds), 5); /* not the counters */
 	perform(&alice, of_grant(RSSB_OP_STATS, o.grant->id), &counts);

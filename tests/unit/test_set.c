@@ -52,17 +52,17 @@ static void layout(void **state)
 	static const uint8_t table[] = { 0x01, 0, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0,
 					 0x80, 0, 0, 0, 0, 0, 0, 0, 0,	  0, 0, 0, 0, 0, 0, 0 };
 	struct set_fds fds = fake_set_fds(false);
-	struct grant_maps hold = GRANT_MAPS_INIT;
+	struct grant_maps maps = GRANT_MAPS_INIT;
 	uint8_t key[40];
 
 	memcpy(key, steering.key, sizeof(key));
 	memcpy(key, "\x44\x33\x22\x11", 4);
-	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
-	grant_maps_fill(&hold, &steering);
+	assert_int_equal(grant_maps_map(&maps, &fds, 0), 0);
+	grant_maps_fill(&maps, &steering);
 	expect(fds.config, config, sizeof(config));
 	expect(fds.key, key, sizeof(key));
 	expect(fds.table, table, sizeof(table));
-	grant_maps_done(&hold);
+	grant_maps_done(&maps);
 	set_fds_done(&fds);
 }
 
@@ -74,7 +74,7 @@ static void filled_again(void **state)
 	struct rssb_steering_wire full = steering,
 				  one = { .hash_types = 1, .queues = 8, .key_len = 40 };
 	struct set_fds fds = fake_set_fds(false);
-	struct grant_maps hold = GRANT_MAPS_INIT;
+	struct grant_maps maps = GRANT_MAPS_INIT;
 
 	full.table_len = 128;
 	for (uint16_t i = 0; i < 128; i++)
@@ -83,13 +83,13 @@ static void filled_again(void **state)
 		table[8 * i] = i;
 	one.table_len = 1;
 	one.table[0] = 7;
-	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
-	grant_maps_fill(&hold, &full);
-	grant_maps_fill(&hold, &one);
+	assert_int_equal(grant_maps_map(&maps, &fds, 0), 0);
+	grant_maps_fill(&maps, &full);
+	grant_maps_fill(&maps, &one);
 	expect(fds.config, config, sizeof(config));
 	expect(fds.key, NULL, 0);
 	expect(fds.table, table, sizeof(table));
-	grant_maps_done(&hold);
+	grant_maps_done(&maps);
 	set_fds_done(&fds);
 }
 
@@ -99,23 +99,23 @@ static void key_stays(void **state)
 	struct rssb_steering_wire keyless = { .hash_types = 1, .queues = 8, .table_len = 1 };
 	uint8_t before[4096], after[4096];
 	struct set_fds fds = fake_set_fds(false);
-	struct grant_maps hold = GRANT_MAPS_INIT;
+	struct grant_maps maps = GRANT_MAPS_INIT;
 
-	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
-	grant_maps_fill(&hold, &steering);
+	assert_int_equal(grant_maps_map(&maps, &fds, 0), 0);
+	grant_maps_fill(&maps, &steering);
 	read_map(fds.key, before);
-	grant_maps_fill(&hold, &keyless);
+	grant_maps_fill(&maps, &keyless);
 	read_map(fds.key, after);
 	assert_memory_equal(before, after, sizeof(before));
 	assert_int_equal(before[4], 5);
-	grant_maps_done(&hold);
+	grant_maps_done(&maps);
 	set_fds_done(&fds);
 }
 
 #ifdef __x86_64__
 /* Set before a fill, looked at when it touches the configuration, and one instruction later. */
 static struct {
-	struct grant_maps hold;
+	struct grant_maps maps;
 	long page;
 	uint16_t entry0, key0; /* at the first touch */
 	uint64_t head;	       /* after one instruction */
@@ -123,18 +123,18 @@ static struct {
 
 static void on_touch(int sig, siginfo_t *info, void *context)
 {
-	const char *at = touched.hold.steering;
+	const char *at = touched.maps.steering;
 
 	assert_ptr_equal(info->si_addr, at);
 	memcpy(&touched.key0, at + touched.page + 4, sizeof(touched.key0));
 	memcpy(&touched.entry0, at + 2 * touched.page, sizeof(touched.entry0));
-	mprotect(touched.hold.steering, (size_t)touched.page, PROT_READ | PROT_WRITE);
+	mprotect(touched.maps.steering, (size_t)touched.page, PROT_READ | PROT_WRITE);
 	((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] |= 0x100; /* one step */
 }
 
 static void on_step(int sig, siginfo_t *info, void *context)
 {
-	memcpy(&touched.head, touched.hold.steering, sizeof(touched.head));
+	memcpy(&touched.head, touched.maps.steering, sizeof(touched.head));
 	((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~0x100;
 }
 
@@ -149,18 +149,18 @@ static void configuration_comes_last_and_at_once(void **state)
 	if (is_single_stepped())
 		skip();
 	touched.page = sysconf(_SC_PAGESIZE);
-	touched.hold = (struct grant_maps)GRANT_MAPS_INIT;
-	assert_int_equal(grant_maps_map(&touched.hold, &fds, 0), 0);
+	touched.maps = (struct grant_maps)GRANT_MAPS_INIT;
+	assert_int_equal(grant_maps_map(&touched.maps, &fds, 0), 0);
 	sigaction(SIGSEGV, &touch, NULL);
 	sigaction(SIGTRAP, &step, NULL);
-	mprotect(touched.hold.steering, (size_t)touched.page, PROT_NONE);
-	grant_maps_fill(&touched.hold, &steering);
+	mprotect(touched.maps.steering, (size_t)touched.page, PROT_NONE);
+	grant_maps_fill(&touched.maps, &steering);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGTRAP, SIG_DFL);
 	assert_int_equal(touched.entry0, 1);
 	assert_int_equal(touched.key0, 0x0605);
 	assert_memory_equal(&touched.head, want, sizeof(want));
-	grant_maps_done(&touched.hold);
+	grant_maps_done(&touched.maps);
 	set_fds_done(&fds);
 }
 #endif
@@ -169,21 +169,21 @@ static void whole_table(void **state)
 {
 	struct rssb_steering_wire full = steering;
 	struct set_fds fds = fake_set_fds(false);
-	struct grant_maps hold = GRANT_MAPS_INIT;
+	struct grant_maps maps = GRANT_MAPS_INIT;
 	uint8_t got[4096];
 
 	full.table_len = 128;
 	for (uint16_t i = 0; i < 128; i++)
 		full.table[i] = 255 - i;
-	assert_int_equal(grant_maps_map(&hold, &fds, 0), 0);
-	grant_maps_fill(&hold, &full);
+	assert_int_equal(grant_maps_map(&maps, &fds, 0), 0);
+	grant_maps_fill(&maps, &full);
 	read_map(fds.table, got);
 	for (size_t i = 0; i < 128; i++)
 		assert_int_equal(got[8 * i], 255 - i);
-	grant_maps_unmap_steering(&hold);
-	grant_maps_unmap_steering(&hold); /* is harmless */
-	assert_null(hold.steering);
-	grant_maps_done(&hold);
+	grant_maps_unmap_steering(&maps);
+	grant_maps_unmap_steering(&maps); /* is harmless */
+	assert_null(maps.steering);
+	grant_maps_done(&maps);
 	set_fds_done(&fds);
 }
 
@@ -193,7 +193,7 @@ static void counters_are_added_up(void **state)
 {
 	static struct rss_stats cpus[FAKE_CPUS];
 	static struct rssb_reply_stats sum;
-	struct grant_maps hold = GRANT_MAPS_INIT;
+	struct grant_maps maps = GRANT_MAPS_INIT;
 	struct set_fds fds = fake_set_fds(true);
 
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
@@ -205,9 +205,9 @@ static void counters_are_added_up(void **state)
 		cpus[cpu].fallback[3] = 7 * (cpu + 1);
 	}
 	assert_int_equal(pwrite(fds.stats, cpus, sizeof(cpus), 0), sizeof(cpus));
-	assert_int_equal(grant_maps_map(&hold, &fds, FAKE_CPUS), 0);
+	assert_int_equal(grant_maps_map(&maps, &fds, FAKE_CPUS), 0);
 	set_fds_done(&fds);
-	grant_maps_read_stats(&hold, &sum);
+	grant_maps_read_stats(&maps, &sum);
 	assert_int_equal(sum.queue[0].packets, 6);
 	assert_int_equal(sum.queue[0].bytes, 300);
 	assert_int_equal(sum.queue[255].packets, 7ull << 40);
@@ -217,8 +217,8 @@ static void counters_are_added_up(void **state)
 	assert_int_equal(sum.hashed[8], 30);
 	assert_int_equal(sum.hashed[0], 0);
 	assert_int_equal(sum.fallback[3], 42);
-	grant_maps_done(&hold);
-	assert_null(hold.stats);
+	grant_maps_done(&maps);
+	assert_null(maps.stats);
 }
 
 /* --- who owns what -------------------------------------------------------------- */
@@ -257,15 +257,15 @@ static void set_is_made(bool counts)
 	assert_int_equal(fds.stats, -1);
 	assert_true(set.fds.prog >= 0 && set.fds.table >= 0);
 	assert_int_equal(set.fds.stats, -1); /* mapped, and closed */
-	assert_int_equal(set.hold.stats != NULL, counts);
-	assert_non_null(set.hold.steering);
+	assert_int_equal(set.maps.stats != NULL, counts);
+	assert_non_null(set.maps.steering);
 	assert_int_equal(open_fds(), before + 4 + 2);
 
 	assert_int_equal(fcntl(set.lease_read, F_GETFL) & (O_ACCMODE | O_NONBLOCK),
 			 O_RDONLY | O_NONBLOCK);
 	assert_int_equal(fcntl(set.lease_read, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fcntl(set.lease_read, F_GETPIPE_SZ), sysconf(_SC_PAGESIZE));
-	assert_int_equal(write(set.hold.lease_write, "x", 1), 1);
+	assert_int_equal(write(set.maps.lease_write, "x", 1), 1);
 	set_done(&set);
 	set_done(&set); /* is harmless */
 	assert_int_equal(open_fds(), before);
@@ -295,9 +295,9 @@ static void parts_are_given_up(void **state)
 	program_only.flags |= RSSB_ACQUIRE_KEEP;
 	set_divide(&set, &program_only);
 	assert_int_equal(set.lease_read, -1);
-	assert_int_equal(set.hold.lease_write, -1);
+	assert_int_equal(set.maps.lease_write, -1);
 	assert_int_equal(open_fds(), before + 1);
-	grant_maps_fill(&set.hold, &steering); /* the maps are still mapped */
+	grant_maps_fill(&set.maps, &steering); /* the maps are still mapped */
 	set_done(&set);
 	assert_int_equal(open_fds(), before);
 }
@@ -316,8 +316,8 @@ static void wrong_fds(void **state)
 		*which[wrong] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		assert_int_equal(set_init(&set, &fds, FAKE_CPUS), -ENODEV);
 		assert_true(fds.prog >= 0 && *which[wrong] >= 0);
-		assert_null(set.hold.steering);
-		assert_null(set.hold.stats);
+		assert_null(set.maps.steering);
+		assert_null(set.maps.stats);
 		assert_int_equal(set.lease_read, -1);
 		set_fds_done(&fds);
 		assert_int_equal(open_fds(), before);

@@ -205,7 +205,7 @@ static void grants_end(struct service *s)
 
 		if (!grant->id)
 			continue;
-		FUZZ_CHECK(grant->hold.lease_write < 0);
+		FUZZ_CHECK(grant->maps.lease_write < 0);
 		service_end_grant(s, grant);
 	}
 }
