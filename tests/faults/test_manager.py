@@ -41,12 +41,14 @@ def test_fault_47_a_lease_that_cannot_be_polled(build):
     if "san" in build.parts:
         pytest.skip("the sanitizers make calls of their own; the plain build is tested")
     with Injected(build) as broker:
+        assert wire.objects(broker.socket)  # so its listener is polled already
         wait_for(broker.is_at_rest, "a full pool")
-        os.kill(broker.front.pid, signal.SIGSTOP)
+        # The front cannot be stopped, it is traced: it waits for its tracer at its next call.
+        os.kill(broker.process.pid, signal.SIGSTOP)
         with wire.Connection(broker.socket) as client:
             client.send(ACQUIRE)  # there before the connection is accepted: that one is not polled
             broker.arm(Fault(FRONT, errno.ENOSPC, 1, "epoll_ctl"))
-            os.kill(broker.front.pid, signal.SIGCONT)
+            os.kill(broker.process.pid, signal.SIGCONT)
             with client.receive() as reply:
                 assert reply.status == wire.OK
                 wait_for(lambda: broker.hit == "epoll_ctl", "the failure, behind the reply")
