@@ -10,7 +10,6 @@ Paths come from the environment, which `tests/run/check.sh` sets:
     RSSB_QEMU         a QEMU >= 9.0                        (build/qemu/10.0/qemu-system-x86_64)
     RSSB_QEMU_OBJECT  the steering object it exports       (build/qemu/10.0/rss.bpf.o)
     RSSB_SOAK         set: the fault suite tries everything, not samples
-    RSSB_BESIDE       folders whose tests a second pytest runs meanwhile (tests/lib/beside.py)
     RSSB_TIME_FACTOR  how many times slower than this machine it is here (tests/lib/waiting.py)
 All are made absolute, and are in the environment of every test program.
 """
@@ -27,7 +26,6 @@ _TESTS = Path(__file__).parent
 sys.path[:0] = [str(_TESTS / "lib"), str(_TESTS / "bench")]
 sys.dont_write_bytecode = True
 
-import beside  # noqa: E402
 import copied_tree  # noqa: E402  (found by the path above)
 import programs  # noqa: E402
 import waiting  # noqa: E402
@@ -57,7 +55,6 @@ def pytest_configure(config):
         waiting.scale_limits()
     for name, path in DEFAULTS.items():
         os.environ[name] = str((ROOT / os.environ.get(name, path)).absolute())
-    beside.configure(config)
 
 
 def pytest_collect_file(file_path, parent):
