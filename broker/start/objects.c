@@ -221,7 +221,7 @@ static bool objects_try_file(struct objects_trials *to, int dir, const char *fil
 	char name[RSSB_NAME_MAX], why[OBJECT_CHECK_WHY_MAX];
 	const char *fault;
 	void *elf = NULL;
-	size_t size;
+	size_t size = 0;
 
 	if (!name_from_file(name, file))
 		return false;

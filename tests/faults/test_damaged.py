@@ -2,7 +2,7 @@
 """Fault 32: damaged objects in the broker's own trial, each of which libbpf opens and loads.
 
 `make soak`: 600,000 of four objects; `make check`: 600.  tests/tools/damaged.c says what must hold
-of each; the counts are printed, and docs/security.md has those of the first 10,000.
+of each; the counts are printed, and docs/security.md has those of one run.
 """
 import subprocess
 from pathlib import Path
