@@ -76,7 +76,7 @@ def cpu_seconds(pid):
 
 
 class Neighbours:
-    """A broker in a world, and those who ask it."""
+    """A broker and those who ask it.  Each flood has a new one: a broker still counts the last's sets."""
 
     def __init__(self, world, build, broker):
         self.world = world
@@ -156,10 +156,11 @@ def allow_many_fds():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(NOFILE, hard), hard))
 
 
-def section(report, world, build, broker):
-    neighbours = Neighbours(world, build, broker)
+def section(report, world, build, new_broker):
     rows = []
     for how in FLOODS:
         report.progress(f"a hostile neighbour: {FLOODS[how]}")
-        rows.append(neighbours.measure(how))
+        broker = new_broker(how or "nobody")
+        rows.append(Neighbours(world, build, broker).measure(how))
+        broker.stop()
     report.table("isolation", "A hostile neighbour", COLUMNS, rows)

@@ -100,8 +100,11 @@ def bench_isolation(report, args):
     isolation.allow_many_fds()
     with BenchWorld() as world:
         isolation.pretend_many_cpus(world)
-        broker = Broker(world, args.build, *isolation.users(), deadlines=())
-        isolation.section(report, world, args.build, broker)
+        isolation.section(
+            report, world, args.build,
+            lambda name: Broker(world, args.build, *isolation.users(), deadlines=(),
+                                directory=world.directory(name, owner=0)),
+        )  # fmt: skip
 
 
 def objects(args):
