@@ -120,7 +120,7 @@ static int front_serve(struct front *front, struct service_manager *a)
 
 	/* Closes the line to the service manager, or leaves it to the watchdog alone. */
 	service_manager_say_ready(a, &front->watchdog);
-	err = seccomp_front(); /* nothing is opened from here on */
+	err = seccomp_start(PROCESS_FRONT); /* nothing is opened from here on */
 	if (err)
 		return err;
 	log_info("ready: %zu objects", front->service.objects.n);

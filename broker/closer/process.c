@@ -104,7 +104,7 @@ static int closer_begin(int sock, const struct identity *id)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	err = privileges_keep_fds(&sock, 1) ?: privileges_drop(id, PRIVILEGES_CAPS_NONE);
-	return err ? err : seccomp_closer();
+	return err ? err : seccomp_start(PROCESS_CLOSER);
 }
 
 int closer_start(const struct identity *id, int *ret_sock)

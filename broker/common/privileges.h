@@ -16,6 +16,8 @@ struct identity {
 	bool change;
 };
 
+enum broker_process { PROCESS_FRONT, PROCESS_LOADER, PROCESS_CLOSER, PROCESS_TRIAL };
+
 enum privileges_caps {
 	PRIVILEGES_CAPS_NONE,
 	PRIVILEGES_CAPS_BPF,	     /* CAP_BPF */
@@ -55,7 +57,4 @@ int privileges_drop(const struct identity *id, enum privileges_caps caps);
  *    in the loader bpf(2) with the commands that make a set.  Mustn't: open,
  *    connect, exec, fork (but the closer); anything else kills the process.
  */
-int seccomp_front(void);
-int seccomp_loader(void);
-int seccomp_closer(void);
-int seccomp_trial(void);
+int seccomp_start(enum broker_process process);

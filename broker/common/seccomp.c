@@ -27,30 +27,17 @@
 
 #define X32_FIRST 0x40000000u /* of amd64's second table of calls */
 
-/* A call that is allowed if an argument is right: (argument & mask) is value; or, with any, its
- * lower half has one of the bits of mask. */
+/* A call that is allowed if one of its arguments passes a test. */
 struct seal_rule {
-	int nr;
+	int nr; /* -1: the end of a list */
 	unsigned arg;
-	uint64_t mask, value;
-	bool any;
+	enum {
+		ARG_IS,	     /* the argument is value */
+		ARG_LACKS,   /* it has no bit of value */
+		ARG_HAS_ANY, /* its lower half has a bit of value */
+	} test;
+	uint64_t value;
 };
-#define NO_RULE                                                                                    \
-	{                                                                                          \
-		-1, 0, 0, 0, false                                                                 \
-	}
-#define ARG_IS(name, n, what)                                                                      \
-	{                                                                                          \
-		SYS_##name, n, ~(uint64_t)0, what, false                                           \
-	}
-#define ARG_LACKS(name, n, bits)                                                                   \
-	{                                                                                          \
-		SYS_##name, n, bits, 0, false                                                      \
-	}
-#define ARG_HAS_ANY(name, n, bits)                                                                 \
-	{                                                                                          \
-		SYS_##name, n, bits, 0, true                                                       \
-	}
 
 /*
  * #syscalls exit_group close
@@ -72,9 +59,9 @@ int __lsan_is_turned_off(void)
 #endif
 
 static const struct seal_rule loader_rules[] = {
-	ARG_IS(bpf, 0, BPF_MAP_CREATE),
-	ARG_IS(bpf, 0, BPF_PROG_LOAD),
-	NO_RULE,
+	{ SYS_bpf, 0, ARG_IS, BPF_MAP_CREATE },
+	{ SYS_bpf, 0, ARG_IS, BPF_PROG_LOAD },
+	{ -1 },
 };
 
 /*
@@ -87,33 +74,33 @@ static const struct seal_rule loader_rules[] = {
  * argument alone, in which 1 << 32 is fd 0, too.
  */
 static const struct seal_rule front_rules[] = {
-	ARG_LACKS(mmap, 2, PROT_EXEC), /* a map, never code */
-	ARG_IS(ioctl, 1, SIOCOUTQ),
-	ARG_IS(fcntl, 1, F_ADD_SEALS),
-	ARG_IS(fcntl, 1, F_SETPIPE_SZ),
-	ARG_IS(setsockopt, 2, SO_PASSRIGHTS),
-	ARG_IS(setsockopt, 2, SO_PASSCRED),
-	ARG_HAS_ANY(sendmsg, 0, ~1u), /* neither fd 0 nor fd 1 */
-	NO_RULE,
+	{ SYS_mmap, 2, ARG_LACKS, PROT_EXEC }, /* a map, never code */
+	{ SYS_ioctl, 1, ARG_IS, SIOCOUTQ },
+	{ SYS_fcntl, 1, ARG_IS, F_ADD_SEALS },
+	{ SYS_fcntl, 1, ARG_IS, F_SETPIPE_SZ },
+	{ SYS_setsockopt, 2, ARG_IS, SO_PASSRIGHTS },
+	{ SYS_setsockopt, 2, ARG_IS, SO_PASSCRED },
+	{ SYS_sendmsg, 0, ARG_HAS_ANY, ~1u }, /* neither fd 0 nor fd 1 */
+	{ -1 },
 };
 
 /* What libbpf asks for, to check and load an object: also of another version than was tried. */
 static const struct seal_rule trial_rules[] = {
-	ARG_IS(bpf, 0, BPF_MAP_CREATE),
-	ARG_IS(bpf, 0, BPF_PROG_LOAD),
-	ARG_IS(bpf, 0, BPF_BTF_LOAD),
-	ARG_IS(bpf, 0, BPF_OBJ_GET_INFO_BY_FD),
-	ARG_LACKS(mmap, 2, PROT_EXEC),
-	ARG_IS(fcntl, 1, F_DUPFD_CLOEXEC),
-	NO_RULE,
+	{ SYS_bpf, 0, ARG_IS, BPF_MAP_CREATE },
+	{ SYS_bpf, 0, ARG_IS, BPF_PROG_LOAD },
+	{ SYS_bpf, 0, ARG_IS, BPF_BTF_LOAD },
+	{ SYS_bpf, 0, ARG_IS, BPF_OBJ_GET_INFO_BY_FD },
+	{ SYS_mmap, 2, ARG_LACKS, PROT_EXEC },
+	{ SYS_fcntl, 1, ARG_IS, F_DUPFD_CLOEXEC },
+	{ -1 },
 };
 
 /* A child process that shares nothing: no thread, no other namespace. */
 #define CLONE_FLAGS_OF_FORK ((uint64_t)CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
 
 static const struct seal_rule closer_rules[] = {
-	ARG_LACKS(clone, 0, ~CLONE_FLAGS_OF_FORK),
-	NO_RULE,
+	{ SYS_clone, 0, ARG_LACKS, ~CLONE_FLAGS_OF_FORK },
+	{ -1 },
 };
 
 /* --- the filter's program ---------------------------------------------------------- */
@@ -163,23 +150,24 @@ static void emit_begin(struct program *p)
 static void emit_rule(struct program *p, const struct seal_rule *rule)
 {
 	const size_t low = offsetof(struct seccomp_data, args) + rule->arg * sizeof(uint64_t);
+	const uint64_t mask = rule->test == ARG_IS ? ~(uint64_t)0 : rule->value;
+	const uint64_t want = rule->test == ARG_IS ? rule->value : 0;
 
 	emit_load(p, offsetof(struct seccomp_data, nr));
-	if (rule->any) {
+	if (rule->test == ARG_HAS_ANY) {
 		emit_unless(p, (uint32_t)rule->nr, 3);
 		emit_load(p, low);
-		emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K,
-						     (uint32_t)rule->mask, 0, 1));
+		emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)mask, 0,
+						     1));
 	} else {
 		emit_unless(p, (uint32_t)rule->nr, 7);
 		emit_load(p, low);
-		emit(p,
-		     (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (uint32_t)rule->mask));
-		emit_unless(p, (uint32_t)rule->value, 4);
+		emit(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (uint32_t)mask));
+		emit_unless(p, (uint32_t)want, 4);
 		emit_load(p, low + sizeof(uint32_t));
 		emit(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K,
-						     (uint32_t)(rule->mask >> 32)));
-		emit_unless(p, (uint32_t)(rule->value >> 32), 1);
+						     (uint32_t)(mask >> 32)));
+		emit_unless(p, (uint32_t)(want >> 32), 1);
 	}
 	emit_return(p, SECCOMP_RET_ALLOW);
 }
@@ -203,47 +191,39 @@ static void emit_calls(struct program *p, const int *numbers, const struct seal_
 	}
 }
 
+/*
+ * libbpf looks for much that it does without: a file of the kernel's types, a larger limit.
+ * So what is not allowed fails in a trial, which ends anyway.
+ */
+static const struct seal {
+	const int *numbers;
+	const struct seal_rule *rules;
+	uint32_t otherwise;
+} seals[] = {
+	[PROCESS_FRONT] = { syscalls_front, front_rules, SECCOMP_RET_KILL_PROCESS },
+	[PROCESS_LOADER] = { syscalls_loader, loader_rules, SECCOMP_RET_KILL_PROCESS },
+	[PROCESS_CLOSER] = { syscalls_closer, closer_rules, SECCOMP_RET_KILL_PROCESS },
+	[PROCESS_TRIAL] = { syscalls_trial, trial_rules, SECCOMP_RET_ERRNO | EPERM },
+};
+
 /* Without malloc(3): who has no memory gets no other filter than usual, and waits for none. */
-static int seal(const int *numbers, const struct seal_rule *rules, uint32_t otherwise)
+int seccomp_start(enum broker_process process)
 {
-	static const struct seal_rule none[] = { NO_RULE };
+	static const struct seal_rule none[] = { { -1 } };
+	const struct seal *seal = &seals[process];
 	struct program p = { .n = 0 };
 	struct sock_fprog load = { .filter = p.insns };
 
 	emit_begin(&p);
-	emit_calls(&p, numbers, rules);
+	emit_calls(&p, seal->numbers, seal->rules);
 	emit_calls(&p, syscalls_sanitizer, none);
-	for (; rules->nr >= 0; rules++)
-		emit_rule(&p, rules);
-	emit_return(&p, otherwise);
+	for (const struct seal_rule *rule = seal->rules; rule->nr >= 0; rule++)
+		emit_rule(&p, rule);
+	emit_return(&p, seal->otherwise);
 	if (p.n > INSNS_MAX)
 		return log_error(-E2BIG, "the seccomp filter has %u instructions", p.n);
 	load.len = (unsigned short)p.n;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &load))
 		return log_error(-errno, "cannot load the seccomp filter");
 	return 0;
-}
-
-int seccomp_front(void)
-{
-	return seal(syscalls_front, front_rules, SECCOMP_RET_KILL_PROCESS);
-}
-
-int seccomp_loader(void)
-{
-	return seal(syscalls_loader, loader_rules, SECCOMP_RET_KILL_PROCESS);
-}
-
-int seccomp_closer(void)
-{
-	return seal(syscalls_closer, closer_rules, SECCOMP_RET_KILL_PROCESS);
-}
-
-/*
- * libbpf looks for much that it does without: a file of the kernel's types, a larger limit.
- * So what is not allowed fails; a trial ends anyway.
- */
-int seccomp_trial(void)
-{
-	return seal(syscalls_trial, trial_rules, SECCOMP_RET_ERRNO | EPERM);
 }

@@ -96,7 +96,7 @@ static int loader_main(int sock, const struct templates *templates, const struct
 	prctl(PR_SET_NAME, "rss-loader", 0, 0, 0);
 	ignore_signals();
 	if ((err = fds_keep(sock, templates)) || (err = privileges_drop(id, caps)) ||
-	    (err = privileges_end_with_parent(parent)) || (err = seccomp_loader()))
+	    (err = privileges_end_with_parent(parent)) || (err = seccomp_start(PROCESS_LOADER)))
 		return err;
 	return serve(sock, templates);
 }

@@ -64,7 +64,7 @@ static int child_confine(int sock, pid_t parent, const struct trial_options *o)
 	limits_set();
 	if (dup2(sock, LINE) < 0 || close_range(LINE + 1, ~0U, 0))
 		return -errno;
-	return seccomp_trial();
+	return seccomp_start(PROCESS_TRIAL);
 }
 
 static void child_run(struct trial *t, int sock, pid_t parent, const char *name, const void *elf,

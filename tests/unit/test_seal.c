@@ -32,11 +32,11 @@ enum { FRONT = 1, LOADER = 2, CLOSER = 4, ALL = 7 };
 
 static const struct process {
 	int bit;
-	int (*seal)(void);
+	enum broker_process process;
 } processes[] = {
-	{ FRONT, seccomp_front },
-	{ LOADER, seccomp_loader },
-	{ CLOSER, seccomp_closer },
+	{ FRONT, PROCESS_FRONT },
+	{ LOADER, PROCESS_LOADER },
+	{ CLOSER, PROCESS_CLOSER },
 };
 
 static const struct row {
@@ -104,7 +104,7 @@ static int status_of(const struct process *process, const struct row *row)
 
 	assert_true(pid >= 0);
 	if (!pid) {
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || process->seal())
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || seccomp_start(process->process))
 			_exit(2);
 		syscall(row->nr, row->args[0], row->args[1], row->args[2], 0, -1, 0);
 		_exit(0); /* whatever it returned, it was let through */
