@@ -133,7 +133,7 @@ static int serve(struct options *o, struct service_manager *a)
 	_cleanup_fd_ int listener = -1, lock = -1;
 	enum privileges_caps caps = o->no_perfmon ? PRIVILEGES_CAPS_BPF
 						  : PRIVILEGES_CAPS_BPF_PERFMON;
-	struct loader_link loader = LOADER_LINK_INIT;
+	struct loader_link loader = { .sock = -1 };
 	struct identity id;
 	struct objects objects = { 0 };
 	bool early = false; /* the listener was inherited: its connections may already bring fds */

@@ -16,10 +16,7 @@ struct set_fds {
 		int list[SET_FDS_MAX];
 	};
 };
-#define SET_FDS_INIT                                                                               \
-	{                                                                                          \
-		.list = { -1, -1, -1, -1, -1 }                                                     \
-	}
+#define SET_FDS_INIT ((struct set_fds){ .list = { -1, -1, -1, -1, -1 } })
 
 /* Copies the open fds into the loader's wire order.  Returns how many. */
 size_t set_fds_to_array(const struct set_fds *fds, int ret[SET_FDS_MAX]);

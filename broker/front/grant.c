@@ -15,7 +15,7 @@ int grants_init(struct grants *ret)
 	if (getrandom(ret->secret, sizeof(ret->secret), 0) != sizeof(ret->secret))
 		return -errno;
 	for (uint32_t i = 0; i < GRANTS_MAX; i++) {
-		ret->list[i].maps = (struct grant_maps)GRANT_MAPS_INIT;
+		ret->list[i].maps = GRANT_MAPS_INIT;
 		ret->list[i].next_free = i + 1 < GRANTS_MAX ? i + 1 : NO_SLOT;
 	}
 	return 0;
@@ -71,7 +71,7 @@ struct grant *grant_new(struct grants *g, struct account *account,
 	new->flags = request->flags;
 	memcpy(new->label, request->label, sizeof(new->label));
 	new->maps = *maps;
-	*maps = (struct grant_maps)GRANT_MAPS_INIT;
+	*maps = GRANT_MAPS_INIT;
 	grant_note_steering(new, &request->steering);
 	return new;
 }

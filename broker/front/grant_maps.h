@@ -17,10 +17,7 @@ struct grant_maps {
 	unsigned n_blocks;
 	int lease_write; /* -1: the grant has no lease */
 };
-#define GRANT_MAPS_INIT                                                                            \
-	{                                                                                          \
-		.lease_write = -1                                                                  \
-	}
+#define GRANT_MAPS_INIT ((struct grant_maps){ .lease_write = -1 })
 
 /*
  * Maps the maps of a set.  0, or -errno of mmap(2): such an fd is not such a map; what was mapped

@@ -26,7 +26,7 @@ void handover_begin(struct handover *h, struct grant *grant, struct set *set)
 {
 	h->grant = grant;
 	h->set = *set;
-	*set = (struct set)SET_INIT;
+	*set = SET_INIT;
 	fd_closep(&h->set.lease_read); /* from here on only the client has copies */
 }
 

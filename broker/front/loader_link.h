@@ -13,10 +13,6 @@ struct loader_link {
 	int sock; /* non-blocking once ready */
 	pid_t pid;
 };
-#define LOADER_LINK_INIT                                                                           \
-	{                                                                                          \
-		.sock = -1                                                                         \
-	}
 
 /* What one answer was. */
 struct loader_answer {

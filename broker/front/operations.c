@@ -31,7 +31,7 @@ _Static_assert(offsetof(struct rssb_request_update, grant) == GRANT_AT &&
 void outcome_init(struct outcome *ret, unsigned op)
 {
 	rssb_reply_init(&ret->reply, op);
-	ret->set = (struct set)SET_INIT;
+	ret->set = SET_INIT;
 	ret->grant = NULL;
 	ret->elf = -1;
 	ret->object = 0;

@@ -14,10 +14,7 @@ struct peer {
 	gid_t gid;
 	pid_t pid; /* a hint: it may be gone, and another have its number */
 };
-#define PEER_UNKNOWN                                                                               \
-	{                                                                                          \
-		.uid = (uid_t)-1, .gid = (gid_t)-1, .pid = 0                                       \
-	}
+#define PEER_UNKNOWN ((struct peer){ .uid = (uid_t)-1, .gid = (gid_t)-1 })
 
 #define PEER_LABEL_MAX 256 /* bytes of a security label, the NUL included */
 

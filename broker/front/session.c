@@ -43,7 +43,7 @@ struct session *session_new(struct sessions *s, int *fd)
 	new->account = NULL;
 	new->allowed = false;
 	new->guarded = true;
-	new->peer = (struct peer)PEER_UNKNOWN;
+	new->peer = PEER_UNKNOWN;
 	return new;
 }
 

@@ -78,7 +78,7 @@ int set_init(struct set *ret, struct set_fds *fds, unsigned n_blocks)
 	s.maps.lease_write = lease[1];
 	fd_closep(&fds->stats); /* the mapping is all that is needed */
 	s.fds = *fds;
-	*fds = (struct set_fds)SET_FDS_INIT;
+	*fds = SET_FDS_INIT;
 	*ret = s;
 	return 0;
 }

@@ -14,10 +14,7 @@ struct set {
 	int lease_read;
 	struct grant_maps maps;
 };
-#define SET_INIT                                                                                   \
-	{                                                                                          \
-		.fds = SET_FDS_INIT, .lease_read = -1, .maps = GRANT_MAPS_INIT                     \
-	}
+#define SET_INIT ((struct set){ .fds = SET_FDS_INIT, .lease_read = -1, .maps = GRANT_MAPS_INIT })
 
 /*
  * How many bytes of kernel memory a set of an object takes, with its lease, as the memory

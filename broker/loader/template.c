@@ -307,5 +307,5 @@ void template_done(struct template *t)
 	if (t->memory)
 		munmap(t->memory, t->memory_size);
 	fd_closep(&t->btf_fd);
-	*t = (struct template)TEMPLATE_INIT;
+	*t = TEMPLATE_INIT;
 }

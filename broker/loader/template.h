@@ -37,10 +37,7 @@ struct template
 	void *memory; /* of the instructions; NULL: somebody else's */
 	size_t memory_size;
 };
-#define TEMPLATE_INIT                                                                              \
-	{                                                                                          \
-		.btf_fd = -1                                                                       \
-	}
+#define TEMPLATE_INIT ((struct template){ .btf_fd = -1 })
 
 /*
  * Opens, checks and loads the object once with libbpf: the self-test, and the source of

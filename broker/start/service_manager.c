@@ -50,7 +50,7 @@ int service_manager_read(struct service_manager *ret)
 {
 	const char *notify = getenv("NOTIFY_SOCKET"), *why;
 
-	*ret = (struct service_manager)SERVICE_MANAGER_INIT;
+	*ret = (struct service_manager){ .sock = -1 };
 	ret->n_fds = listen_fds_count(&why);
 	if (ret->n_fds < 0) {
 		log_line(LOG_ERR, "%s", why);

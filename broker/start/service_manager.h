@@ -14,12 +14,8 @@ struct service_manager {
 	int n_fds;	      /* sockets passed to us, from fd 3 on */
 	char notify[108];     /* NOTIFY_SOCKET; empty: none */
 	uint64_t watchdog_ms; /* how often to answer it; 0: there is none */
-	int sock;
+	int sock; /* -1: there is none */
 };
-#define SERVICE_MANAGER_INIT                                                                       \
-	{                                                                                          \
-		.sock = -1                                                                         \
-	}
 
 /* Reads the environment, before it is cleared.  -EINVAL: what it says cannot be; that was logged.
  */

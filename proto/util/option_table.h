@@ -60,14 +60,8 @@ struct option_row {
 /* take() returns 0, or below 0 after writing why. */
 #define OPTION_CALL(function) .kind = OPTION_KIND_CALL, .take = (function)
 
-#define OPTION_PARAGRAPH(text)                                                                     \
-	{                                                                                          \
-		.help = (text)                                                                     \
-	}
-#define OPTION_END                                                                                 \
-	{                                                                                          \
-		.name = NULL                                                                       \
-	}
+#define OPTION_PARAGRAPH(text) ((struct option_row){ .help = (text) })
+#define OPTION_END	       ((struct option_row){ .name = NULL })
 
 /* The rows of one table and the structure that they fill. */
 struct option_table {

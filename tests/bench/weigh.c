@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 			  (unsigned)atoi(argv[2]), TRIAL_INSNS_MAX, why))
 		die(why);
 	for (int i = 0; i < n; i++)
-		sets[i] = (struct set_fds)SET_FDS_INIT;
+		sets[i] = SET_FDS_INIT;
 	if (template_make(&t, &sets[0])) /* what is made once, is made now */
 		die("no set");
 	table = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC,

@@ -25,7 +25,7 @@ static void begin(struct handover *h, uint16_t kind)
 	grant = (struct grant){ .id = 7, .account = &alice, .pid = 42, .object = 1, .kind = kind };
 	memcpy(grant.label, "web", 3);
 	grant.maps = set.maps;
-	set.maps = (struct grant_maps)GRANT_MAPS_INIT;
+	set.maps = GRANT_MAPS_INIT;
 	handover_begin(h, &grant, &set);
 	assert_int_equal(set.fds.prog, -1); /* taken */
 }

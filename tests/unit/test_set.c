@@ -149,7 +149,7 @@ static void configuration_comes_last_and_at_once(void **state)
 	if (is_single_stepped())
 		skip();
 	touched.page = sysconf(_SC_PAGESIZE);
-	touched.maps = (struct grant_maps)GRANT_MAPS_INIT;
+	touched.maps = GRANT_MAPS_INIT;
 	assert_int_equal(grant_maps_map(&touched.maps, &fds, 0), 0);
 	sigaction(SIGSEGV, &touch, NULL);
 	sigaction(SIGTRAP, &step, NULL);
