@@ -21,8 +21,9 @@ import emulated_host  # noqa: E402
 
 TIME_FACTOR = 20
 PART_LIMIT_S = 3600
-# -v: of a part that hangs one sees where.  -rs: what is skipped, and why.
-PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-v", "-rs", "-p", "no:cacheprovider", "-p", "left_out"]
+# -v: of a part that hangs one sees where.  -rs: what is skipped, and why.  --durations: what is slow.
+PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-v", "-rs", "--durations=12", "-p",
+          "no:cacheprovider", "-p", "left_out"]  # fmt: skip
 # Until Linux 5.11 maps counted as locked memory.
 MEMLOCK = ["prlimit", "--memlock=unlimited"]
 # Test programs that need no root; each ends with status 0, or says "not ok".
@@ -36,6 +37,8 @@ grep -B 5 -A 5 '^not ok' /tmp/said || true
 echo "$(grep -c '^ok' /tmp/said) passed, $(grep -c '^not ok' /tmp/said) failed"
 """
 SELINUX = "security=selinux systemd.unit=basic.target systemd.show_status=no systemd.log_target=kmsg"
+# Hundreds of brokers, each of which takes seconds to start there.
+SWEEPS = [f"tests/faults/test_{name}.py" for name in ("sweeps", "malloc", "closing")]
 # What runs in which host: the words for pytest, and how the host is booted.
 PARTS = {
     "nobody": (None, {}),
@@ -52,7 +55,8 @@ PARTS = {
     "broker": (["tests/integration/broker"], {}),
     "protocol": (["tests/integration/protocol"], {}),
     "cli": (["tests/integration/cli"], {}),
-    "faults": (["tests/faults"], {}),
+    "faults": (["tests/faults", *(f"--ignore={path}" for path in SWEEPS)], {}),
+    "sweeps": (SWEEPS, {}),
 }  # fmt: skip
 # With this machine's own policy, and so with the kernel that it was made for; by a word that later
 # kernels take for an upper bound alone.
