@@ -35,13 +35,15 @@ static void raise_nofile(void)
 
 /*
  * An inherited mask or disposition could keep a signal from this process or from the closer, whose
- * timer needs SIGALRM. A log that nobody reads (SIGPIPE) must not end the broker.
+ * timer needs SIGALRM. Neither a log that nobody reads (SIGPIPE) nor a limit of file sizes
+ * (SIGXFSZ) must end the broker: write(2) fails then.
  */
 static void reset_signals(void)
 {
 	sigset_t none;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&none);

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What is inherited, by the broker or by its children, must not stay with them."""
 import os
+import resource
 import signal
 
+import vectors
+import wire
 from activated import Activated
 from broker import Broker, LogTo
 from interposed import OLD_KERNEL
@@ -54,4 +57,21 @@ def test_fault_48_signals_that_were_blocked_or_ignored(build, interposed):
         closer = child(broker, "rss-closer").status()
         assert int(closer["SigBlk"], 16) == 0  # a blocked timer would end no wait
         assert not int(closer["SigIgn"], 16) & 1 << (signal.SIGCHLD - 1)
+        assert broker.stop() == 0
+
+
+def small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_fault_48_a_limit_of_file_sizes(build):
+    """A copy of an object is a file to it, and so may the log be: SIGXFSZ ended the front."""
+    with Broker(build, preexec_fn=small_files) as broker:
+        for _ in range(3):
+            with broker.ask(vectors.read("request-export-abi")) as reply:
+                assert (reply.status, reply.reason) == (wire.INTERNAL, "cannot make a memfd: File too large")
+        with open(broker.log_path, "ab") as log:
+            log.write(b"." * 4096)
+        with broker.ask(wire.acquire(flags=wire.NO_CONFIG)) as reply:  # whose line has no room
+            assert reply.status == wire.OK
         assert broker.stop() == 0
