@@ -31,7 +31,7 @@ struct front {
 	struct handover handover;
 	struct watchdog watchdog;
 	bool accepting; /* the listener is polled */
-	struct repeats accept_failures;
+	struct repeats accept_failures, peers_unknown;
 	uint64_t accept_at_ms;	     /* when to poll it again; 0: when a session ends */
 	bool stopping;		     /* SIGTERM or SIGINT came */
 	bool loader_rests;	     /* after a failure, until restock_at_ms */

@@ -31,6 +31,15 @@ _Static_assert(ACCOUNTS_MAX > SESSIONS_MAX + GRANTS_MAX, "nobody is without an a
 
 /* --- sessions ------------------------------------------------------------- */
 
+/* What may happen at each connect(), and no account pays for: not each time a line. */
+static void warn_now_and_then(const struct front *f, struct repeats *r, const char *what, int error)
+{
+	unsigned repeated;
+
+	if (repeats_are_news(r, f->service.now_ms, &repeated))
+		log_warning("%s: %s repeated=%u", what, strerrordesc_np(error), repeated);
+}
+
 /* Whose connection it is, and whether it may stay. */
 static int session_admit(struct front *f, struct session *session, struct rssb_refusal *why)
 {
@@ -38,8 +47,9 @@ static int session_admit(struct front *f, struct session *session, struct rssb_r
 	char label[PEER_LABEL_MAX];
 	int err = 0;
 
-	if (peer_read(&session->peer, session->fd) || peer_read_label(label, session->fd))
-		return -EPERM; /* an unknown peer gets no answer */
+	if ((err = peer_read(&session->peer, session->fd)) ||
+	    (err = peer_read_label(label, session->fd)))
+		return err; /* an unknown peer gets no answer */
 	session->account = account_get(accounts, session->peer.uid, label, f->service.now_ms);
 	if (!session->account)
 		return -ENOBUFS;
@@ -85,19 +95,11 @@ static void session_start(struct front *f, int *fd)
 	} else if (why.status) {
 		dialog_refuse(f, session, &why);
 	} else {
-		log_notice("a connection was refused: %s", strerrordesc_np(-err));
+		warn_now_and_then(f, &f->peers_unknown,
+				  "a connection was refused: its uid or label cannot be read",
+				  -err);
 		front_end_session(f, session);
 	}
-}
-
-/* Each session that ends has the listener polled again, and each failure would be a line. */
-static void warn_accept(struct front *f, int error)
-{
-	unsigned repeated;
-
-	if (repeats_are_news(&f->accept_failures, f->service.now_ms, &repeated))
-		log_warning("cannot accept connections now: %s repeated=%u", strerrordesc_np(error),
-			    repeated);
 }
 
 /*
@@ -119,7 +121,8 @@ static void on_listener(struct front *f, int accepts)
 			session_start(f, &fd);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			   errno == ENOMEM) {
-			warn_accept(f, errno);
+			warn_now_and_then(f, &f->accept_failures, "cannot accept connections now",
+					  errno);
 			front_pause_accepting(f, f->service.now_ms + PAUSE_MS);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {

@@ -139,7 +139,17 @@ def test_who_has_a_label_that_cannot_be_read_is_refused(build, interposed):
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
                 client.send(INFO)
             assert client.is_closed()
-        assert "a connection was refused: " in broker.log()
+        assert "a connection was refused: its uid or label cannot be read: Permission denied" in broker.log()
+
+
+def test_fault_41_who_has_no_account_does_not_fill_the_log(build, interposed):
+    """A label that is too long: each connection of its owner, who pays for none, was a line."""
+    with Broker(build, env=interposed(NO_LABEL.replace("EACCES", "ERANGE"))) as broker:
+        for _ in range(50):
+            with broker.connect() as client:
+                assert client.is_closed()
+        assert 0 < broker.log().count("a connection was refused: ") < 10
+        assert " log lines were dropped" not in broker.log()
 
 
 def test_fault_20_a_label_is_an_account_of_its_own(build, interposed):
