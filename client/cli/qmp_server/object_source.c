@@ -42,15 +42,20 @@ static int export_once(struct qmp_object_source *s, int *ret_fd, uint32_t *ret_r
 	return err;
 }
 
+/* A broker may say any time to come back: one behind the deadline is not waited for. */
 static int export_wait(struct qmp_object_source *s, int *ret_fd)
 {
 	const int64_t deadline = deadline_in(BUSY_MS);
-	uint32_t retry_ms;
+	uint32_t pause_ms;
 	int err;
 
-	while ((err = export_once(s, ret_fd, &retry_ms)) && (err == -EAGAIN || err == -EDQUOT) &&
-	       deadline_left_ms(deadline) > 0)
-		poll(NULL, 0, retry_ms ? (int)retry_ms : ANSWER_MS / 10);
+	while ((err = export_once(s, ret_fd, &pause_ms)) && (err == -EAGAIN || err == -EDQUOT)) {
+		if (!pause_ms)
+			pause_ms = ANSWER_MS / 10;
+		if (pause_ms >= (uint32_t)deadline_left_ms(deadline))
+			break;
+		poll(NULL, 0, (int)pause_ms);
+	}
 	return err;
 }
 

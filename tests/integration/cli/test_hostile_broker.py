@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 import fake_broker
+import qmp_talk
 import wire
 
 OBJECTS, GRANTS = 2**32 - 1, 2**14  # an overflow of 32 bits; more than any broker has
@@ -96,3 +97,27 @@ def test_a_table_that_names_no_queue(rssb, queues, table_len, entry):
     assert set(names[1:]) == {b"\1"}  # another's grant may have that label by now
     if not harmless:
         assert "the broker's reply has no table: a queue or an entry is out of range" in done.stderr
+
+
+class Later(fake_broker.Listener):
+    """Tells everybody to come back in so many milliseconds."""
+
+    def __init__(self, path, retry_ms):
+        super().__init__(path)
+        self.retry_ms = retry_ms
+
+    def _answer(self, peer, request):
+        _, _, op, _, tag = fake_broker.HEADER.unpack_from(request)
+        peer.send(fake_broker.reply(op, tag, wire.LIMIT, retry_ms=self.retry_ms, reason=b"not now"))
+        return True
+
+
+@pytest.mark.parametrize("retry_ms", [2**32 - 1, 2**31, 2**31 - 1, 3600 * 1000])
+def test_a_time_to_come_back_that_never_comes(build, tmp_path, retry_ms):
+    """rssb qmp waited as long as the broker said, and its client with it; 2^32 - 1 ms was for ever."""
+    with Later(tmp_path / "sock", retry_ms):
+        command = [build / "rssb", "--socket", tmp_path / "sock", "qmp", "--stdio"]
+        with qmp_talk.talk_to_program(command) as talk:
+            talk.exchange(qmp_talk.NEGOTIATE)
+            error = {"class": "GenericError", "desc": "rss-broker: not now"}
+            assert talk.execute("request-ebpf", id="rss")["error"] == error
