@@ -30,9 +30,8 @@ static const struct token_bucket_rule share_rule = { .burst = 512, .token_us = 5
 static struct {
 	int level;
 	bool terminal, socket;
-	bool never_waits; /* a write to it, so that nobody has to ask first */
-	unsigned long dropped;
-	struct token_bucket lines; /* at LOG_NOTICE and below */
+	bool never_waits;     /* a write to it, so that nobody has to ask first */
+	struct log_share all; /* what cannot be written is left out, too */
 } sink = { .level = LOG_INFO };
 
 void log_set_level(int level)
@@ -120,54 +119,28 @@ static void log_text(int level, const char *text)
 {
 	char note[64];
 
-	if (sink.dropped) {
-		snprintf(note, sizeof(note), "%lu log lines were dropped", sink.dropped);
+	if (sink.all.left_out) {
+		snprintf(note, sizeof(note), "%lu log lines were dropped", sink.all.left_out);
 		if (sink_write(LOG_WARNING, note))
-			sink.dropped = 0;
+			sink.all.left_out = 0;
 	}
 	if (!sink_write(level, text))
-		sink.dropped++;
+		sink.all.left_out++;
 }
 
-/* Whether there is a token, which then is taken. */
-static bool token_take(struct token_bucket *b, struct token_bucket_rule rule)
+/* Whether a share has room for a line of that level, which then is taken. */
+static bool share_take(struct log_share *share, struct token_bucket_rule rule, int level)
 {
 	uint64_t now_ms = clock_ms();
 
-	if (token_bucket_wait_ms(b, rule, 1, now_ms))
+	if (level < LOG_NOTICE)
+		return true;
+	if (token_bucket_wait_ms(&share->lines, rule, 1, now_ms)) {
+		share->left_out++;
 		return false;
-	token_bucket_take(b, rule, 1, now_ms);
+	}
+	token_bucket_take(&share->lines, rule, 1, now_ms);
 	return true;
-}
-
-/* Whether there is room for a line of that level. */
-static bool sink_take(int level)
-{
-	if (level < LOG_NOTICE || token_take(&sink.lines, flood_rule))
-		return true;
-	sink.dropped++;
-	return false;
-}
-
-static bool share_take(struct log_share *share, int level)
-{
-	if (level < LOG_NOTICE || token_take(&share->lines, share_rule))
-		return true;
-	share->left_out++;
-	return false;
-}
-
-void log_line(int level, const char *format, ...)
-{
-	char text[LINE_MAX_LEN];
-	va_list args;
-
-	if (!log_shows(level) || !sink_take(level))
-		return;
-	va_start(args, format);
-	line_format(text, sizeof(text), format, args);
-	va_end(args);
-	log_text(level, text);
 }
 
 void log_line_of(struct log_share *share, int level, const char *format, ...)
@@ -176,14 +149,16 @@ void log_line_of(struct log_share *share, int level, const char *format, ...)
 	va_list args;
 	size_t n;
 
-	if (!log_shows(level) || !share_take(share, level) || !sink_take(level))
+	if (!log_shows(level) || (share && !share_take(share, share_rule, level)) ||
+	    !share_take(&sink.all, flood_rule, level))
 		return;
 	va_start(args, format);
 	n = line_format(text, sizeof(text), format, args);
 	va_end(args);
-	if (share->left_out)
+	if (share && share->left_out) {
 		snprintf(text + n, sizeof(text) - n, " left_out=%lu", share->left_out);
-	share->left_out = 0;
+		share->left_out = 0;
+	}
 	log_text(level, text);
 }
 

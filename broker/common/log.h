@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <syslog.h>
 
 #include "broker/common/token_bucket.h"
@@ -26,12 +27,9 @@ bool log_shows(int level);
 /* Asks once how stderr is to be written: priorities for a journal, none for a terminal. */
 void log_open(void);
 
-/* Writes one line; format has no newline. */
-void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 /*
- * log_line() about somebody.  Whoever has used up its share loses lines, so that
- * those of the others stay; its next one says how many.
+ * Writes one line about somebody, or (NULL) nobody; format has no newline.  Whoever has used up its
+ * share loses lines, so that those of the others stay; its next one says how many.
  */
 void log_line_of(struct log_share *share, int level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -43,7 +41,8 @@ bool log_share_is_idle(const struct log_share *share);
  */
 int log_error(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_debug(...)	 log_line(LOG_DEBUG, __VA_ARGS__)
-#define log_info(...)	 log_line(LOG_INFO, __VA_ARGS__)
-#define log_notice(...)	 log_line(LOG_NOTICE, __VA_ARGS__)
-#define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+#define log_line(level, ...) log_line_of(NULL, level, __VA_ARGS__)
+#define log_debug(...)	     log_line(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...)	     log_line(LOG_INFO, __VA_ARGS__)
+#define log_notice(...)	     log_line(LOG_NOTICE, __VA_ARGS__)
+#define log_warning(...)     log_line(LOG_WARNING, __VA_ARGS__)
