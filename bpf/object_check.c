@@ -77,6 +77,13 @@ void object_check_listen(char why[OBJECT_CHECK_WHY_MAX])
 	libbpf_set_print(listen_to_libbpf);
 }
 
+void object_check_limit_cpu(unsigned cpu_max_s)
+{
+	const struct rlimit cpu = { cpu_max_s, cpu_max_s + 1 };
+
+	setrlimit(RLIMIT_CPU, &cpu);
+}
+
 void object_check_explain_end(char why[OBJECT_CHECK_WHY_MAX], int wait_status, unsigned cpu_max_s)
 {
 	if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGXCPU)
@@ -265,9 +272,9 @@ struct answer {
 /* Returns the number that the fd has then, or -errno. */
 static int child_confine(int fd)
 {
-	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S + 1 }, none = { 0, 0 };
+	const struct rlimit none = { 0, 0 };
 
-	setrlimit(RLIMIT_CPU, &cpu);
+	object_check_limit_cpu(CPU_MAX_S);
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	return object_confine(fd);

@@ -48,7 +48,10 @@ struct bpf_object *object_check_open(struct object_check *ret, const void *elf, 
 void object_check_listen(char why[OBJECT_CHECK_WHY_MAX]);
 
 /*
- * Into why, what became of a child that ended without an answer.  cpu_max_s: its soft limit; the
- * hard one must be above it, for that one's SIGKILL could be anybody's.
+ * Ends this process, a child, after so much CPU time, by a signal that is nothing else's: the hard
+ * limit is above the soft one, for that one's SIGKILL could be anybody's.
  */
+void object_check_limit_cpu(unsigned cpu_max_s);
+
+/* Into why, what became of a child with that limit that ended without an answer. */
 void object_check_explain_end(char why[OBJECT_CHECK_WHY_MAX], int wait_status, unsigned cpu_max_s);

@@ -11,36 +11,22 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/common/log.h"
 #include "proto/packet.h"
 #include "proto/util/fd.h"
+#include "proto/util/hurry.h"
 
-#define HANDS	 32 /* closes that may block at once */
-#define HURRY_MS 5
+#define HANDS 32 /* closes that may block at once */
 
-static void on_alarm(int signal)
-{
-	(void)signal;
-}
-
-/*
- * A client chooses how long a close waits (SO_LINGER). A signal ends that wait, but not in a
- * process that is exiting: so a child closes the fds under a timer before it exits.
- */
+/* Before a child exits: there no timer would end the wait. */
 static void close_in_a_hurry(struct packet *p)
 {
-	static const struct itimerval never = { 0 };
-	const struct itimerval often = { { 0, HURRY_MS * 1000 }, { 0, HURRY_MS * 1000 } };
-
-	/* #syscalls:closer rt_sigaction rt_sigreturn setitimer */
-	signal(SIGALRM, on_alarm);
-	setitimer(ITIMER_REAL, &often, NULL);
+	hurry_begin(); /* #syscalls:closer rt_sigaction rt_sigreturn setitimer */
 	packet_done(p);
-	setitimer(ITIMER_REAL, &never, NULL);
+	hurry_end();
 }
 
 /*

@@ -26,6 +26,7 @@
 #define CPU_MAX_S    5			 /* QEMU's own object takes a tenth of a second */
 #define MEMORY_MAX_B (256ul << 20)
 #define ATTEMPTS     20 /* of libbpf's five each: EAGAIN says that the child was stopped */
+#define CPU_IN_ALL_S 10 /* after which there is no further attempt */
 
 /*
  * What libbpf and libelf need: #syscalls:trial bpf mmap munmap mremap brk fcntl uname getpid
@@ -36,9 +37,7 @@
 
 static void limits_set(void)
 {
-	const struct rlimit cpu = { CPU_MAX_S, CPU_MAX_S + 1 };
-
-	setrlimit(RLIMIT_CPU, &cpu);
+	object_check_limit_cpu(CPU_MAX_S);
 #ifndef RSSB_SANITIZED /* whose shadow memory is larger */
 	const struct rlimit memory = { MEMORY_MAX_B, MEMORY_MAX_B };
 
@@ -228,13 +227,23 @@ static int trial_run_once(struct template *ret_template, struct object_check *re
 	return err;
 }
 
+/* What the children that have ended had of the CPU. */
+static time_t children_cpu_s(void)
+{
+	struct rusage used = { 0 };
+
+	getrusage(RUSAGE_CHILDREN, &used);
+	return used.ru_utime.tv_sec + used.ru_stime.tv_sec;
+}
+
 int trial_run(struct template *ret_template, struct object_check *ret, const char *name,
 	      const void *elf, size_t size, const struct trial_options *o,
 	      char why[OBJECT_CHECK_WHY_MAX])
 {
+	const time_t enough = children_cpu_s() + CPU_IN_ALL_S;
 	int err = -EAGAIN;
 
-	for (unsigned i = 0; i < ATTEMPTS && err == -EAGAIN; i++)
+	for (unsigned i = 0; i < ATTEMPTS && err == -EAGAIN && children_cpu_s() < enough; i++)
 		err = trial_run_once(ret_template, ret, name, elf, size, o, why);
 	return err;
 }

@@ -14,6 +14,7 @@
 
 #include "client/cli/util/cli.h"
 #include "proto/util/fd.h"
+#include "proto/util/hurry.h"
 #include "proto/util/listen_fds.h"
 #include "proto/util/refuse_fds.h"
 
@@ -72,7 +73,9 @@ void qmp_listener_done(struct qmp_listener *l)
 	/* Another server may have its socket there by now. */
 	if (l->path && !lstat(l->path, &st) && st.st_dev == l->dev && st.st_ino == l->ino)
 		unlink(l->path);
+	hurry_begin(); /* with all that nobody accepted */
 	fd_closep(&l->fd);
+	hurry_end();
 }
 
 int qmp_activation_take(struct qmp_listener *ret, int *ret_connection)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Accepts QMP clients and forks a process for each.  Must never read from a client itself. */
+/*
+ * Accepts QMP clients and forks a process for each.  Must never read from a client itself, nor wait
+ * for as long as one chose.
+ */
 #include "client/cli/qmp_server/server.h"
 
 #include <errno.h>
@@ -16,6 +19,7 @@
 #include "client/cli/qmp_server/commands.h"
 #include "client/cli/util/mem.h"
 #include "proto/util/fd.h"
+#include "proto/util/hurry.h"
 
 /* The pause after an accept or a fork that failed for want of memory, fds or processes. */
 #define RETRY_MS 100
@@ -101,10 +105,18 @@ static void refuse(int fd, const char *why)
 	(void)!write(fd, line, strlen(line));
 }
 
+/* Before Linux 6.16 fds may lie in it; of a client that has gone this may be the last copy. */
+static void connection_closep(int *fd)
+{
+	hurry_begin();
+	fd_closep(fd);
+	hurry_end();
+}
+
 /* False: come back later. */
 static bool client_accept(struct server *s)
 {
-	_cleanup_fd_ int fd = -1;
+	int fd __attribute__((cleanup(connection_closep))) = -1;
 	uid_t uid;
 	pid_t pid;
 	int err = qmp_listener_accept(s->listener, &fd, &uid);

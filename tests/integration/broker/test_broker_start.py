@@ -197,6 +197,52 @@ def test_fault_61_stops_of_a_trial_end_no_start(build):
         assert "left out" not in broker.log() and broker.n_objects() == 4
 
 
+# No program can be loaded, as if the trial were stopped all the time; each takes 6 s of CPU time.
+ALWAYS_EAGAIN = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+static long (*next)(long, long, long, long, long, long, long);
+static pid_t (*next_fork)(void);
+static int seconds;
+__attribute__((constructor)) static void begin(void)
+{
+	*(void **)&next = dlsym(RTLD_NEXT, "syscall");
+	*(void **)&next_fork = dlsym(RTLD_NEXT, "fork");
+}
+long syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+	if (n != SYS_bpf || a != BPF_PROG_LOAD)
+		return next(n, a, b, c, d, e, f);
+	errno = EAGAIN;
+	return -1;
+}
+pid_t fork(void)
+{
+	dprintf(2, "a trial\\n");
+	seconds += 6;
+	return next_fork();
+}
+int getrusage(int who, struct rusage *used)
+{
+	*used = (struct rusage){ .ru_utime.tv_sec = seconds };
+	return 0;
+}
+"""
+
+
+def test_all_attempts_of_a_trial_have_one_limit(build, interposed):
+    """A bpf(2) that never does anything but EAGAIN ends the start after 10 s of CPU time, not 100."""
+    status, log = fails(build, env=interposed(ALWAYS_EAGAIN))
+    assert (status, log.count("a trial")) == (1, 2), log
+    assert "object rss: " in log and "Resource temporarily unavailable" in log
+
+
 def test_pool_size(build):
     for pool in (1, 3):
         with Broker(build, "--pool", str(pool)) as broker:

@@ -18,6 +18,8 @@ import pytest
 import qmp_talk
 import waiting
 from broker import Broker, Process
+from interposed import OLD_KERNEL
+from lingering import lingering
 from waiting import wait_for
 from world import NOBODY, UNPRIVILEGED
 
@@ -330,11 +332,69 @@ def test_fds_that_a_client_sends_are_not_taken(talks, raw):
     serves(talks())
 
 
+@pytest.fixture
+def old_kernel(interposed, directory):
+    """The environment of a server whose kernel cannot refuse fds."""
+    env = interposed(OLD_KERNEL)
+    library = shutil.copy(env["LD_PRELOAD"], directory)  # where nobody may read it
+    return {**env, "LD_PRELOAD": str(library)}
+
+
+@contextlib.contextmanager
+def sent_by_one_that_has_gone(server, times=1):
+    """Connections, not accepted before the block ends, with fds whose close waits, and nobody else has."""
+    linger_s = int(waiting.scaled(80))  # far beyond what a busy machine takes for anything here
+    os.kill(server.pid, signal.SIGSTOP)
+    receivers = []
+    for _ in range(times):
+        slow, receiver = lingering(linger_s)
+        receivers.append(receiver)
+        with slow, socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(server.path))
+            socket.send_fds(sock, [b"{"], [slow.fileno()])
+    os.kill(server.pid, signal.SIGCONT)
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < linger_s / 2
+    for receiver in receivers:
+        receiver.close()
+
+
+def test_a_close_that_waits_keeps_nobody_waiting(rssb, broker, directory, old_kernel):
+    """Of a connection too many the process that accepts for all closes the last copy."""
+    path = directory / "qmp"
+    args = command(rssb, broker, "--listen", path)
+    with serving(args, path, env=old_kernel) as server, contextlib.ExitStack() as stack:
+        os.chmod(path, 0o666)
+        clients = [stack.enter_context(qmp_talk.talk_to_socket(path)) for _ in range(PER_USER)]
+        for client in clients:
+            client.exchange(qmp_talk.NEGOTIATE)
+        with sent_by_one_that_has_gone(server):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(waiting.scaled(60))
+                sock.connect(str(path))
+                assert b"Too many connections" in sock.recv(4096)
+
+
+def without_processes(rssb, broker, path):
+    """As nobody: of root the kernel asks nothing."""
+    args = command(rssb, broker, "--listen", path)
+    return [*args[: len(UNPRIVILEGED)], "prlimit", "--nproc=0:0", *args[len(UNPRIVILEGED) :]]
+
+
+def test_a_close_that_waits_does_not_keep_it_from_ending(rssb, broker, directory, old_kernel):
+    """While no process can be had it accepts one in a while: when it ends others lie in its socket."""
+    path = directory / "qmp"
+    with serving(without_processes(rssb, broker, path), path, env=old_kernel) as server:
+        os.chmod(path, 0o666)
+        with sent_by_one_that_has_gone(server, 4):
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(waiting.scaled(60)) == 0
+
+
 def test_no_process_to_be_had(rssb, broker, directory):
     path = directory / "qmp"
-    nproc = ["prlimit", "--nproc=0:0"]  # as nobody: of root the kernel asks nothing
-    args = command(rssb, broker, "--listen", path)
-    with serving([*args[: len(UNPRIVILEGED)], *nproc, *args[len(UNPRIVILEGED) :]], path) as process:
+    with serving(without_processes(rssb, broker, path), path) as process:
         for _ in range(3):
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.settimeout(60)
