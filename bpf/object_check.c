@@ -37,8 +37,7 @@ const struct object_check_map object_check_maps[OBJECT_CHECK_MAPS_MAX] = {
 
 /* --- why not ------------------------------------------------------------------ */
 
-/* Of what the object says of itself nothing but ASCII gets into a log. */
-static void sanitize(char *text)
+void object_check_sanitize(char *text)
 {
 	for (; *text; text++)
 		if (!isprint((unsigned char)*text) || (unsigned char)*text > '~')
@@ -52,7 +51,7 @@ static int __attribute__((format(printf, 2, 3))) refuse(char *why, const char *f
 	va_start(args, format);
 	vsnprintf(why, OBJECT_CHECK_WHY_MAX, format, args);
 	va_end(args);
-	sanitize(why);
+	object_check_sanitize(why);
 	return -EINVAL;
 }
 
@@ -65,7 +64,7 @@ listen_to_libbpf(enum libbpf_print_level level, const char *format, va_list args
 		return 0;
 	vsnprintf(listener, OBJECT_CHECK_WHY_MAX, format, args);
 	listener[strcspn(listener, "\n")] = '\0';
-	sanitize(listener);
+	object_check_sanitize(listener);
 	return 0;
 }
 

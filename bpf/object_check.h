@@ -47,6 +47,9 @@ struct bpf_object *object_check_open(struct object_check *ret, const void *elf, 
 /* Has libbpf's first complaint from now on put into why; NULL: into nothing. */
 void object_check_listen(char why[OBJECT_CHECK_WHY_MAX]);
 
+/* Of what an object, or the process that read it, says nothing but ASCII gets into a log. */
+void object_check_sanitize(char *text);
+
 /*
  * Ends this process, a child, after so much CPU time, by a signal that is nothing else's: the hard
  * limit is above the soft one, for that one's SIGKILL could be anybody's.

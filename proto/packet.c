@@ -42,7 +42,7 @@ int packet_recv(int sock, struct packet *p)
 	p->n_fds = 0;
 	p->len = 0;
 	do {
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC); /* #syscalls recvmsg */
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC); /* #syscalls:lasting recvmsg */
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

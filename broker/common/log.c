@@ -82,7 +82,7 @@ static bool sink_ready(void)
 
 	return sink.never_waits ||
 	       (poll(&p, 1, 0) == 1 &&
-		(p.revents & POLLOUT)); /* #syscalls poll ppoll restart_syscall */
+		(p.revents & POLLOUT)); /* #syscalls:lasting poll ppoll restart_syscall */
 }
 
 static bool line_send(const char *line, size_t len)
@@ -94,7 +94,7 @@ static bool line_send(const char *line, size_t len)
 	if (sink.socket) /* #syscalls sendmsg */
 		n = sendmsg(STDERR_FILENO, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	else
-		n = write(STDERR_FILENO, line, len); /* #syscalls write */
+		n = write(STDERR_FILENO, line, len); /* #syscalls:lasting write */
 	return n == (ssize_t)len;
 }
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Collects the "#syscalls[:process] NAME..." comments of the given sources into a header with one
-# list a process: :front, :loader, :closer, :trial, :sanitizer, or all when none is named.  Each
-# list is there as names, which tests and people read, and as a table of the numbers that this
+# list a process: :front, :loader, :closer, :trial, :sanitizer, :lasting (the first three), or all
+# when none is named.  Each list is there as names, which tests and people read, and as a table of the numbers that this
 # processor has, ended by -1.
 set -eu
 
@@ -24,18 +24,18 @@ table() { # NAME PATTERN FILE...
 }
 
 echo "/* Made by broker/common/syscalls.sh from the #syscalls comments. */"
-echo "#define SYSCALLS_FRONT $(names '\|:front' "$@")"
-echo "#define SYSCALLS_LOADER $(names '\|:loader' "$@")"
-echo "#define SYSCALLS_CLOSER $(names '\|:closer' "$@")"
+echo "#define SYSCALLS_FRONT $(names '\|:lasting\|:front' "$@")"
+echo "#define SYSCALLS_LOADER $(names '\|:lasting\|:loader' "$@")"
+echo "#define SYSCALLS_CLOSER $(names '\|:lasting\|:closer' "$@")"
 echo "#define SYSCALLS_TRIAL $(names '\|:trial' "$@")"
 echo "#ifdef RSSB_SANITIZED"
 echo "#define SYSCALLS_SANITIZER $(names ':sanitizer' "$@")"
 echo "#else"
 echo "#define SYSCALLS_SANITIZER"
 echo "#endif"
-table front '\|:front' "$@"
-table loader '\|:loader' "$@"
-table closer '\|:closer' "$@"
+table front '\|:lasting\|:front' "$@"
+table loader '\|:lasting\|:loader' "$@"
+table closer '\|:lasting\|:closer' "$@"
 table trial '\|:trial' "$@"
 echo "#ifndef RSSB_SANITIZED"
 echo "static const int syscalls_sanitizer[] = { -1 };"

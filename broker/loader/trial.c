@@ -25,12 +25,14 @@
 #define LINE	     (STDERR_FILENO + 1) /* the child's end of the line to the parent */
 #define CPU_MAX_S    5			 /* QEMU's own object takes a tenth of a second */
 #define MEMORY_MAX_B (256ul << 20)
+#define ERRNO_MAX    4095
 #define ATTEMPTS     20 /* of libbpf's five each: EAGAIN says that the child was stopped */
 #define CPU_IN_ALL_S 10 /* after which there is no further attempt */
 
 /*
  * What libbpf and libelf need: #syscalls:trial bpf mmap munmap mremap brk fcntl uname getpid
  * Since libbpf 1.4 each map has an fd before it is made: #syscalls:trial memfd_create dup3
+ * Nothing that waits: CPU_MAX_S would not end that.
  */
 
 /* --- the child --------------------------------------------------------------- */
@@ -141,14 +143,18 @@ static void template_adopt(struct template *ret, struct trial *trial, int *btf_f
 	}
 }
 
-/* Waits for the child's answer and its end.  Whether it answered; *ret_btf: its one fd, or -1. */
-static bool answer_wait(int sock, pid_t pid, int *ret_btf, int *ret_status)
+/*
+ * Waits for the child's answer and its end.  Whether it answered; *ret_btf: its one fd, or -1.
+ * Closes *sock: a child that goes on sending would wait for room in it.
+ */
+static bool answer_wait(int *sock, pid_t pid, int *ret_btf, int *ret_status)
 {
 	struct packet p;
-	bool answered = !packet_recv(sock, &p) && p.len == 1 && p.n_fds <= 1;
+	bool answered = !packet_recv(*sock, &p) && p.len == 1 && p.n_fds <= 1;
 
 	*ret_btf = answered && p.n_fds ? fd_take(&p.fds[0]) : -1;
 	packet_done(&p);
+	fd_closep(sock);
 	while (waitpid(pid, ret_status, 0) < 0)
 		if (errno != EINTR)
 			return false;
@@ -182,9 +188,10 @@ static int trial_judge(struct trial *t, bool answered, int status, unsigned n_bl
 		object_check_explain_end(why, status, CPU_MAX_S);
 		return -EINVAL;
 	}
-	if (t->err < 0) {
+	if (t->err < 0 && t->err >= -ERRNO_MAX) {
 		t->why[sizeof(t->why) - 1] = '\0';
 		snprintf(why, OBJECT_CHECK_WHY_MAX, "%s", t->why);
+		object_check_sanitize(why);
 		if (!why[0])
 			snprintf(why, OBJECT_CHECK_WHY_MAX, "%s",
 				 strerrordesc_np(-t->err) ?: "unknown error");
@@ -214,7 +221,7 @@ static int trial_run_once(struct template *ret_template, struct object_check *re
 		snprintf(why, OBJECT_CHECK_WHY_MAX,
 			 "the process that tries it cannot be started: %s", strerrordesc_np(-err));
 	} else {
-		bool answered = answer_wait(sock, pid, &btf_fd, &status);
+		bool answered = answer_wait(&sock, pid, &btf_fd, &status);
 
 		err = trial_judge(t, answered, status, o->n_blocks, why);
 	}
