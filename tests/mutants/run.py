@@ -123,7 +123,7 @@ def run_in(place, row):
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)  # fmt: skip
     except subprocess.TimeoutExpired:
-        return "caught", "it hangs"
+        return "caught by the time limit", ""
     said = done.stdout.decode(errors="replace")
     if done.returncode in (CANNOT, DOES_NOT_BUILD):
         return {CANNOT: "cannot be tried", DOES_NOT_BUILD: "does not build"}[done.returncode], said
@@ -178,15 +178,17 @@ def main():
     chosen = [r for r in rows() if not args.words or any(re.search(w, f"{r} {r.test}") for w in args.words)]
     if args.random:
         chosen = random.sample(chosen, min(args.random, len(chosen)))
-    unexpected = caught = 0
+    unexpected = caught = late = 0
     for row, (what, said) in judged(chosen, args.jobs):
-        caught += what == "caught"
-        expected = what == ("survives" if row.why else "caught")
+        caught += what.startswith("caught")
+        late += what == "caught by the time limit"
+        expected = what.startswith("survives" if row.why else "caught")
         unexpected += not expected
         print(f"{what}: {row}" + (f" ({row.why})" if row.why else ""), flush=True)
         if not expected and (args.verbose or what != "survives"):
             print("\n".join(said.splitlines()[-12:]), flush=True)
-    print(f"{caught} of {len(chosen)} breaks caught, {unexpected} not as expected")
+    by_limit = f" ({late} by the time limit alone)" if late else ""
+    print(f"{caught} of {len(chosen)} breaks caught{by_limit}, {unexpected} not as expected")
     sys.exit(bool(unexpected))
 
 
