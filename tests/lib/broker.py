@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import vectors
 import wire
 from waiting import wait_for
 
@@ -213,4 +214,5 @@ class LogTo(Broker):
 
     def wait_ready(self):
         wait_for(self.is_up, "the socket")
+        wire.ask(self.socket, vectors.read("request-info")).close()  # the other processes are there
         return self
