@@ -64,9 +64,12 @@ def pytest_collect_file(file_path, parent):
 
 
 def pytest_collection_modifyitems(items):
-    """The quick and near ones first: what they find explains the rest."""
-    folders = ["lint", "unit", "mutants", "fuzz", "bpf", "abi", "integration", "bench", "faults", "packages", "e2e",
-               "hosts"]
+    """The quick and near ones first: what they find explains the rest.
+
+    Files run two at a time, and that of the hosts is the longest: it must not be the last.
+    """
+    folders = ["lint", "unit", "mutants", "fuzz", "bpf", "abi", "integration", "hosts", "bench", "faults",
+               "packages", "e2e"]
 
     def rank(item):
         folder = item.path.relative_to(TESTS).parts[0]

@@ -40,5 +40,6 @@ export RSSB_BUILD=build${san:+/san}
 # program says of leaks stands (broker/common/seccomp.c).
 export ASAN_OPTIONS=${ASAN_OPTIONS:-verify_asan_link_order=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+# Two files of tests at a time: most of the time a test waits.
 # shellcheck disable=SC2086 # a list of words
-exec /usr/bin/pytest-3 ${PYTEST_ARGS:-} tests </dev/null
+exec /usr/bin/pytest-3 -n 2 --dist loadfile ${PYTEST_ARGS:-} tests </dev/null
