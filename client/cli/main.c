@@ -12,27 +12,26 @@
 #include "client/cli/commands/commands.h"
 #include "proto/rssb_proto.h"
 
-static const struct command {
-	const char *name;
-	int (*run)(struct cli *cli, int argc, char **argv);
+static const struct {
+	const struct command *command;
 	const char *summary;
 } commands[] = {
-	{ "attach", cmd_attach, "put a steering program on a tap" },
-	{ "balance", cmd_balance, "even out the queues of a managed grant" },
-	{ "detach", cmd_detach, "take the steering program off a tap" },
-	{ "doctor", cmd_doctor, "why RSS does not work, and what to do" },
-	{ "export", cmd_export, "write the ELF bytes of a steering object" },
-	{ "extract", cmd_extract, "take the steering object out of a QEMU" },
-	{ "hash", cmd_hash, "the hash, the table entry and the queue of a flow" },
-	{ "hotplug", cmd_hotplug, "plug a NIC with a steering set into a running VM" },
-	{ "info", cmd_info, "what the broker is and which objects it has" },
-	{ "qmp", cmd_qmp, "a QMP server with request-ebpf" },
-	{ "release", cmd_release, "end a grant" },
-	{ "run", cmd_run, "start QEMU with steering sets for its devices" },
-	{ "status", cmd_status, "how the broker does, and the grants" },
-	{ "top", cmd_top, "what a grant counts, live" },
-	{ "unplug", cmd_unplug, "unplug a NIC of rssb hotplug, and end its grant" },
-	{ "update", cmd_update, "change the steering of a managed grant" },
+	{ &cmd_attach, "put a steering program on a tap" },
+	{ &cmd_balance, "even out the queues of a managed grant" },
+	{ &cmd_detach, "take the steering program off a tap" },
+	{ &cmd_doctor, "why RSS does not work, and what to do" },
+	{ &cmd_export, "write the ELF bytes of a steering object" },
+	{ &cmd_extract, "take the steering object out of a QEMU" },
+	{ &cmd_hash, "the hash, the table entry and the queue of a flow" },
+	{ &cmd_hotplug, "plug a NIC with a steering set into a running VM" },
+	{ &cmd_info, "what the broker is and which objects it has" },
+	{ &cmd_qmp, "a QMP server with request-ebpf" },
+	{ &cmd_release, "end a grant" },
+	{ &cmd_run, "start QEMU with steering sets for its devices" },
+	{ &cmd_status, "how the broker does, and the grants" },
+	{ &cmd_top, "what a grant counts, live" },
+	{ &cmd_unplug, "unplug a NIC of rssb hotplug, and end its grant" },
+	{ &cmd_update, "change the steering of a managed grant" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -40,7 +39,7 @@ static void print_commands(void)
 {
 	printf("\nCommands (rssb help COMMAND says more):\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+		printf("  %-10s %s\n", commands[i].command->name, commands[i].summary);
 }
 
 static const struct option_row global_rows[] = {
@@ -54,19 +53,22 @@ static const struct option_row global_rows[] = {
 	OPTION_END,
 };
 
-static const struct cli_usage global_usage = {
+static int run(struct cli *cli, int argc, char **argv);
+
+static const struct command rssb = {
 	.name = "",
 	.rows = global_rows,
 	.column = 17,
 	.only_first = true,
 	.more = print_commands,
+	.run = run,
 };
 
 static const struct command *command_find(const char *name)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(name, commands[i].name) == 0)
-			return &commands[i];
+		if (strcmp(name, commands[i].command->name) == 0)
+			return commands[i].command;
 	return NULL;
 }
 
@@ -74,7 +76,7 @@ static const char *command_name(size_t i, const void *ctx)
 {
 	static const char *const more[] = { "help", "version", NULL };
 
-	return i < N_COMMANDS ? commands[i].name : more[i - N_COMMANDS];
+	return i < N_COMMANDS ? commands[i].command->name : more[i - N_COMMANDS];
 }
 
 static int no_command(const char *word)
@@ -82,9 +84,8 @@ static int no_command(const char *word)
 	const char *meant = suggest(word, command_name, NULL);
 
 	if (meant)
-		return cli_misuse(&global_usage, "%s: no such command; did you mean %s?", word,
-				  meant);
-	return cli_misuse(&global_usage, "%s: no such command", word);
+		return cli_misuse(&rssb, "%s: no such command; did you mean %s?", word, meant);
+	return cli_misuse(&rssb, "%s: no such command", word);
 }
 
 /* "help COMMAND" is "COMMAND --help". */
@@ -94,36 +95,26 @@ static int help(struct cli *cli, int argc, char **argv)
 	char *words[] = { argv[1], (char *)"--help", NULL };
 
 	if (argc < 2) {
-		cli_print_help(&global_usage);
+		cli_print_help(&rssb);
 		return CLI_OK;
 	}
-	return command ? command->run(cli, 2, words) : no_command(argv[1]);
+	return command ? cli_run(command, cli, 2, words) : no_command(argv[1]);
 }
 
-static int run_command(struct cli *cli, int argc, char **argv)
+static int run(struct cli *cli, int argc, char **argv)
 {
 	const struct command *command = argc < 1 ? NULL : command_find(argv[0]);
 
 	if (argc < 1)
-		return cli_misuse(&global_usage, "no command given");
+		return cli_misuse(&rssb, "no command given");
 	if (command)
-		return command->run(cli, argc, argv);
+		return cli_run(command, cli, argc, argv);
 	if (strcmp(argv[0], "help") == 0)
 		return help(cli, argc, argv);
 	if (strcmp(argv[0], "version") != 0)
 		return no_command(argv[0]);
 	puts("rssb " PACKAGE_VERSION);
 	return CLI_OK;
-}
-
-static int run(int argc, char **argv)
-{
-	struct cli cli = { 0 };
-	int status;
-
-	cli_global_options(&cli);
-	status = cli_options(&global_usage, NULL, argc, argv);
-	return status == CLI_GO_ON ? run_command(&cli, argc - optind, argv + optind) : status;
 }
 
 /* What is opened later must not become stdin, stdout or stderr, here or in what is executed. */
@@ -137,11 +128,12 @@ static int stdio_open(void)
 
 int main(int argc, char **argv)
 {
+	struct cli cli = { 0 };
 	int status;
 
 	if (stdio_open() || argc < 1)
 		return CLI_USAGE;
-	status = run(argc, argv);
+	status = cli_run(&rssb, &cli, argc, argv);
 	if ((fflush(stdout) || ferror(stdout)) && status == CLI_OK)
 		return cli_fail("stdout", "%s", strerror(errno));
 	return status;

@@ -20,19 +20,14 @@ struct target {
 	unsigned fd; /* UINT_MAX: by name */
 	int queue;   /* one of the tap's; owned if it was opened by name */
 };
-#define TARGET_INIT                                                                                \
-	{                                                                                          \
-		.fd = UINT_MAX, .queue = -1                                                        \
-	}
-
-/* What attach is to ask the broker for, and for which tap. */
-struct wish {
+/* What attach is to ask the broker for, and for which tap; detach has a tap alone. */
+static struct wish {
 	struct target target;
 	bool managed, stats;
 	int wait_ms;
 	const char *label; /* NULL: none */
 	struct steering steering;
-};
+} options = { .target = { .fd = UINT_MAX, .queue = -1 }, .wait_ms = 10000 };
 
 static int label_take(void *to, const char *value, char *why)
 {
@@ -77,8 +72,6 @@ static const struct option_row attach_rows[] = {
 	OPTION_END,
 };
 
-static const struct cli_usage attach_usage = { "attach", attach_rows, 14 };
-
 static const struct option_row detach_rows[] = {
 	OPTION_PARAGRAPH(
 		"usage: rssb detach IFNAME\n"
@@ -87,12 +80,10 @@ static const struct option_row detach_rows[] = {
 		"Takes the steering program off a tap: the kernel chooses queues its own way\n"
 		"again.  IFNAME and --fd are as for rssb attach.\n"
 		"\n"),
-	{ "fd", .unlisted = 'f', .argument = "N", OPTION_NUMBER(struct target, fd, 0, INT_MAX),
+	{ "fd", .unlisted = 'f', .argument = "N", OPTION_NUMBER(struct wish, target.fd, 0, INT_MAX),
 	  .must = "the number of an open fd", .help = "use this open queue" },
 	OPTION_END,
 };
-
-static const struct cli_usage detach_usage = { "detach", detach_rows, 10 };
 
 static void target_done(struct target *t)
 {
@@ -101,7 +92,7 @@ static void target_done(struct target *t)
 }
 
 /* 0 with a tap that can be steered; or CLI_FAILED after saying why. */
-static int target_open(const struct cli_usage *usage, struct target *t, const char *ifname)
+static int target_open(const char *what, struct target *t, const char *ifname)
 {
 	char reason[256];
 	int r;
@@ -112,7 +103,7 @@ static int target_open(const struct cli_usage *usage, struct target *t, const ch
 	} else {
 		r = tap_open(&t->queue, ifname, reason, sizeof(reason));
 	}
-	return r ? cli_fail(usage->name, "%s", reason) : CLI_OK;
+	return r ? cli_fail(what, "%s", reason) : CLI_OK;
 }
 
 static int acquire(struct retry *a, const struct wish *wish, struct rssb_fds *ret,
@@ -120,14 +111,14 @@ static int acquire(struct retry *a, const struct wish *wish, struct rssb_fds *re
 {
 	bool keep = wish->managed || wish->stats || wish->label;
 	struct rssb_steering view = steering_view(&wish->steering);
-	const struct rssb_acquire_options options = {
-		.size = sizeof(options),
+	const struct rssb_acquire_options request = {
+		.size = sizeof(request),
 		.kind = wish->managed ? RSSB_MANAGED : RSSB_PROGRAM_ONLY,
 		.flags = (wish->stats ? RSSB_GRANT_STATS : 0u) | (keep ? RSSB_GRANT_KEEP : 0u),
 		.steering = &view,
 		.label = wish->label,
 	};
-	int r = retry_acquire(a, &options, ret, ret_grant);
+	int r = retry_acquire(a, &request, ret, ret_grant);
 
 	if (!keep)
 		ret_grant->id = 0; /* its lease, and so the grant, ends with this process */
@@ -147,7 +138,7 @@ static int attach_set(struct retry *a, const struct wish *wish)
 
 	r = acquire(a, wish, &fds, &grant);
 	if (r)
-		return cli_fail(attach_usage.name, "%s%s", a->reason,
+		return cli_fail(cmd_attach.name, "%s%s", a->reason,
 				r == -EEXIST ? "; end it by rssb release, or give another --label"
 					     : "");
 	r = tap_steer(wish->target.queue, fds.prog, reason, sizeof(reason));
@@ -155,7 +146,7 @@ static int attach_set(struct retry *a, const struct wish *wish)
 	if (r && grant.id)
 		rssb_release(a->c, grant.id, NULL);
 	if (r)
-		return cli_fail(attach_usage.name, "%s", reason);
+		return cli_fail(cmd_attach.name, "%s", reason);
 	if (grant.id)
 		printf("grant %" PRIu64 "%s%s\n", grant.id, wish->label ? " " : "",
 		       wish->label ? wish->label : "");
@@ -172,7 +163,7 @@ static void queues_warn(const struct wish *wish)
 
 	if (live && queues > live)
 		cli_fail(
-			attach_usage.name,
+			cmd_attach.name,
 			"warning: STEERING names queue %u, and the tap has %u attached: the kernel "
 			"puts its packets on queue %u until there are more",
 			queues - 1, live, (queues - 1) % live);
@@ -180,8 +171,8 @@ static void queues_warn(const struct wish *wish)
 
 static int attach(struct cli *cli, struct wish *wish, const char *ifname)
 {
-	struct retry a = { .what = attach_usage.name, .socket = cli->socket };
-	int status = target_open(&attach_usage, &wish->target, ifname);
+	struct retry a = { .what = cmd_attach.name, .socket = cli->socket };
+	int status = target_open(cmd_attach.name, &wish->target, ifname);
 
 	if (status)
 		return status;
@@ -193,43 +184,44 @@ static int attach(struct cli *cli, struct wish *wish, const char *ifname)
 	return status;
 }
 
-int cmd_attach(struct cli *cli, int argc, char **argv)
+static int attach_run(struct cli *cli, int argc, char **argv)
 {
-	struct wish wish = { .target = TARGET_INIT, .wait_ms = 10000 };
+	struct wish *wish = &options;
+	const bool by_fd = wish->target.fd != UINT_MAX;
 	char reason[256];
-	int status = cli_options(&attach_usage, &wish, argc, argv);
-	const bool by_fd = wish.target.fd != UINT_MAX;
+	int status;
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (argc - optind != (by_fd ? 1 : 2))
-		return cli_misuse(&attach_usage, "needs %sSTEERING as one argument",
+	if (argc != (by_fd ? 1 : 2))
+		return cli_misuse(&cmd_attach, "needs %sSTEERING as one argument",
 				  by_fd ? "" : "IFNAME, and ");
-	if (steering_parse(&wish.steering, argv[argc - 1], reason, sizeof(reason)) ||
-	    steering_complete(&wish.steering, reason, sizeof(reason)))
-		return cli_misuse(&attach_usage, "%s", reason);
-	status = attach(cli, &wish, argv[optind]);
-	explicit_bzero(&wish, sizeof(wish)); /* the key */
+	if (steering_parse(&wish->steering, argv[argc - 1], reason, sizeof(reason)) ||
+	    steering_complete(&wish->steering, reason, sizeof(reason)))
+		return cli_misuse(&cmd_attach, "%s", reason);
+	status = attach(cli, wish, argv[0]);
+	explicit_bzero(wish, sizeof(*wish)); /* the key */
 	return status;
 }
 
-int cmd_detach(struct cli *cli, int argc, char **argv)
-{
-	struct target t = TARGET_INIT;
-	char reason[256];
-	int status = cli_options(&detach_usage, &t, argc, argv);
+const struct command cmd_attach = { "attach", attach_rows, 14, &options, attach_run };
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (argc - optind != (t.fd == UINT_MAX))
-		return cli_misuse(&detach_usage, "%s",
-				  t.fd == UINT_MAX ? "needs IFNAME or --fd N"
-						   : "--fd N and IFNAME exclude each other");
-	status = target_open(&detach_usage, &t, argv[optind]);
+static int detach_run(struct cli *cli, int argc, char **argv)
+{
+	struct target *t = &options.target;
+	const bool by_fd = t->fd != UINT_MAX;
+	char reason[256];
+	int status;
+
+	if (argc != !by_fd)
+		return cli_misuse(&cmd_detach, "%s",
+				  by_fd ? "--fd N and IFNAME exclude each other"
+					: "needs IFNAME or --fd N");
+	status = target_open(cmd_detach.name, t, argv[0]);
 	if (status)
 		return status;
-	if (tap_steer(t.queue, -1, reason, sizeof(reason)))
-		status = cli_fail(detach_usage.name, "%s", reason);
-	target_done(&t);
+	if (tap_steer(t->queue, -1, reason, sizeof(reason)))
+		status = cli_fail(cmd_detach.name, "%s", reason);
+	target_done(t);
 	return status;
 }
+
+const struct command cmd_detach = { "detach", detach_rows, 10, &options, detach_run };

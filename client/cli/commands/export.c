@@ -19,11 +19,11 @@ enum format { ELF, BASE64, JSON };
 
 static const char *const formats[] = { [ELF] = "elf", [BASE64] = "base64", [JSON] = "json", NULL };
 
-struct request {
+static struct request {
 	const char *object; /* NULL: the broker's own */
 	const char *path;   /* NULL: standard output */
 	int format;
-};
+} options = { .format = ELF };
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -44,8 +44,6 @@ static const struct option_row rows[] = {
 	  .help = "the file to write (default, or -: standard output)" },
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "export", rows, 18, .no_words = true };
 
 /*
  * The object as one line of text: base64, or QEMU's reply to request-ebpf with base64 in it.
@@ -72,7 +70,8 @@ static int write_out(const struct request *request, int fd)
 	int r = file_map(fd, &elf);
 
 	if (r)
-		return cli_fail(usage.name, "cannot read what the broker sent: %s", strerror(-r));
+		return cli_fail(cmd_export.name, "cannot read what the broker sent: %s",
+				strerror(-r));
 	if (request->format != ELF)
 		text = text_make(&elf, request->format);
 	data = text ? text : elf.data;
@@ -80,7 +79,7 @@ static int write_out(const struct request *request, int fd)
 	r = request->path ? file_write(request->path, 0666, data, len) : stdout_write(data, len);
 	file_unmap(&elf);
 	if (r)
-		return cli_fail(usage.name, "%s: %s", request->path ? request->path : "stdout",
+		return cli_fail(cmd_export.name, "%s: %s", request->path ? request->path : "stdout",
 				strerror(-r));
 	return CLI_OK;
 }
@@ -116,30 +115,28 @@ static int export_to(struct rssb *c, const struct request *request)
 	if (request->object)
 		r = object_find(c, request->object, &object);
 	if (r == -ENOENT)
-		return cli_fail(usage.name, "%s: no such object (rssb info lists them)",
+		return cli_fail(cmd_export.name, "%s: no such object (rssb info lists them)",
 				request->object);
 	if (!r)
 		r = rssb_export(c, request->object ? object.id : NULL, &fd, NULL);
 	if (r)
-		return cli_fail(usage.name, "%s", rssb_reason(c));
+		return cli_fail(cmd_export.name, "%s", rssb_reason(c));
 	return write_out(request, fd);
 }
 
-int cmd_export(struct cli *cli, int argc, char **argv)
+static int export_run(struct cli *cli, int argc, char **argv)
 {
-	struct request request = { .format = ELF };
 	_cleanup_connection_ struct rssb *c = NULL;
-	int status = cli_options(&usage, &request, argc, argv);
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (request.path && strcmp(request.path, "-") == 0)
-		request.path = NULL;
-	if (request.format == ELF && !request.path && isatty(STDOUT_FILENO))
-		return cli_misuse(&usage,
+	if (options.path && strcmp(options.path, "-") == 0)
+		options.path = NULL;
+	if (options.format == ELF && !options.path && isatty(STDOUT_FILENO))
+		return cli_misuse(&cmd_export,
 				  "refusing to write an ELF file to a terminal; use -o FILE");
 
-	if (cli_connect(cli, usage.name, &c))
+	if (cli_connect(cli, cmd_export.name, &c))
 		return CLI_FAILED;
-	return export_to(c, &request);
+	return export_to(c, &options);
 }
+
+const struct command cmd_export = { "export", rows, 18, &options, export_run, .no_words = true };

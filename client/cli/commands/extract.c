@@ -18,9 +18,9 @@
 
 #define OBJECT_DIR "/etc/rss-broker/objects"
 
-struct request {
+static struct request {
 	const char *qemu, *path;
-};
+} options;
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -34,8 +34,6 @@ static const struct option_row rows[] = {
 	  .help = "the file to write" },
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "extract", rows, 18 };
 
 static void print_success(const struct request *request, const struct qemu_probe *probe)
 {
@@ -59,48 +57,37 @@ static int object_write(const struct request *request, const struct qemu_probe *
 	int r;
 
 	if (!object->elf)
-		return cli_fail(usage.name, "%s: %s", request->qemu, object->why);
+		return cli_fail(cmd_extract.name, "%s: %s", request->qemu, object->why);
 	r = object_check(&shape, object->elf, object->size, why);
 	if (r)
-		return cli_fail(usage.name, "%s: the broker would refuse its object: %s",
+		return cli_fail(cmd_extract.name, "%s: the broker would refuse its object: %s",
 				request->qemu, why[0] ? why : strerror(-r));
 	r = file_write(request->path, 0644, object->elf, object->size);
 	if (r)
-		return cli_fail(usage.name, "%s: %s", request->path, strerror(-r));
+		return cli_fail(cmd_extract.name, "%s: %s", request->path, strerror(-r));
 	print_success(request, probe);
 	return CLI_OK;
 }
 
-/* CLI_GO_ON, or the status to end with. */
-static int parse_options(int argc, char **argv, struct request *ret)
-{
-	int status = cli_options(&usage, ret, argc, argv);
-
-	if (status != CLI_GO_ON)
-		return status;
-	if (argc - optind != 1)
-		return cli_misuse(&usage, "needs the path of a QEMU binary");
-	if (!ret->path)
-		return cli_misuse(&usage, "needs -o FILE, the file to write");
-	ret->qemu = argv[optind];
-	return CLI_GO_ON;
-}
-
-int cmd_extract(struct cli *cli, int argc, char **argv)
+static int extract_run(struct cli *cli, int argc, char **argv)
 {
 	struct qemu_probe probe = { 0 };
 	_cleanup_json_ struct json_object *none = NULL;
 	_cleanup_free_ char *why = NULL;
-	struct request request = { 0 };
-	int status = parse_options(argc, argv, &request);
+	int status;
 
-	if (status != CLI_GO_ON)
-		return status;
+	if (argc != 1)
+		return cli_misuse(&cmd_extract, "needs the path of a QEMU binary");
+	if (!options.path)
+		return cli_misuse(&cmd_extract, "needs -o FILE, the file to write");
+	options.qemu = argv[0];
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	none = mem_must(json_object_new_array());
-	if (qemu_probe(&probe, request.qemu, none, &why))
-		return cli_fail(usage.name, "%s", why);
-	status = object_write(&request, &probe);
+	if (qemu_probe(&probe, options.qemu, none, &why))
+		return cli_fail(cmd_extract.name, "%s", why);
+	status = object_write(&options, &probe);
 	qemu_probe_done(&probe);
 	return status;
 }
+
+const struct command cmd_extract = { "extract", rows, 18, &options, extract_run };

@@ -9,10 +9,10 @@
 #include "client/cli/rss/toeplitz.h"
 #include "client/cli/util/mem.h"
 
-struct request {
+static struct request {
 	const char *proto; /* NULL: by the ports */
 	bool json;
-};
+} options;
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -31,8 +31,6 @@ static const struct option_row rows[] = {
 			 "\n" STEERING_HELP("Microsoft's test key")),
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "hash", rows, 13 };
 
 /* Where a flow goes; -1: not by the table, or STEERING does not say. */
 struct result {
@@ -101,35 +99,32 @@ static int parse_words(int argc, char **argv, const char *proto, struct flow *re
 	char reason[256];
 
 	if (argc < 2 || argc > 3)
-		return cli_misuse(&usage, "needs SRC and DST, and takes STEERING as one argument");
+		return cli_misuse(&cmd_hash,
+				  "needs SRC and DST, and takes STEERING as one argument");
 	if (flow_end_parse(&src, argv[0], reason, sizeof(reason)) ||
 	    flow_end_parse(&dst, argv[1], reason, sizeof(reason)) ||
 	    flow_join(ret_flow, &src, &dst, proto, reason, sizeof(reason)) ||
 	    steering_parse(ret_steering, argc > 2 ? argv[2] : "", reason, sizeof(reason)))
-		return cli_misuse(&usage, "%s", reason);
+		return cli_misuse(&cmd_hash, "%s", reason);
 	if (!ret_steering->keyed)
 		memcpy(ret_steering->key, toeplitz_microsoft_key, sizeof(ret_steering->key));
 	return CLI_OK;
 }
 
-int cmd_hash(struct cli *cli, int argc, char **argv)
+static int hash_run(struct cli *cli, int argc, char **argv)
 {
 	struct steering steering;
-	struct request request = { 0 };
 	struct result result;
 	struct flow flow;
-	int status = cli_options(&usage, &request, argc, argv);
 
-	if (status != CLI_GO_ON)
-		return status;
-	status = parse_words(argc - optind, argv + optind, request.proto, &flow, &steering);
-	if (status)
-		return status;
-
+	if (parse_words(argc, argv, options.proto, &flow, &steering))
+		return CLI_USAGE;
 	result = steer(&flow, &steering);
-	if (request.json)
+	if (options.json)
 		show_json(&result);
 	else
 		show_text(&result, &steering);
 	return CLI_OK;
 }
+
+const struct command cmd_hash = { "hash", rows, 13, &options, hash_run };

@@ -8,9 +8,9 @@
 #include "client/cli/util/mem.h"
 #include "proto/codec.h"
 
-struct request {
+static struct request {
 	bool json;
-};
+} options;
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH("usage: rssb info [--json]\n"
@@ -21,8 +21,6 @@ static const struct option_row rows[] = {
 	{ "json", .unlisted = 'j', OPTION_FLAG(struct request, json), .help = "for programs" },
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "info", rows, 10, .no_words = true };
 
 /* Text, or a row of the JSON array if there is one. */
 static void object_show(const struct rssb_object *object, struct json_object *array)
@@ -96,18 +94,16 @@ static int show_json(struct rssb *c, const struct rssb_info *info)
 	return status;
 }
 
-int cmd_info(struct cli *cli, int argc, char **argv)
+static int info_run(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_connection_ struct rssb *c = NULL;
-	struct request request = { 0 };
 	struct rssb_info info;
-	int status = cli_options(&usage, &request, argc, argv);
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (cli_connect(cli, usage.name, &c))
+	if (cli_connect(cli, cmd_info.name, &c))
 		return CLI_FAILED;
 	if (rssb_info(c, &info))
-		return cli_fail(usage.name, "%s", rssb_reason(c));
-	return request.json ? show_json(c, &info) : show_text(c, &info);
+		return cli_fail(cmd_info.name, "%s", rssb_reason(c));
+	return options.json ? show_json(c, &info) : show_text(c, &info);
 }
+
+const struct command cmd_info = { "info", rows, 10, &options, info_run, .no_words = true };

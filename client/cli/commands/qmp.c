@@ -9,10 +9,10 @@
 #include "client/cli/qmp_server/server.h"
 #include "proto/util/fd.h"
 
-struct request {
+static struct request {
 	bool stdio;
 	const char *path; /* NULL: no --listen */
-};
+} options;
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -34,25 +34,20 @@ static const struct option_row rows[] = {
 	OPTION_END,
 };
 
-static const struct cli_usage usage = { "qmp", rows, 17, .no_words = true };
-
-int cmd_qmp(struct cli *cli, int argc, char **argv)
+static int qmp_run(struct cli *cli, int argc, char **argv)
 {
 	struct qmp_listener listener = QMP_LISTENER_INIT;
-	struct request request = { 0 };
 	_cleanup_fd_ int connection = -1;
-	int status = cli_options(&usage, &request, argc, argv);
+	int status = CLI_OK;
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (request.stdio && request.path)
-		return cli_misuse(&usage, "--stdio and --listen exclude each other");
+	if (options.stdio && options.path)
+		return cli_misuse(&cmd_qmp, "--stdio and --listen exclude each other");
 	signal(SIGPIPE, SIG_IGN); /* a client that hangs up must not end this process */
-	if (!request.stdio)
+	if (!options.stdio)
 		status = qmp_activation_take(&listener, &connection);
-	if (status == CLI_GO_ON && request.path)
-		status = qmp_listener_open(&listener, request.path);
-	if (status == CLI_FAILED)
+	if (!status && options.path && listener.fd < 0 && connection < 0)
+		status = qmp_listener_open(&listener, options.path);
+	if (status)
 		return status;
 
 	if (listener.fd >= 0) {
@@ -65,3 +60,5 @@ int cmd_qmp(struct cli *cli, int argc, char **argv)
 	qmp_listener_done(&listener);
 	return CLI_OK;
 }
+
+const struct command cmd_qmp = { "qmp", rows, 17, &options, qmp_run, .no_words = true };

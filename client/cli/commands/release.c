@@ -14,20 +14,18 @@ static const struct option_row rows[] = {
 	OPTION_END,
 };
 
-static const struct cli_usage usage = { "release", rows };
-
-int cmd_release(struct cli *cli, int argc, char **argv)
+static int release_run(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_connection_ struct rssb *c = NULL;
 	struct grant_name grant;
-	int r, status = cli_options(&usage, NULL, argc, argv);
+	int r = cli_grant(&cmd_release, argc, argv, &grant);
 
-	if (status == CLI_GO_ON)
-		status = cli_grant(&usage, argc - optind, argv + optind, &grant);
-	if (status != CLI_GO_ON)
-		return status;
-	if (cli_connect(cli, usage.name, &c))
-		return CLI_FAILED;
+	if (!r)
+		r = cli_connect(cli, cmd_release.name, &c);
+	if (r)
+		return r;
 	r = rssb_release(c, grant.id, grant.label);
-	return r ? cli_fail_grant(usage.name, argv[optind], r, rssb_reason(c)) : CLI_OK;
+	return r ? cli_fail_grant(cmd_release.name, argv[0], r, rssb_reason(c)) : CLI_OK;
 }
+
+const struct command cmd_release = { "release", rows, 0, NULL, release_run };

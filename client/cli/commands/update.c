@@ -17,39 +17,37 @@ static const struct option_row rows[] = {
 	OPTION_END,
 };
 
-static const struct cli_usage usage = { "update", rows };
-
 static int update(struct cli *cli, const struct grant_name *grant, const struct steering *steering,
 		  const char *text)
 {
 	struct rssb_steering view = steering_view(steering);
 	_cleanup_connection_ struct rssb *c = NULL;
-	int r = cli_connect(cli, usage.name, &c);
+	int r = cli_connect(cli, cmd_update.name, &c);
 
 	if (r)
 		return r;
 	r = rssb_update(c, grant->id, grant->label, &view);
-	return r ? cli_fail_grant(usage.name, text, r, rssb_reason(c)) : CLI_OK;
+	return r ? cli_fail_grant(cmd_update.name, text, r, rssb_reason(c)) : CLI_OK;
 }
 
-int cmd_update(struct cli *cli, int argc, char **argv)
+static int update_run(struct cli *cli, int argc, char **argv)
 {
 	struct grant_name grant;
 	struct steering steering;
 	char reason[256];
-	int status = cli_options(&usage, NULL, argc, argv);
+	int status;
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (argc - optind != 2)
-		return cli_misuse(&usage, "needs GRANT, and STEERING as one argument");
-	if (cli_grant(&usage, 1, argv + optind, &grant) != CLI_GO_ON)
+	if (argc != 2)
+		return cli_misuse(&cmd_update, "needs GRANT, and STEERING as one argument");
+	if (cli_grant(&cmd_update, 1, argv, &grant))
 		return CLI_USAGE;
-	if (steering_parse(&steering, argv[optind + 1], reason, sizeof(reason)) ||
+	if (steering_parse(&steering, argv[1], reason, sizeof(reason)) ||
 	    steering_check(&steering, reason, sizeof(reason)))
-		return cli_misuse(&usage, "%s", reason);
+		return cli_misuse(&cmd_update, "%s", reason);
 
-	status = update(cli, &grant, &steering, argv[optind]);
+	status = update(cli, &grant, &steering, argv[0]);
 	explicit_bzero(&steering, sizeof(steering)); /* the key */
 	return status;
 }
+
+const struct command cmd_update = { "update", rows, 0, NULL, update_run };

@@ -85,7 +85,7 @@ int qmp_activation_take(struct qmp_listener *ret, int *ret_connection)
 
 	n = listen_fds_count(&why);
 	if (n == 0)
-		return CLI_GO_ON;
+		return CLI_OK;
 	if (n < 0)
 		return cli_fail("qmp", "%s", why);
 	if (n != 1)

@@ -25,8 +25,8 @@ void qmp_listener_done(struct qmp_listener *l);
 
 /*
  * Takes the one socket that was passed: a listener (Accept=no), or a connection
- * (Accept=yes), which comes back in *ret_connection.  CLI_GO_ON: none was passed;
- * CLI_OK or CLI_FAILED.
+ * (Accept=yes), which comes back in *ret_connection.  0, also if none was passed, or
+ * CLI_FAILED after saying why.
  */
 int qmp_activation_take(struct qmp_listener *ret, int *ret_connection);
 

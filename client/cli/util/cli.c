@@ -24,12 +24,7 @@
 
 enum { DOMAIN_MAX = 64 };
 
-static struct cli *global; /* where --socket goes, before the command or after it */
-
-void cli_global_options(struct cli *cli)
-{
-	global = cli;
-}
+char **cli_argv;
 
 /* Options of every command, which rssb --help lists and a command's --help does not. */
 static const struct option_row shared[] = {
@@ -42,30 +37,34 @@ static const struct option_row shared[] = {
 	OPTION_END,
 };
 
-void cli_print_help(const struct cli_usage *usage)
+void cli_print_help(const struct command *c)
 {
-	option_table_print(stdout, &(struct option_table){ usage->rows, NULL }, usage->column);
-	if (usage->more) {
-		option_table_print(stdout, &(struct option_table){ shared, NULL }, usage->column);
-		usage->more();
+	option_table_print(stdout, &(struct option_table){ c->rows, NULL }, c->column);
+	if (c->more) {
+		option_table_print(stdout, &(struct option_table){ shared, NULL }, c->column);
+		c->more();
 	}
 }
 
-int cli_options(const struct cli_usage *usage, void *to, int argc, char **argv)
+int cli_run(const struct command *c, struct cli *cli, int argc, char **argv)
 {
-	const struct option_table tables[] = { { usage->rows, to }, { shared, global }, { NULL } };
+	const struct option_table tables[] = { { c->rows, c->options }, { shared, cli }, { NULL } };
 	char why[OPTION_WHY_MAX];
-	int r = option_table_read(tables, usage->only_first, argc, argv, why);
+	int r;
 
+	cli_argv = argv;
+	r = option_table_read(tables, c->only_first, argc, argv, why);
 	if (r < 0)
-		return cli_misuse(usage, "%s", why);
+		return cli_misuse(c, "%s", why);
+	if (r == 0 && c->no_words && optind < argc)
+		return cli_misuse(c, "unexpected argument: %s", argv[optind]);
+	if (r == 0)
+		return c->run(cli, argc - optind, argv + optind);
 	if (r == OPTION_HELP)
-		cli_print_help(usage);
-	else if (r == OPTION_VERSION)
+		cli_print_help(c);
+	else
 		puts("rssb " PACKAGE_VERSION);
-	else if (usage->no_words && optind < argc)
-		return cli_misuse(usage, "unexpected argument: %s", argv[optind]);
-	return r ? CLI_OK : CLI_GO_ON;
+	return CLI_OK;
 }
 
 int cli_fail_line(const char *what, char *why)
@@ -88,9 +87,9 @@ int cli_fail_grant(const char *what, const char *grant, int error, const char *r
 	return cli_fail(what, "%s: %s%s", grant, reason, advice);
 }
 
-int cli_misuse_line(const struct cli_usage *usage, char *why)
+int cli_misuse_line(const struct command *command, char *why)
 {
-	const char *name = usage->name;
+	const char *name = command->name;
 
 	fprintf(stderr, "rssb: %s%s%s (see rssb %s%s--help)\n", name, *name ? ": " : "", why, name,
 		*name ? " " : "");
@@ -113,13 +112,13 @@ int grant_name_parse(struct grant_name *ret, const char *text)
 	return 0;
 }
 
-int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret)
+int cli_grant(const struct command *c, int argc, char **argv, struct grant_name *ret)
 {
 	if (argc != 1)
-		return cli_misuse(usage, "needs GRANT, an id or a label; rssb status lists yours");
+		return cli_misuse(c, "needs GRANT, an id or a label; rssb status lists yours");
 	if (grant_name_parse(ret, argv[0]))
-		return cli_misuse(usage, "%s: neither a grant's id nor a label", argv[0]);
-	return CLI_GO_ON;
+		return cli_misuse(c, "%s: neither a grant's id nor a label", argv[0]);
+	return CLI_OK;
 }
 
 static const char *socket_path(const char *socket)

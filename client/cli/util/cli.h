@@ -15,8 +15,6 @@
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
-#define CLI_GO_ON (-1) /* returned instead of a status: the command is to continue */
-
 /* What the global options say. */
 struct cli {
 	const char *socket; /* NULL: $RSSB_SOCKET, else the default path */
@@ -31,26 +29,24 @@ struct grant_name {
 /* All digits are an id, all else a label.  -EINVAL: no grant can have either. */
 int grant_name_parse(struct grant_name *ret, const char *text);
 
-/* A command as its own --help and error messages know it. */
-struct cli_usage {
+struct command {
 	const char *name;	       /* "export" */
 	const struct option_row *rows; /* its --help, in which its options are */
 	int column;		       /* where --help begins to say what an option is for */
+	void *options; /* what the rows fill, with the defaults; NULL: they fill nothing */
+	int (*run)(struct cli *cli, int argc, char **argv); /* with the words that are left */
 	bool only_first;    /* what follows the first other word belongs to another command */
 	bool no_words;	    /* it takes options alone */
 	void (*more)(void); /* rssb's own: prints the rest of the help */
 };
 
-/* Every command's options may be followed by --socket, which is stored here. */
-void cli_global_options(struct cli *cli);
+/* Every command's options may be followed by --socket, which is stored in *cli. */
+int cli_run(const struct command *command, struct cli *cli, int argc, char **argv);
 
-/*
- * Stores a command's options and the global ones: the other words begin at argv[optind].
- * CLI_GO_ON, or the status to end with, all having been said.
- */
-int cli_options(const struct cli_usage *usage, void *to, int argc, char **argv);
+/* The words whose options are being read, as optind is the next one's number. */
+extern char **cli_argv;
 
-void cli_print_help(const struct cli_usage *usage);
+void cli_print_help(const struct command *command);
 
 /* One line on stderr, "rssb: what: why".  Takes why.  Returns CLI_FAILED. */
 int cli_fail_line(const char *what, char *why);
@@ -60,8 +56,8 @@ int cli_fail_line(const char *what, char *why);
 #define cli_tell(verbose, ...) ((verbose) ? (void)cli_fail(__VA_ARGS__) : (void)0)
 
 /* As cli_fail(), with where help is to be found.  Takes why.  Returns CLI_USAGE. */
-int cli_misuse_line(const struct cli_usage *usage, char *why);
-#define cli_misuse(usage, ...) cli_misuse_line(usage, mem_format(__VA_ARGS__))
+int cli_misuse_line(const struct command *command, char *why);
+#define cli_misuse(command, ...) cli_misuse_line(command, mem_format(__VA_ARGS__))
 
 /* Prints what librssb said of a grant that the user named so, with advice.  Returns CLI_FAILED. */
 int cli_fail_grant(const char *what, const char *grant, int error, const char *reason);
@@ -75,11 +71,8 @@ char *cli_connect_advice(int error, const char *socket);
 /* What to do so that this user can connect to a socket that refused it (EACCES).  To be freed. */
 char *cli_access_advice(const char *socket);
 
-/*
- * Reads the only word that is left as the name of a grant; *ret borrows it.  CLI_GO_ON, or
- * CLI_USAGE after saying why.
- */
-int cli_grant(const struct cli_usage *usage, int argc, char **argv, struct grant_name *ret);
+/* The only word as the name of a grant, which *ret borrows.  0, or CLI_USAGE after saying why. */
+int cli_grant(const struct command *command, int argc, char **argv, struct grant_name *ret);
 
 /* "handoff", ...; "?" for an unknown one. */
 const char *cli_kind_name(enum rssb_grant_kind kind);

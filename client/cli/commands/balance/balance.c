@@ -14,15 +14,14 @@
 /* At most 15 % of the entries move in a round. */
 #define MOVES_PERCENT 15
 
-struct balance {
-	const char *name; /* of the grant, as given */
+static struct balance {
 	struct grant_name grant;
 	int every_ms;
 	bool once, dry_run, json, verbose;
 	struct rssb *c;
 	struct rssb_stats last;
 	struct round round;
-};
+} options = { .every_ms = 5000 };
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -45,8 +44,6 @@ static const struct option_row rows[] = {
 			 "GRANT is its id, if it is all digits, else its label.\n"),
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "balance", rows, 17 };
 
 /*
  * Reads where a round begins: first the counters, then the table, so that no move falls between
@@ -124,7 +121,7 @@ static int carry_out(struct balance *b)
 	err = rssb_move(b->c, b->grant.id, b->grant.label, b->round.move, b->round.n, &after);
 	b->round.moved = !err;
 	if (err == -EINVAL) { /* somebody else changed the table: the next round reads it anew */
-		cli_fail(usage.name, "%s; nothing moved in this round", rssb_reason(b->c));
+		cli_fail(cmd_balance.name, "%s; nothing moved in this round", rssb_reason(b->c));
 		return 0;
 	}
 	return err;
@@ -165,22 +162,20 @@ static int balance(struct balance *b)
 	return err;
 }
 
-int cmd_balance(struct cli *cli, int argc, char **argv)
+static int balance_run(struct cli *cli, int argc, char **argv)
 {
-	static struct balance b = { .every_ms = 5000 }; /* large for a stack */
-	int status = cli_options(&usage, &b, argc, argv), err;
+	struct balance *b = &options;
+	int status = cli_grant(&cmd_balance, argc, argv, &b->grant), err;
 
-	if (status == CLI_GO_ON)
-		status = cli_grant(&usage, argc - optind, argv + optind, &b.grant);
-	if (status != CLI_GO_ON)
-		return status;
-	b.name = argv[optind];
-	status = cli_connect(cli, usage.name, &b.c);
+	if (!status)
+		status = cli_connect(cli, cmd_balance.name, &b->c);
 	if (status)
 		return status;
-	err = balance(&b);
+	err = balance(b);
 	if (err)
-		status = cli_fail_grant(usage.name, b.name, err, rssb_reason(b.c));
-	rssb_close(b.c);
+		status = cli_fail_grant(cmd_balance.name, argv[0], err, rssb_reason(b->c));
+	rssb_close(b->c);
 	return status;
 }
+
+const struct command cmd_balance = { "balance", rows, 17, &options, balance_run };

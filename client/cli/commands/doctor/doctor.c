@@ -12,6 +12,8 @@
 #include "client/cli/util/mem.h"
 #include "proto/text.h"
 
+static struct doctor options;
+
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
 		"usage: rssb doctor [--qemu PATH] [--ifname IFNAME] [--qmp SOCK] [--json]\n"
@@ -31,8 +33,6 @@ static const struct option_row rows[] = {
 	{ "json", OPTION_FLAG(struct doctor, json), .help = "print a JSON array" },
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "doctor", rows, 19, .no_words = true };
 
 const struct doctor_entry doctor_checks[] = {
 	{ "kernel", doctor_kernel },
@@ -177,13 +177,10 @@ static int examine(struct doctor *d)
 	return problems ? CLI_FAILED : CLI_OK;
 }
 
-int cmd_doctor(struct cli *cli, int argc, char **argv)
+static int doctor_run(struct cli *cli, int argc, char **argv)
 {
-	struct doctor d = { 0 };
-	int status = cli_options(&usage, &d, argc, argv);
-
-	if (status != CLI_GO_ON)
-		return status;
-	d.socket = cli->socket;
-	return examine(&d);
+	options.socket = cli->socket;
+	return examine(&options);
 }
+
+const struct command cmd_doctor = { "doctor", rows, 19, &options, doctor_run, .no_words = true };

@@ -13,6 +13,8 @@
 #include "client/cli/util/mem.h"
 #include "proto/rssb_proto.h"
 
+static struct hotplug_options options = { .device = "virtio-net-pci" };
+
 /* Properties that have an option of their own, or are what this is about. */
 static bool prop_is_ours(const char *name)
 {
@@ -27,9 +29,9 @@ static int prop_refuse(char *why, const char *text, const char *reason)
 	return -EINVAL;
 }
 
-static int prop_take(void *options, const char *text, char *why)
+static int prop_take(void *to, const char *text, char *why)
 {
-	struct hotplug_options *o = options;
+	struct hotplug_options *o = to;
 	size_t len = strcspn(text, "=");
 	_cleanup_free_ char *name = mem_must(strndup(text, len));
 
@@ -37,6 +39,8 @@ static int prop_take(void *options, const char *text, char *why)
 		return prop_refuse(why, text, "must be K=V");
 	if (prop_is_ours(name))
 		return prop_refuse(why, text, "rssb hotplug sets it itself");
+	if (!o->props)
+		o->props = mem_must(json_object_new_object());
 	mem_json_set_string(o->props, name, text + len + 1);
 	return 0;
 }
@@ -77,35 +81,36 @@ static const struct option_row rows[] = {
 	OPTION_END,
 };
 
-static const struct cli_usage usage = { "hotplug", rows, 20, .no_words = true };
-
 static int options_check(const struct hotplug_options *o)
 {
 	if (!o->qmp == !o->domain)
-		return cli_misuse(&usage, "needs either --qmp SOCK or --libvirt DOMAIN");
+		return cli_misuse(&cmd_hotplug, "needs either --qmp SOCK or --libvirt DOMAIN");
 	if (!o->netdev)
-		return cli_misuse(&usage, "needs --netdev");
+		return cli_misuse(&cmd_hotplug, "needs --netdev");
 	if (!o->tap != !o->queues)
-		return cli_misuse(&usage, "--tap and --queues go together");
+		return cli_misuse(&cmd_hotplug, "--tap and --queues go together");
 	if (o->vhost && !o->tap)
-		return cli_misuse(&usage, "--vhost goes with --tap: a netdev that is there has it "
-					  "or not");
-	return CLI_GO_ON;
+		return cli_misuse(&cmd_hotplug,
+				  "--vhost goes with --tap: a netdev that is there has it "
+				  "or not");
+	return CLI_OK;
 }
 
-int cmd_hotplug(struct cli *cli, int argc, char **argv)
+static int hotplug_run(struct cli *cli, int argc, char **argv)
 {
-	_cleanup_json_ struct json_object *props = mem_must(json_object_new_object());
+	struct hotplug_options *o = &options;
 	_cleanup_free_ char *id = NULL, *why = NULL;
-	struct hotplug_options o = { .device = "virtio-net-pci", .props = props };
-	int status = cli_options(&usage, &o, argc, argv);
+	int status = options_check(o);
 
-	if (status == CLI_GO_ON)
-		status = options_check(&o);
-	if (status != CLI_GO_ON)
-		return status;
-	if (!o.id)
-		o.id = id = mem_format("rss-%s", o.netdev);
-	o.socket = cli->socket;
-	return hotplug_plug(&o, &why) ? cli_fail(usage.name, "%s", why) : CLI_OK;
+	if (!o->props) /* no --prop was given */
+		o->props = mem_must(json_object_new_object());
+	if (!status && !o->id)
+		o->id = id = mem_format("rss-%s", o->netdev);
+	o->socket = cli->socket;
+	if (!status && hotplug_plug(o, &why))
+		status = cli_fail(cmd_hotplug.name, "%s", why);
+	json_object_put(o->props);
+	return status;
 }
+
+const struct command cmd_hotplug = { "hotplug", rows, 20, &options, hotplug_run, .no_words = true };

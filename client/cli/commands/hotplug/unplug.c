@@ -18,12 +18,12 @@
 
 enum { WAIT_MS = 30000 }; /* a guest's PCIe hotplug driver takes 5 s */
 
-struct unplug {
+static struct unplug {
 	struct hotplug_options o; /* qmp, domain, id, netdev and verbose are used */
 	int wait_ms;
 	struct vm vm;
 	char *netdev; /* the device's; NULL: it has none */
-};
+} options = { .wait_ms = WAIT_MS };
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -42,8 +42,6 @@ static const struct option_row rows[] = {
 	{ "verbose", 'v', OPTION_FLAG(struct unplug, o.verbose), .help = "say what is done" },
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "unplug", rows, 20, .no_words = true };
 
 /* --- the steps ---------------------------------------------------------------- */
 
@@ -110,7 +108,7 @@ static int device_remove(struct unplug *u)
 	for (size_t i = 0; !r && i < sizeof(steps) / sizeof(steps[0]); i++)
 		r = steps[i](u);
 	if (!r)
-		cli_tell(u->o.verbose, usage.name, "device %s is gone", u->o.id);
+		cli_tell(u->o.verbose, cmd_unplug.name, "device %s is gone", u->o.id);
 	return r;
 }
 
@@ -128,7 +126,7 @@ static int netdev_remove(struct unplug *u)
 		return CLI_OK;
 	if (monitor_execute(u->vm.monitor, "netdev_del", mem_json_pair("id", netdev), -1, NULL))
 		return rest_fail(u, "netdev_del");
-	cli_tell(u->o.verbose, usage.name, "netdev %s is gone", netdev);
+	cli_tell(u->o.verbose, cmd_unplug.name, "netdev %s is gone", netdev);
 	return CLI_OK;
 }
 
@@ -141,7 +139,7 @@ static int lease_give_back(struct unplug *u, bool *ret)
 	if (r && r != -EREMOTEIO)
 		return rest_fail(u, "closefd");
 	*ret = !r;
-	cli_tell(u->o.verbose, usage.name,
+	cli_tell(u->o.verbose, cmd_unplug.name,
 		 r ? "this monitor has no %s: no grant is ended" : "%s is closed: the grant ends",
 		 name);
 	return CLI_OK;
@@ -176,24 +174,22 @@ static int unplug(struct unplug *u)
 			      : "");
 }
 
-/* --- its command line ----------------------------------------------------------- */
-
-int cmd_unplug(struct cli *cli, int argc, char **argv)
+static int unplug_run(struct cli *cli, int argc, char **argv)
 {
-	struct unplug u = { .wait_ms = WAIT_MS };
-	int r = cli_options(&usage, &u, argc, argv);
+	struct unplug *u = &options;
+	int r;
 
-	if (r != CLI_GO_ON)
-		return r;
-	if (!u.o.qmp == !u.o.domain)
-		return cli_misuse(&usage, "needs either --qmp SOCK or --libvirt DOMAIN");
-	if (!u.o.id)
-		return cli_misuse(&usage, "needs --id");
-	r = unplug(&u);
+	if (!u->o.qmp == !u->o.domain)
+		return cli_misuse(&cmd_unplug, "needs either --qmp SOCK or --libvirt DOMAIN");
+	if (!u->o.id)
+		return cli_misuse(&cmd_unplug, "needs --id");
+	r = unplug(u);
 	if (r)
-		cli_fail(usage.name, "%s", u.vm.why);
-	vm_done(&u.vm);
-	free(u.netdev);
-	free(u.vm.why);
+		cli_fail(cmd_unplug.name, "%s", u->vm.why);
+	vm_done(&u->vm);
+	free(u->netdev);
+	free(u->vm.why);
 	return r;
 }
+
+const struct command cmd_unplug = { "unplug", rows, 20, &options, unplug_run, .no_words = true };

@@ -50,15 +50,17 @@ static bool command_has(char *const *argv, const char *word)
 	return false;
 }
 
+static struct run_options options = { .wait_ms = -1 };
+
 /* "--qemu=WORD", "--qemu WORD" if the command has that word, or "--qemu": the first. */
-static int qemu_take(void *options, const char *word, char *why)
+static int qemu_take(void *to, const char *word, char *why)
 {
-	struct run_options *o = options;
-	const char *next = o->argv[optind];
+	struct run_options *o = to;
+	const char *next = cli_argv[optind];
 
 	o->qemu_word = word;
-	if (!word && next && next[0] != '-' && command_has(o->argv + optind + 1, next))
-		o->qemu_word = o->argv[optind++];
+	if (!word && next && next[0] != '-' && command_has(cli_argv + optind + 1, next))
+		o->qemu_word = cli_argv[optind++];
 	o->qemu_first = true;
 	return 0;
 }
@@ -116,8 +118,6 @@ static const struct option_row rows[] = {
 	OPTION_END,
 };
 
-static const struct cli_usage usage = { "run", rows, 18, .only_first = true };
-
 /* Options that say different things of the same. */
 static int options_check(const struct run_options *o)
 {
@@ -125,31 +125,31 @@ static int options_check(const struct run_options *o)
 		       o->qemu_first || o->exact;
 
 	if (!o->command[0])
-		return cli_misuse(&usage, "no command given");
+		return cli_misuse(&cmd_run, "no command given");
 	if (o->on_demand && (of_qemu || o->steers || o->steers_host))
-		return cli_misuse(&usage, "--on-demand goes with --optional, --stats, --wait and "
-					  "--verbose alone");
+		return cli_misuse(&cmd_run, "--on-demand goes with --optional, --stats, --wait and "
+					    "--verbose alone");
 	if (o->on_demand && o->wait_ms >= 0 && (o->wait_ms < 100 || o->wait_ms > 60000))
-		return cli_misuse(&usage, "--wait: with --on-demand 0.1 to 60 seconds");
+		return cli_misuse(&cmd_run, "--wait: with --on-demand 0.1 to 60 seconds");
 	if (o->steers && o->steers_host)
-		return cli_misuse(&usage, "--steering and --host-steering exclude each other");
+		return cli_misuse(&cmd_run, "--steering and --host-steering exclude each other");
 	if (o->steers && of_qemu)
-		return cli_misuse(&usage,
+		return cli_misuse(&cmd_run,
 				  "--steering is for a program that is no QEMU: it does not "
 				  "go with options about QEMU");
 	if (o->steers_host && o->all_multiqueue)
 		return cli_misuse(
-			&usage,
+			&cmd_run,
 			"--host-steering turns rss off and --rss turns it on: give one of them");
 	if (o->steers_host && o->no_vhost)
-		return cli_misuse(&usage, "--host-steering works with vhost on: leave out "
-					  "--no-vhost");
+		return cli_misuse(&cmd_run, "--host-steering works with vhost on: leave out "
+					    "--no-vhost");
 	if (o->exact && (o->no_probe || o->stats || o->steers_host))
-		return cli_misuse(&usage, "--exact and %s exclude each other",
+		return cli_misuse(&cmd_run, "--exact and %s exclude each other",
 				  o->no_probe ? "--no-probe"
 				  : o->stats  ? "--stats"
 					      : "--host-steering");
-	return CLI_GO_ON;
+	return CLI_OK;
 }
 
 static int command_become(const struct run_options *o, const struct run_plan *plan)
@@ -158,9 +158,9 @@ static int command_become(const struct run_options *o, const struct run_plan *pl
 	int r = run_sets_inherit(&plan->sets);
 
 	if (r)
-		return cli_fail(usage.name, "cannot let the fds be inherited: %s", strerror(-r));
+		return cli_fail(cmd_run.name, "cannot let the fds be inherited: %s", strerror(-r));
 	execvp(argv[0], argv);
-	return cli_fail(usage.name, "%s: %s", argv[0], strerror(errno));
+	return cli_fail(cmd_run.name, "%s: %s", argv[0], strerror(errno));
 }
 
 static int run(const struct run_options *o)
@@ -171,9 +171,9 @@ static int run(const struct run_options *o)
 			     : run_qemu_plan(&plan, o);
 
 	if (r && o->optional)
-		cli_fail(usage.name, "warning: %s; going on without a steering set", plan.why);
+		cli_fail(cmd_run.name, "warning: %s; going on without a steering set", plan.why);
 	else if (r)
-		cli_fail(usage.name, "%s", plan.why);
+		cli_fail(cmd_run.name, "%s", plan.why);
 	if (r)
 		run_sets_done(&plan.sets); /* a command that is run unchanged inherits none */
 	if (!r || o->optional)
@@ -184,15 +184,14 @@ static int run(const struct run_options *o)
 	return r;
 }
 
-int cmd_run(struct cli *cli, int argc, char **argv)
+static int run_run(struct cli *cli, int argc, char **argv)
 {
-	struct run_options o = { .wait_ms = -1, .argv = argv };
-	int r = cli_options(&usage, &o, argc, argv);
+	int r;
 
-	if (r != CLI_GO_ON)
-		return r;
-	o.socket = cli->socket;
-	o.command = argv + optind;
-	r = options_check(&o);
-	return r == CLI_GO_ON ? run(&o) : r;
+	options.socket = cli->socket;
+	options.command = argv;
+	r = options_check(&options);
+	return r ? r : run(&options);
 }
+
+const struct command cmd_run = { "run", rows, 18, &options, run_run, .only_first = true };

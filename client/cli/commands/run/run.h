@@ -34,8 +34,7 @@ struct run_options {
 	bool verbose;
 	bool steers, steers_host; /* --steering, --host-steering: at most one of them */
 	struct steering steering; /* then */
-	char **argv;		  /* the words of rssb run, ended by NULL */
-	char **command;
+	char **command;		  /* its words, ended by NULL */
 };
 
 /* Sets, one after the other; the fds are owned. */

@@ -8,9 +8,9 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/util/mem.h"
 
-struct request {
+static struct request {
 	bool json, prometheus;
-};
+} options;
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -25,8 +25,6 @@ static const struct option_row rows[] = {
 	  .help = "in the text format of a metrics scraper" },
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "status", rows, 16, .no_words = true };
 
 #define GRANTS_MAX 8192 /* more than any broker has: a list without an end fills no memory */
 
@@ -53,30 +51,27 @@ static int grants_read(struct rssb *c, struct status *s, const char **ret_why)
 	}
 }
 
-int cmd_status(struct cli *cli, int argc, char **argv)
+static int status_run(struct cli *cli, int argc, char **argv)
 {
-	struct request request = { 0 };
 	_cleanup_connection_ struct rssb *c = NULL;
 	struct status s = { 0 };
 	const char *why = NULL;
-	int status = cli_options(&usage, &request, argc, argv);
+	int status = CLI_OK;
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (request.json && request.prometheus)
-		return cli_misuse(&usage, "--json and --prometheus exclude each other");
-	if (cli_connect(cli, usage.name, &c))
+	if (options.json && options.prometheus)
+		return cli_misuse(&cmd_status, "--json and --prometheus exclude each other");
+	if (cli_connect(cli, cmd_status.name, &c))
 		return CLI_FAILED;
-
-	status = CLI_OK;
 	if (rssb_info(c, &s.info) || rssb_status(c, &s.broker) || grants_read(c, &s, &why))
-		status = cli_fail(usage.name, "%s", why ? why : rssb_reason(c));
-	else if (request.json)
+		status = cli_fail(cmd_status.name, "%s", why ? why : rssb_reason(c));
+	else if (options.json)
 		status_print_json(&s);
-	else if (request.prometheus)
+	else if (options.prometheus)
 		status_print_prometheus(&s);
 	else
 		status_print_text(&s);
 	free(s.grants);
 	return status;
 }
+
+const struct command cmd_status = { "status", rows, 16, &options, status_run, .no_words = true };

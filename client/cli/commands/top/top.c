@@ -13,7 +13,7 @@
 
 enum mode { SCREEN, LINES, JSON };
 
-struct top {
+static struct top {
 	const char *name; /* of the grant, as given */
 	struct grant_name grant;
 	enum mode mode;
@@ -25,7 +25,7 @@ struct top {
 	bool no_table; /* the broker does not know it */
 	struct rssb_stats last;
 	struct rates rates;
-};
+} options = { .interval_ms = 1000 };
 
 static const struct option_row rows[] = {
 	OPTION_PARAGRAPH(
@@ -47,8 +47,6 @@ static const struct option_row rows[] = {
 			 "GRANT is its id, if it is all digits, else its label.\n"),
 	OPTION_END,
 };
-
-static const struct cli_usage usage = { "top", rows, 21 };
 
 static void show_screen(const struct top *top)
 {
@@ -133,30 +131,28 @@ static int watch(struct top *top)
 	return r;
 }
 
-int cmd_top(struct cli *cli, int argc, char **argv)
+static int top_run(struct cli *cli, int argc, char **argv)
 {
-	static struct top top = { .interval_ms = 1000 }; /* large for a stack */
-	int r, status = cli_options(&usage, &top, argc, argv);
+	struct top *top = &options;
+	int r, status = cli_grant(&cmd_top, argc, argv, &top->grant);
 
-	if (status == CLI_GO_ON)
-		status = cli_grant(&usage, argc - optind, argv + optind, &top.grant);
-	if (status != CLI_GO_ON)
-		return status;
-	top.name = argv[optind];
-	top.mode = top.json ? JSON : terminal_can_screen() ? SCREEN : LINES;
-	status = cli_connect(cli, usage.name, &top.c);
+	if (!status)
+		status = cli_connect(cli, cmd_top.name, &top->c);
 	if (status)
 		return status;
-
-	r = terminal_open(&top.terminal, top.mode == SCREEN);
+	top->name = argv[0];
+	top->mode = top->json ? JSON : terminal_can_screen() ? SCREEN : LINES;
+	r = terminal_open(&top->terminal, top->mode == SCREEN);
 	if (r) {
-		status = cli_fail(usage.name, "%s", strerror(-r));
+		status = cli_fail(cmd_top.name, "%s", strerror(-r));
 	} else {
-		r = watch(&top);
-		terminal_close(&top.terminal);
+		r = watch(top);
+		terminal_close(&top->terminal);
 		if (r)
-			status = cli_fail_grant(usage.name, top.name, r, rssb_reason(top.c));
+			status = cli_fail_grant(cmd_top.name, top->name, r, rssb_reason(top->c));
 	}
-	rssb_close(top.c);
+	rssb_close(top->c);
 	return status;
 }
+
+const struct command cmd_top = { "top", rows, 21, &options, top_run };
