@@ -12,7 +12,6 @@
 #include "tests/fuzz/lib/fuzz.h"
 
 #define WORDS	   4
-#define REASON_MAX 256
 #define WITH_PORTS (0x2 | 0x4 | 0x10 | 0x20 | 0x80 | 0x100)
 
 /* Cuts text at its line ends; the last word is the rest. */
@@ -30,11 +29,11 @@ static void words_cut(char *text, const char *ret[WORDS])
 
 static int end_parse(struct flow_end *ret, const char *text)
 {
-	char reason[REASON_MAX] = "";
+	char reason[WHY_MAX] = "";
 	int err;
 
 	memset(ret, 0xa5, sizeof(*ret));
-	err = flow_end_parse(ret, text, reason, sizeof(reason));
+	err = flow_end_parse(ret, text, reason);
 	FUZZ_CHECK(err == 0 || err == -EINVAL);
 	FUZZ_CHECK(!err || (reason[0] && memchr(reason, 0, sizeof(reason))));
 	return err;
@@ -86,10 +85,10 @@ static uint32_t hash_of(const struct flow *f, const uint8_t *key, bool ports)
 static void check_hash(const struct flow *f, const char *words)
 {
 	struct steering s;
-	char reason[REASON_MAX];
+	char reason[WHY_MAX];
 	uint32_t type, hash = 0;
 
-	if (steering_parse(&s, words, reason, sizeof(reason)))
+	if (steering_parse(&s, words, reason))
 		return;
 	if (!s.keyed)
 		memcpy(s.key, toeplitz_microsoft_key, sizeof(s.key));
@@ -104,7 +103,7 @@ static void check_hash(const struct flow *f, const char *words)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = fuzz_text(data, size), reason[REASON_MAX] = "";
+	char *text = fuzz_text(data, size), reason[WHY_MAX] = "";
 	struct flow_end src, dst;
 	const char *words[WORDS];
 	struct flow flow;
@@ -118,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!bad_dst)
 		check_end(&dst);
 	if (!bad_src && !bad_dst &&
-	    !flow_join(&flow, &src, &dst, words[2][0] ? words[2] : NULL, reason, sizeof(reason)))
+	    !flow_join(&flow, &src, &dst, words[2][0] ? words[2] : NULL, reason))
 		check_hash(&flow, words[3]);
 	free(text);
 	return 0;

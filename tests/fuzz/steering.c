@@ -12,7 +12,6 @@
 #include "tests/fuzz/lib/fuzz.h"
 #include "tests/unit/judge.h"
 
-#define REASON_MAX  256
 #define WRITTEN_MAX 2048
 
 static void check_range(const struct steering *s)
@@ -83,11 +82,11 @@ static void write_out(const struct steering *s, char text[WRITTEN_MAX])
 
 static void check_written(const struct steering *s)
 {
-	char text[WRITTEN_MAX], reason[REASON_MAX];
+	char text[WRITTEN_MAX], reason[WHY_MAX];
 	struct steering again;
 
 	write_out(s, text);
-	FUZZ_CHECK(steering_parse(&again, text, reason, sizeof(reason)) == 0);
+	FUZZ_CHECK(steering_parse(&again, text, reason) == 0);
 	FUZZ_CHECK(again.hash_types == s->hash_types && again.queues == s->queues);
 	FUZZ_CHECK(again.default_queue == s->default_queue && again.keyed == s->keyed);
 	FUZZ_CHECK(again.table_len == s->table_len);
@@ -97,12 +96,12 @@ static void check_written(const struct steering *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = fuzz_text(data, size), reason[REASON_MAX] = "";
+	char *text = fuzz_text(data, size), reason[WHY_MAX] = "";
 	struct steering got;
 	int err;
 
 	memset(&got, 0xa5, sizeof(got));
-	err = steering_parse(&got, text, reason, sizeof(reason));
+	err = steering_parse(&got, text, reason);
 	free(text);
 	if (err) {
 		FUZZ_CHECK(err == -EINVAL && reason[0] && memchr(reason, 0, sizeof(reason)));
@@ -111,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	check_range(&got);
 	check_written(&got);
-	if (steering_check(&got, reason, sizeof(reason)) == 0)
+	if (steering_check(&got, reason) == 0)
 		check_wire(&got);
 	return 0;
 }

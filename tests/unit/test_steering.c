@@ -20,9 +20,9 @@
 static struct steering parse(const char *text)
 {
 	struct steering s;
-	char reason[256] = "";
+	char reason[WHY_MAX] = "";
 
-	if (steering_parse(&s, text, reason, sizeof(reason)))
+	if (steering_parse(&s, text, reason))
 		fail_msg("\"%s\": %s", text, reason);
 	return s;
 }
@@ -103,13 +103,13 @@ static void table_is_taken_as_it_is(void **state)
 static void longer_keys_are_for_comparison(void **state)
 {
 	struct steering s = parse("equal 2 hkey " KEY_52), plain = parse("equal 2 hkey " KEY);
-	char reason[256];
+	char reason[WHY_MAX];
 
 	assert_memory_equal(s.key, plain.key, sizeof(s.key));
 	assert_int_equal(s.key_unused, 12);
-	assert_int_equal(steering_check(&s, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(steering_check(&s, reason), -EINVAL);
 	assert_string_equal(reason, "hkey: has 52 bytes, must be 40");
-	assert_int_equal(steering_check(&plain, reason, sizeof(reason)), 0);
+	assert_int_equal(steering_check(&plain, reason), 0);
 }
 
 static void symmetric_is_6d5a(void **state)
@@ -171,16 +171,16 @@ static void hash_types_have_names(void **state)
 static void complete_draws_a_key(void **state)
 {
 	struct steering a = parse("equal 2"), b = parse("equal 2"), c = parse("equal 2 hkey " KEY);
-	char reason[128];
+	char reason[WHY_MAX];
 
-	assert_int_equal(steering_complete(&a, reason, sizeof(reason)), 0);
-	assert_int_equal(steering_complete(&b, reason, sizeof(reason)), 0);
-	assert_int_equal(steering_complete(&c, reason, sizeof(reason)), 0);
+	assert_int_equal(steering_complete(&a, reason), 0);
+	assert_int_equal(steering_complete(&b, reason), 0);
+	assert_int_equal(steering_complete(&c, reason), 0);
 	assert_memory_not_equal(a.key, b.key, sizeof(a.key));
 	assert_int_equal(c.key[39], 39);
 
 	a = parse("hkey " KEY);
-	assert_int_not_equal(steering_complete(&a, reason, sizeof(reason)), 0);
+	assert_int_not_equal(steering_complete(&a, reason), 0);
 	assert_string_equal(reason, "STEERING names no queues: give equal, weight or table");
 }
 
@@ -245,11 +245,11 @@ static void refusals_say_what_is_wrong(void **state)
 {
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct steering s, before;
-		char reason[256] = "";
+		char reason[WHY_MAX] = "";
 
 		memset(&s, 0xa5, sizeof(s));
 		before = s;
-		assert_int_equal(steering_parse(&s, refused[i].text, reason, sizeof(reason)), -22);
+		assert_int_equal(steering_parse(&s, refused[i].text, reason), -22);
 		assert_string_equal(reason, refused[i].reason);
 		assert_memory_equal(&s, &before, sizeof(s));
 	}
@@ -258,27 +258,27 @@ static void refusals_say_what_is_wrong(void **state)
 static void long_texts_are_refused(void **state)
 {
 	struct steering s;
-	char text[4096], reason[64], long_reason[256];
+	char text[4096], reason[WHY_MAX];
 	size_t n = 0;
 
 	memset(text, 'a', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(steering_parse(&s, text, reason, sizeof(reason)), -22);
+	assert_int_equal(steering_parse(&s, text, reason), -22);
 	text[1024] = '\0'; /* one more than there is room for */
-	assert_int_equal(steering_parse(&s, text, long_reason, sizeof(long_reason)), -22);
-	assert_non_null(strstr(long_reason, "no word here has more than 1023 characters"));
+	assert_int_equal(steering_parse(&s, text, reason), -22);
+	assert_non_null(strstr(reason, "no word here has more than 1023 characters"));
 	text[1023] = '\0';
-	assert_int_equal(steering_parse(&s, text, long_reason, sizeof(long_reason)), -22);
-	assert_non_null(strstr(long_reason, "is none of equal, weight,"));
+	assert_int_equal(steering_parse(&s, text, reason), -22);
+	assert_non_null(strstr(reason, "is none of equal, weight,"));
 
 	for (n = (size_t)sprintf(text, "table 0"); n < 1000; n += 2)
 		strcpy(text + n, ",0");
-	assert_int_equal(steering_parse(&s, text, reason, sizeof(reason)), -22);
+	assert_int_equal(steering_parse(&s, text, reason), -22);
 	assert_string_equal(reason, "table: more than 128 entries");
 
 	for (n = (size_t)sprintf(text, "weight 1"); n < 1000; n += 2)
 		strcpy(text + n, " 0");
-	assert_int_equal(steering_parse(&s, text, reason, sizeof(reason)), -22);
+	assert_int_equal(steering_parse(&s, text, reason), -22);
 	assert_string_equal(reason, "weight: more than 128 weights");
 }
 

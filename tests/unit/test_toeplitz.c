@@ -33,11 +33,11 @@ static struct flow flow_of(const struct vector *v, const char *proto)
 {
 	struct flow_end src, dst;
 	struct flow flow;
-	char reason[200];
+	char reason[WHY_MAX];
 
-	assert_int_equal(flow_end_parse(&src, v->src, reason, sizeof(reason)), 0);
-	assert_int_equal(flow_end_parse(&dst, v->dst, reason, sizeof(reason)), 0);
-	assert_int_equal(flow_join(&flow, &src, &dst, proto, reason, sizeof(reason)), 0);
+	assert_int_equal(flow_end_parse(&src, v->src, reason), 0);
+	assert_int_equal(flow_end_parse(&dst, v->dst, reason), 0);
+	assert_int_equal(flow_join(&flow, &src, &dst, proto, reason), 0);
 	return flow;
 }
 

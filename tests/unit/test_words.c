@@ -27,12 +27,12 @@ static void ends_are_read(void **state)
 		{ "[::1]:80", 6, 80 },
 		{ "0:0:0:0:0:0:0:1", 6, -1 },
 	};
-	char reason[200];
+	char reason[WHY_MAX];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct flow_end end;
 
-		assert_int_equal(flow_end_parse(&end, rows[i].text, reason, sizeof(reason)), 0);
+		assert_int_equal(flow_end_parse(&end, rows[i].text, reason), 0);
 		assert_int_equal(end.version, rows[i].version);
 		assert_int_equal(end.has_port, rows[i].port >= 0);
 		assert_int_equal(end.port, rows[i].port < 0 ? 0 : rows[i].port);
@@ -68,13 +68,13 @@ static void ends_are_refused(void **state)
 		"fe80::1%eth0",
 		"0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000",
 	};
-	char reason[200];
+	char reason[WHY_MAX];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct flow_end end;
 
 		reason[0] = '\0';
-		assert_int_equal(flow_end_parse(&end, rows[i], reason, sizeof(reason)), -22);
+		assert_int_equal(flow_end_parse(&end, rows[i], reason), -22);
 		assert_int_equal(strncmp(reason, rows[i], strlen(rows[i])), 0);
 	}
 }
@@ -82,11 +82,11 @@ static void ends_are_refused(void **state)
 static int join(const char *src, const char *dst, const char *proto, struct flow *ret)
 {
 	struct flow_end a, b;
-	char reason[200];
+	char reason[WHY_MAX];
 
-	assert_int_equal(flow_end_parse(&a, src, reason, sizeof(reason)), 0);
-	assert_int_equal(flow_end_parse(&b, dst, reason, sizeof(reason)), 0);
-	return flow_join(ret, &a, &b, proto, reason, sizeof(reason));
+	assert_int_equal(flow_end_parse(&a, src, reason), 0);
+	assert_int_equal(flow_end_parse(&b, dst, reason), 0);
+	return flow_join(ret, &a, &b, proto, reason);
 }
 
 static void flows_are_joined(void **state)

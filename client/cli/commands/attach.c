@@ -34,10 +34,10 @@ static int label_take(void *to, const char *value, char *why)
 	((struct wish *)to)->label = value;
 	if (rssb_label_valid(value))
 		return 0;
-	snprintf(why, OPTION_WHY_MAX,
-		 "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -, and not all digits: that is an id",
-		 value);
-	return -EINVAL;
+	return why_set(why, -EINVAL,
+		       "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -, and not all digits: that is "
+		       "an id",
+		       value);
 }
 
 static const struct option_row attach_rows[] = {
@@ -94,16 +94,16 @@ static void target_done(struct target *t)
 /* 0 with a tap that can be steered; or CLI_FAILED after saying why. */
 static int target_open(const char *what, struct target *t, const char *ifname)
 {
-	char reason[256];
+	char why[WHY_MAX];
 	int r;
 
 	if (t->fd != UINT_MAX) {
 		t->queue = (int)t->fd;
-		r = tap_check(t->queue, reason, sizeof(reason));
+		r = tap_check(t->queue, why);
 	} else {
-		r = tap_open(&t->queue, ifname, reason, sizeof(reason));
+		r = tap_open(&t->queue, ifname, why);
 	}
-	return r ? cli_fail(what, "%s", reason) : CLI_OK;
+	return r ? cli_fail(what, "%s", why) : CLI_OK;
 }
 
 static int acquire(struct retry *a, const struct wish *wish, struct rssb_fds *ret,
@@ -133,20 +133,20 @@ static int attach_set(struct retry *a, const struct wish *wish)
 {
 	struct rssb_fds fds = RSSB_FDS_INIT;
 	struct rssb_grant grant = { 0 };
-	char reason[256];
+	char why[WHY_MAX];
 	int r;
 
 	r = acquire(a, wish, &fds, &grant);
 	if (r)
-		return cli_fail(cmd_attach.name, "%s%s", a->reason,
+		return cli_fail(cmd_attach.name, "%s%s", a->why,
 				r == -EEXIST ? "; end it by rssb release, or give another --label"
 					     : "");
-	r = tap_steer(wish->target.queue, fds.prog, reason, sizeof(reason));
+	r = tap_steer(wish->target.queue, fds.prog, why);
 	rssb_fds_close(&fds);
 	if (r && grant.id)
 		rssb_release(a->c, grant.id, NULL);
 	if (r)
-		return cli_fail(cmd_attach.name, "%s", reason);
+		return cli_fail(cmd_attach.name, "%s", why);
 	if (grant.id)
 		printf("grant %" PRIu64 "%s%s\n", grant.id, wish->label ? " " : "",
 		       wish->label ? wish->label : "");
@@ -188,15 +188,15 @@ static int attach_run(struct cli *cli, int argc, char **argv)
 {
 	struct wish *wish = &options;
 	const bool by_fd = wish->target.fd != UINT_MAX;
-	char reason[256];
+	char why[WHY_MAX];
 	int status;
 
 	if (argc != (by_fd ? 1 : 2))
 		return cli_misuse(&cmd_attach, "needs %sSTEERING as one argument",
 				  by_fd ? "" : "IFNAME, and ");
-	if (steering_parse(&wish->steering, argv[argc - 1], reason, sizeof(reason)) ||
-	    steering_complete(&wish->steering, reason, sizeof(reason)))
-		return cli_misuse(&cmd_attach, "%s", reason);
+	if (steering_parse(&wish->steering, argv[argc - 1], why) ||
+	    steering_complete(&wish->steering, why))
+		return cli_misuse(&cmd_attach, "%s", why);
 	status = attach(cli, wish, argv[0]);
 	explicit_bzero(wish, sizeof(*wish)); /* the key */
 	return status;
@@ -208,7 +208,7 @@ static int detach_run(struct cli *cli, int argc, char **argv)
 {
 	struct target *t = &options.target;
 	const bool by_fd = t->fd != UINT_MAX;
-	char reason[256];
+	char why[WHY_MAX];
 	int status;
 
 	if (argc != !by_fd)
@@ -218,8 +218,8 @@ static int detach_run(struct cli *cli, int argc, char **argv)
 	status = target_open(cmd_detach.name, t, argv[0]);
 	if (status)
 		return status;
-	if (tap_steer(t->queue, -1, reason, sizeof(reason)))
-		status = cli_fail(cmd_detach.name, "%s", reason);
+	if (tap_steer(t->queue, -1, why))
+		status = cli_fail(cmd_detach.name, "%s", why);
 	target_done(t);
 	return status;
 }

@@ -96,16 +96,15 @@ static int parse_words(int argc, char **argv, const char *proto, struct flow *re
 		       struct steering *ret_steering)
 {
 	struct flow_end src, dst;
-	char reason[256];
+	char why[WHY_MAX];
 
 	if (argc < 2 || argc > 3)
 		return cli_misuse(&cmd_hash,
 				  "needs SRC and DST, and takes STEERING as one argument");
-	if (flow_end_parse(&src, argv[0], reason, sizeof(reason)) ||
-	    flow_end_parse(&dst, argv[1], reason, sizeof(reason)) ||
-	    flow_join(ret_flow, &src, &dst, proto, reason, sizeof(reason)) ||
-	    steering_parse(ret_steering, argc > 2 ? argv[2] : "", reason, sizeof(reason)))
-		return cli_misuse(&cmd_hash, "%s", reason);
+	if (flow_end_parse(&src, argv[0], why) || flow_end_parse(&dst, argv[1], why) ||
+	    flow_join(ret_flow, &src, &dst, proto, why) ||
+	    steering_parse(ret_steering, argc > 2 ? argv[2] : "", why))
+		return cli_misuse(&cmd_hash, "%s", why);
 	if (!ret_steering->keyed)
 		memcpy(ret_steering->key, toeplitz_microsoft_key, sizeof(ret_steering->key));
 	return CLI_OK;

@@ -34,16 +34,15 @@ static int update_run(struct cli *cli, int argc, char **argv)
 {
 	struct grant_name grant;
 	struct steering steering;
-	char reason[256];
+	char why[WHY_MAX];
 	int status;
 
 	if (argc != 2)
 		return cli_misuse(&cmd_update, "needs GRANT, and STEERING as one argument");
 	if (cli_grant(&cmd_update, 1, argv, &grant))
 		return CLI_USAGE;
-	if (steering_parse(&steering, argv[1], reason, sizeof(reason)) ||
-	    steering_check(&steering, reason, sizeof(reason)))
-		return cli_misuse(&cmd_update, "%s", reason);
+	if (steering_parse(&steering, argv[1], why) || steering_check(&steering, why))
+		return cli_misuse(&cmd_update, "%s", why);
 
 	status = update(cli, &grant, &steering, argv[0]);
 	explicit_bzero(&steering, sizeof(steering)); /* the key */

@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,23 +67,19 @@ static int parse_address(struct flow_end *end, const char *text, const char **re
 	return 0;
 }
 
-int flow_end_parse(struct flow_end *ret, const char *text, char *reason, size_t reason_len)
+int flow_end_parse(struct flow_end *ret, const char *text, char why[WHY_MAX])
 {
 	struct flow_end end = { 0 };
 	const char *port = NULL;
 
-	if (parse_address(&end, text, &port)) {
-		snprintf(reason, reason_len,
-			 "%s: not an address like 192.0.2.1, 192.0.2.1:80, "
-			 "2001:db8::1 or [2001:db8::1]:80",
-			 text);
-		return -EINVAL;
-	}
-	if (port && parse_port(&end, port)) {
-		snprintf(reason, reason_len, "%s: a port is a number from 0 to %u", text,
-			 UINT16_MAX);
-		return -EINVAL;
-	}
+	if (parse_address(&end, text, &port))
+		return why_set(why, -EINVAL,
+			       "%s: not an address like 192.0.2.1, 192.0.2.1:80, "
+			       "2001:db8::1 or [2001:db8::1]:80",
+			       text);
+	if (port && parse_port(&end, port))
+		return why_set(why, -EINVAL, "%s: a port is a number from 0 to %u", text,
+			       UINT16_MAX);
 	*ret = end;
 	return 0;
 }
@@ -105,28 +100,26 @@ static int parse_proto(const char *proto, bool ports, enum flow_proto *ret)
 }
 
 int flow_join(struct flow *ret, const struct flow_end *src, const struct flow_end *dst,
-	      const char *proto, char *reason, size_t reason_len)
+	      const char *proto, char why[WHY_MAX])
 {
 	struct flow flow = { .version = src->version, .sport = src->port, .dport = dst->port };
-	const char *why = NULL;
+	const char *wrong = NULL;
 
 	memcpy(flow.src, src->address, sizeof(flow.src));
 	memcpy(flow.dst, dst->address, sizeof(flow.dst));
 
 	if (src->version != dst->version)
-		why = "source and destination are of different IP versions";
+		wrong = "source and destination are of different IP versions";
 	else if (src->has_port != dst->has_port)
-		why = "give both ports or none";
+		wrong = "give both ports or none";
 	else if (parse_proto(proto, src->has_port, &flow.proto))
-		why = "--proto is tcp, udp or none";
+		wrong = "--proto is tcp, udp or none";
 	else if (flow.proto != FLOW_OTHER && !src->has_port)
-		why = "--proto tcp and udp need ports";
+		wrong = "--proto tcp and udp need ports";
 	else if (flow.proto == FLOW_OTHER && src->has_port)
-		why = "--proto none has no ports";
-	if (why) {
-		snprintf(reason, reason_len, "%s", why);
-		return -EINVAL;
-	}
+		wrong = "--proto none has no ports";
+	if (wrong)
+		return why_set(why, -EINVAL, "%s", wrong);
 	*ret = flow;
 	return 0;
 }

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
+
+#include "client/cli/util/why.h"
 
 enum flow_proto { FLOW_OTHER, FLOW_TCP, FLOW_UDP };
 
@@ -25,10 +26,10 @@ struct flow_end {
 
 /*
  * Parses "192.0.2.1", "192.0.2.1:80", "2001:db8::1" or "[2001:db8::1]:80".
- * -EINVAL, with the reason.
+ * -EINVAL, with why.
  */
-int flow_end_parse(struct flow_end *ret, const char *text, char *reason, size_t reason_len);
+int flow_end_parse(struct flow_end *ret, const char *text, char why[WHY_MAX]);
 
 /* Joins two ends of one kind; proto NULL: tcp if they have ports, else none. */
 int flow_join(struct flow *ret, const struct flow_end *src, const struct flow_end *dst,
-	      const char *proto, char *reason, size_t reason_len);
+	      const char *proto, char why[WHY_MAX]);

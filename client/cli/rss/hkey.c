@@ -3,7 +3,6 @@
 #include "client/cli/rss/hkey.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 static int hex_digit(char c)
@@ -23,8 +22,7 @@ static size_t key_length(const char *text)
 										  : RSSB_KEY_BYTES;
 }
 
-int hkey_parse(const char *text, uint8_t ret[RSSB_KEY_BYTES], size_t *ret_len, char *reason,
-	       size_t reason_len)
+int hkey_parse(const char *text, uint8_t ret[RSSB_KEY_BYTES], size_t *ret_len, char why[WHY_MAX])
 {
 	const size_t n = key_length(text);
 	const char *at = text;
@@ -35,23 +33,17 @@ int hkey_parse(const char *text, uint8_t ret[RSSB_KEY_BYTES], size_t *ret_len, c
 			ret[i] = i % 2 ? 0x5a : 0x6d;
 		return 0;
 	}
-	if (n != RSSB_KEY_BYTES && n != HKEY_LONG) {
-		snprintf(reason, reason_len, "hkey: has %zu bytes, must be %d", n, RSSB_KEY_BYTES);
-		return -EINVAL;
-	}
+	if (n != RSSB_KEY_BYTES && n != HKEY_LONG)
+		return why_set(why, -EINVAL, "hkey: has %zu bytes, must be %d", n, RSSB_KEY_BYTES);
 	for (size_t i = 0; i < n; i++, at += 3) {
 		const int high = hex_digit(at[0]), low = high < 0 ? -1 : hex_digit(at[1]);
 
-		if (low < 0) {
-			snprintf(reason, reason_len, "hkey: byte %zu of %zu is not two hex digits",
-				 i + 1, n);
-			return -EINVAL;
-		}
-		if (at[2] != (i + 1 < n ? ':' : '\0')) {
-			snprintf(reason, reason_len, "hkey: byte %zu of %zu is not followed by %s",
-				 i + 1, n, i + 1 < n ? "a colon" : "the end");
-			return -EINVAL;
-		}
+		if (low < 0)
+			return why_set(why, -EINVAL, "hkey: byte %zu of %zu is not two hex digits",
+				       i + 1, n);
+		if (at[2] != (i + 1 < n ? ':' : '\0'))
+			return why_set(why, -EINVAL, "hkey: byte %zu of %zu is not followed by %s",
+				       i + 1, n, i + 1 < n ? "a colon" : "the end");
 		if (i < RSSB_KEY_BYTES)
 			ret[i] = (uint8_t)(high << 4 | low);
 	}

@@ -6,8 +6,6 @@
 #include "client/cli/rss/steering.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -28,21 +26,10 @@ struct parser {
 	unsigned given;	     /* bit n: clauses[n] was there */
 	unsigned equal, start, n_weights;
 	unsigned weights[TABLE_LEN];
-	char *reason;
-	size_t reason_len;
+	char *why;
 };
 
-static int fail(struct parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(struct parser *p, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(p->reason, p->reason_len, format, args);
-	va_end(args);
-	return -EINVAL;
-}
+#define fail(p, ...) why_set((p)->why, -EINVAL, __VA_ARGS__)
 
 static int next_word(struct parser *p)
 {
@@ -150,7 +137,7 @@ static int clause_hkey(struct parser *p)
 	int err = next_value(p, "hkey");
 
 	if (!err)
-		err = hkey_parse(p->word, p->out.key, &len, p->reason, p->reason_len);
+		err = hkey_parse(p->word, p->out.key, &len, p->why);
 	if (err)
 		return err;
 	p->out.keyed = true;
@@ -311,13 +298,12 @@ static uint16_t count_queues(const struct steering *s)
 	return highest + 1;
 }
 
-int steering_parse(struct steering *ret, const char *text, char *reason, size_t reason_len)
+int steering_parse(struct steering *ret, const char *text, char why[WHY_MAX])
 {
 	struct parser p = {
 		.out.hash_types = RSS_HASH_ALL,
 		.rest = text,
-		.reason = reason,
-		.reason_len = reason_len,
+		.why = why,
 	};
 	int r;
 
@@ -336,27 +322,23 @@ int steering_parse(struct steering *ret, const char *text, char *reason, size_t 
 	return 0;
 }
 
-int steering_check(const struct steering *s, char *reason, size_t reason_len)
+int steering_check(const struct steering *s, char why[WHY_MAX])
 {
 	if (s->key_unused)
-		snprintf(reason, reason_len, "hkey: has %d bytes, must be %d",
-			 RSSB_KEY_BYTES + s->key_unused, RSSB_KEY_BYTES);
-	else if (!s->table_len)
-		snprintf(reason, reason_len,
-			 "STEERING names no queues: give equal, weight or table");
-	return s->key_unused || !s->table_len ? -EINVAL : 0;
+		return why_set(why, -EINVAL, "hkey: has %d bytes, must be %d",
+			       RSSB_KEY_BYTES + s->key_unused, RSSB_KEY_BYTES);
+	if (!s->table_len)
+		return why_set(why, -EINVAL,
+			       "STEERING names no queues: give equal, weight or table");
+	return 0;
 }
 
-int steering_complete(struct steering *s, char *reason, size_t reason_len)
+int steering_complete(struct steering *s, char why[WHY_MAX])
 {
-	if (steering_check(s, reason, reason_len))
+	if (steering_check(s, why))
 		return -EINVAL;
-	if (!s->keyed && getrandom(s->key, sizeof(s->key), 0) != (ssize_t)sizeof(s->key)) {
-		int r = -errno;
-
-		snprintf(reason, reason_len, "cannot get a random key: %m");
-		return r;
-	}
+	if (!s->keyed && getrandom(s->key, sizeof(s->key), 0) != (ssize_t)sizeof(s->key))
+		return why_set(why, -errno, "cannot get a random key: %m");
 	s->keyed = true;
 	return 0;
 }

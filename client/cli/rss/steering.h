@@ -9,9 +9,9 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
+#include "client/cli/util/why.h"
 #include "client/include/rssb.h"
 
 /* For a command's --help; key_default says what no hkey means. */
@@ -39,19 +39,19 @@ struct steering {
 };
 
 /*
- * Pure.  0; or -EINVAL with *ret untouched and in reason what was wrong, with
+ * Pure.  0; or -EINVAL with *ret untouched and in why what was wrong, with
  * which value, and what is allowed.
  */
-int steering_parse(struct steering *ret, const char *text, char *reason, size_t reason_len);
+int steering_parse(struct steering *ret, const char *text, char why[WHY_MAX]);
 
 /* -EINVAL: it names no queues, or its key is too long for a grant. */
-int steering_check(const struct steering *s, char *reason, size_t reason_len);
+int steering_check(const struct steering *s, char why[WHY_MAX]);
 
 /*
  * steering_check(), and a random key if none was given.  -EINVAL, or what
  * getrandom(2) returns.
  */
-int steering_complete(struct steering *s, char *reason, size_t reason_len);
+int steering_complete(struct steering *s, char why[WHY_MAX]);
 
 /* What librssb takes; it borrows the key, if there is one, and the table of *s. */
 struct rssb_steering steering_view(const struct steering *s);

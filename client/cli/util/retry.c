@@ -6,7 +6,6 @@
 #include "client/cli/util/retry.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,11 +114,11 @@ static int ask_once(struct retry *a, const struct rssb_acquire_options *options,
 	return -EPROTO;
 }
 
-static void reason_keep(struct retry *a, int r)
+static int why_keep(struct retry *a, int r)
 {
 	_cleanup_free_ char *advice = a->connected ? NULL : cli_connect_advice(r, a->socket);
 
-	snprintf(a->reason, sizeof(a->reason), "%s%s", last_reason(a), advice ? advice : "");
+	return why_set(a->why, r, "%s%s", last_reason(a), advice ? advice : "");
 }
 
 int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, struct rssb_fds *ret,
@@ -132,7 +131,5 @@ int retry_acquire(struct retry *a, const struct rssb_acquire_options *options, s
 		if (!pause_before_retry(a, r))
 			break;
 	}
-	if (r)
-		reason_keep(a, r);
-	return r;
+	return r ? why_keep(a, r) : 0;
 }

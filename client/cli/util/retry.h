@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client/cli/util/why.h"
 #include "client/include/rssb.h"
 
 struct retry {
@@ -16,7 +17,7 @@ struct retry {
 	bool verbose;	    /* say on stderr that it waits, also when that is no terminal */
 	bool impatient;	    /* a broker that is not there has a second to come back */
 
-	char reason[400]; /* why the last retry_acquire() failed: one line */
+	char why[WHY_MAX]; /* the last retry_acquire() failed: one line */
 
 	/* the fields below are retry.c's own */
 	struct rssb *c; /* keeps the last reason even when it is no longer connected */

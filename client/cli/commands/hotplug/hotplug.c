@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <json-c/json.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/qemu/opts.h"
 #include "client/cli/util/mem.h"
+#include "client/cli/util/why.h"
 #include "proto/rssb_proto.h"
 
 static struct hotplug_options options = { .device = "virtio-net-pci" };
@@ -23,12 +23,6 @@ static bool prop_is_ours(const char *name)
 	return qemu_word_is_in(name, ours);
 }
 
-static int prop_refuse(char *why, const char *text, const char *reason)
-{
-	snprintf(why, OPTION_WHY_MAX, "--prop %s: %s", text, reason);
-	return -EINVAL;
-}
-
 static int prop_take(void *to, const char *text, char *why)
 {
 	struct hotplug_options *o = to;
@@ -36,9 +30,9 @@ static int prop_take(void *to, const char *text, char *why)
 	_cleanup_free_ char *name = mem_must(strndup(text, len));
 
 	if (!text[len] || !len)
-		return prop_refuse(why, text, "must be K=V");
+		return why_set(why, -EINVAL, "--prop %s: must be K=V", text);
 	if (prop_is_ours(name))
-		return prop_refuse(why, text, "rssb hotplug sets it itself");
+		return why_set(why, -EINVAL, "--prop %s: rssb hotplug sets it itself", text);
 	if (!o->props)
 		o->props = mem_must(json_object_new_object());
 	mem_json_set_string(o->props, name, text + len + 1);

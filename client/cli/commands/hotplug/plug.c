@@ -159,7 +159,7 @@ static int set_acquire(struct plug *p)
 	if (r == -ENOENT && a.connected && p->object_id)
 		vm_fail_line(&p->vm, qemu_object_missing(p->object_id));
 	else if (r)
-		vm_fail(&p->vm, "%s", a.reason);
+		vm_fail(&p->vm, "%s", a.why);
 	else
 		cli_tell(p->o->verbose, "hotplug", "grant %" PRIu64, grant.id);
 	retry_done(&a);
@@ -168,11 +168,11 @@ static int set_acquire(struct plug *p)
 
 static int queues_open(struct plug *p)
 {
-	char reason[256];
+	char why[WHY_MAX];
 
 	for (unsigned int i = 0; i < p->o->queues; i++)
-		if (tap_queue_open(&p->queues[i], p->o->tap, reason, sizeof(reason)))
-			return vm_fail(&p->vm, "queue %u of %u: %s", i + 1, p->o->queues, reason);
+		if (tap_queue_open(&p->queues[i], p->o->tap, why))
+			return vm_fail(&p->vm, "queue %u of %u: %s", i + 1, p->o->queues, why);
 	return CLI_OK;
 }
 
@@ -284,12 +284,12 @@ static void given_take_back(struct plug *p)
 
 static void netdev_take_back(struct plug *p)
 {
-	char reason[256];
+	char why[WHY_MAX];
 
 	/* Detached queues take no packets from the tap, even if QEMU keeps them open. */
 	for (unsigned int i = 0; i < p->o->queues; i++)
-		if (p->queues[i] >= 0 && tap_queue_detach(p->queues[i], reason, sizeof(reason)))
-			vm_remark(&p->vm, "queue %u: %s", i + 1, reason);
+		if (p->queues[i] >= 0 && tap_queue_detach(p->queues[i], why))
+			vm_remark(&p->vm, "queue %u: %s", i + 1, why);
 	if (p->netdev_made && monitor_execute(p->vm.monitor, "netdev_del",
 					      mem_json_pair("id", p->o->netdev), -1, NULL))
 		vm_remark(&p->vm, "netdev_del %s: \"%s\"", p->o->netdev,

@@ -43,7 +43,7 @@ static int tap_find(struct host *h, struct host_tap *tap, const struct qemu_devi
 	const char *id = qemu_opts_get(dev->props, "netdev");
 	const char *type = qemu_opts_get(netdev, "type"), *ifname = qemu_netdev_ifname(netdev);
 	const unsigned queues = qemu_netdev_queues(netdev);
-	char reason[256];
+	char why[WHY_MAX];
 	int r;
 
 	*tap = (struct host_tap){ .queue = qemu_netdev_fd(netdev), .dev = dev };
@@ -61,9 +61,8 @@ static int tap_find(struct host *h, struct host_tap *tap, const struct qemu_devi
 	if (tap->queue < 0 && !ifname)
 		return tap_fail(h, dev, "its netdev says neither ifname= nor fds=");
 	tap->own = tap->queue < 0;
-	r = tap->own ? tap_open(&tap->queue, ifname, reason, sizeof(reason))
-		     : tap_check(tap->queue, reason, sizeof(reason));
-	return r ? tap_fail(h, dev, "%s", reason) : CLI_OK;
+	r = tap->own ? tap_open(&tap->queue, ifname, why) : tap_check(tap->queue, why);
+	return r ? tap_fail(h, dev, "%s", why) : CLI_OK;
 }
 
 static int taps_find(struct host *h)
@@ -97,10 +96,10 @@ static int taps_protect(struct host *h)
 /* Puts the program on the tap, which keeps it.  QEMU inherits the lease alone. */
 static int tap_put(struct host *h, struct host_tap *tap, struct run_set *set)
 {
-	char reason[256];
+	char why[WHY_MAX];
 
-	if (tap_steer(tap->queue, set->fds.prog, reason, sizeof(reason)))
-		return tap_fail(h, tap->dev, "%s", reason);
+	if (tap_steer(tap->queue, set->fds.prog, why))
+		return tap_fail(h, tap->dev, "%s", why);
 	tap->steered = true;
 	fd_closep(&set->fds.prog);
 	run_tell_grant(h->options, qemu_device_name(tap->dev), set);
@@ -118,13 +117,13 @@ static int taps_steer(struct host *h)
 
 static void taps_done(struct host *h, bool failed)
 {
-	char reason[256];
+	char why[WHY_MAX];
 
 	for (size_t i = 0; i < h->n; i++) {
 		struct host_tap *tap = &h->taps[i];
 
 		if (failed && tap->steered)
-			tap_steer(tap->queue, -1, reason, sizeof(reason));
+			tap_steer(tap->queue, -1, why);
 		if (tap->own)
 			fd_closep(&tap->queue);
 	}

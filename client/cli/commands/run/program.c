@@ -23,10 +23,9 @@ struct inherited {
 static int inherited_add(struct run_plan *plan, struct inherited *tap, int fd)
 {
 	int flags = fcntl(fd, F_GETFD);
-	char name[IFNAMSIZ], reason[256];
+	char name[IFNAMSIZ], why[WHY_MAX];
 
-	if (flags < 0 || flags & FD_CLOEXEC || tap_name(fd, name) ||
-	    tap_check(fd, reason, sizeof(reason)))
+	if (flags < 0 || flags & FD_CLOEXEC || tap_name(fd, name) || tap_check(fd, why))
 		return CLI_OK;
 	if (tap->queue >= 0 && strcmp(name, tap->name) != 0)
 		return run_fail(
@@ -67,13 +66,13 @@ int run_program_plan(struct run_plan *plan, const struct run_options *o)
 {
 	struct inherited tap = { .queue = -1 };
 	const struct run_set *set;
-	char reason[256];
+	char why[WHY_MAX];
 
 	if (inherited_find(plan, &tap) || run_sets_acquire(plan, o, 1, RSSB_HANDOFF))
 		return CLI_FAILED;
 	set = &plan->sets.v[0];
 	run_tell_grant(o, o->command[0], set);
-	if (tap.queue >= 0 && tap_steer(tap.queue, set->fds.prog, reason, sizeof(reason)))
-		return run_fail(plan, "%s: %s", tap.name, reason);
+	if (tap.queue >= 0 && tap_steer(tap.queue, set->fds.prog, why))
+		return run_fail(plan, "%s: %s", tap.name, why);
 	return set_name(plan, &set->fds);
 }

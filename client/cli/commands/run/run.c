@@ -20,8 +20,7 @@ int run_plan_fail(struct run_plan *plan, char *why)
 static int steering_take(struct run_options *o, const char *text, bool *flag, char *why)
 {
 	*flag = true;
-	if (steering_parse(&o->steering, text, why, OPTION_WHY_MAX) ||
-	    steering_complete(&o->steering, why, OPTION_WHY_MAX))
+	if (steering_parse(&o->steering, text, why) || steering_complete(&o->steering, why))
 		return -EINVAL;
 	return 0;
 }

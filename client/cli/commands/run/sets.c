@@ -71,7 +71,7 @@ int run_sets_acquire(struct run_plan *plan, const struct run_options *o, size_t 
 	if (r) {
 		if (r == -ENOENT && a.connected && plan->object_id)
 			missing = qemu_object_missing(plan->object_id);
-		run_fail(plan, "%s", missing ? missing : a.reason);
+		run_fail(plan, "%s", missing ? missing : a.why);
 	}
 	retry_done(&a);
 	return r ? CLI_FAILED : CLI_OK;
