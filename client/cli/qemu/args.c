@@ -11,67 +11,25 @@
 #include "client/cli/util/mem.h"
 
 /* Options without a value: the word after them is another option, or a disk image. */
-static const char *const flags[] = {
-	"S",
-	"alt-grab",
-	"async-teardown",
-	"audio-help",
-	"ctrl-grab",
-	"curses",
-	"daemonize",
-	"enable-fips",
-	"enable-kvm",
-	"enable-sync-profile",
-	"full-screen",
-	"h",
-	"help",
-	"jitdump",
-	"mem-prealloc",
-	"no-acpi",
-	"no-fd-bootchk",
-	"no-hpet",
-	"no-quit",
-	"no-reboot",
-	"no-shutdown",
-	"no-user-config",
-	"nodefaults",
-	"nographic",
-	"old-param",
-	"only-migratable",
-	"perfmap",
-	"portrait",
-	"preconfig",
-	"s",
-	"sdl",
-	"semihosting",
-	"show-cursor",
-	"singlestep",
-	"snapshot",
-	"usb",
-	"version",
-	"win2k-hack",
-	"xen-attach",
-	"xen-domid-restrict",
-	NULL,
-};
+static const char flags[] =
+	"S alt-grab async-teardown audio-help ctrl-grab curses daemonize enable-fips enable-kvm "
+	"enable-sync-profile full-screen h help jitdump mem-prealloc no-acpi no-fd-bootchk no-hpet "
+	"no-quit no-reboot no-shutdown no-user-config nodefaults nographic old-param "
+	"only-migratable perfmap portrait preconfig s sdl semihosting show-cursor singlestep "
+	"snapshot usb version win2k-hack xen-attach xen-domid-restrict";
 
 /* Options whose value may well look like "-device". */
-static const char *const free_text[] = { "append", "name", NULL };
+static const char free_text[] = "append name";
 
 /* Options with which a drive gets the interface that the machine prefers. */
-static const char *const default_drives[] = {
-	"cdrom", "hda", "hdb", "hdc", "hdd", NULL,
-};
+static const char default_drives[] = "cdrom hda hdb hdc hdd";
 
 /* Options that print a list when their value asks for help. */
-static const char *const helpful[] = {
-	"M",	   "accel",   "audio", "audiodev", "blockdev", "chardev", "cpu",
-	"d",	   "display", "drive", "fsdev",	   "machine",  "netdev",  "object",
-	"soundhw", "tpmdev",  "trace", "vga",	   "watchdog", NULL,
-};
+static const char helpful[] = "M accel audio audiodev blockdev chardev cpu d display drive fsdev "
+			      "machine netdev object soundhw tpmdev trace vga watchdog";
 
 /* Options that print something and end QEMU. */
-static const char *const printing[] = { "audio-help", "h", "help", "version", NULL };
+static const char printing[] = "audio-help h help version";
 
 /* "-device" and "--device" are the same; NULL: not an option. */
 static const char *option_name(const char *word)

@@ -164,11 +164,14 @@ const char *qemu_opts_get(struct json_object *opts, const char *key)
 	return json_object_get_string(value);
 }
 
-bool qemu_word_is_in(const char *word, const char *const *words)
+bool qemu_word_is_in(const char *word, const char *words)
 {
-	while (*words && strcmp(*words, word) != 0)
-		words++;
-	return *words;
+	for (size_t n; *words; words += n + strspn(words + n, " ")) {
+		n = strcspn(words, " ");
+		if (strlen(word) == n && strncmp(words, word, n) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool qemu_list_has(struct json_object *list, const char *name)

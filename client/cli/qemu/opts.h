@@ -28,8 +28,8 @@ bool qemu_opts_bool(const char *value, bool *ret);
 /* opts[key] if it is there and a string, else NULL. */
 const char *qemu_opts_get(struct json_object *opts, const char *key);
 
-/* Whether a list of words, ended by NULL, has this one. */
-bool qemu_word_is_in(const char *word, const char *const *words);
+/* Whether it is one of the words, which blanks separate. */
+bool qemu_word_is_in(const char *word, const char *words);
 
 /* Whether one object of a list, such as QMP's qom-list returns, has this "name". */
 bool qemu_list_has(struct json_object *list, const char *name);

@@ -18,9 +18,7 @@ static struct hotplug_options options = { .device = "virtio-net-pci" };
 /* Properties that have an option of their own, or are what this is about. */
 static bool prop_is_ours(const char *name)
 {
-	static const char *const ours[] = { "driver", "id", "netdev", "rss", "ebpf-rss-fds", NULL };
-
-	return qemu_word_is_in(name, ours);
+	return qemu_word_is_in(name, "driver id netdev rss ebpf-rss-fds");
 }
 
 static int prop_take(void *to, const char *text, char *why)

@@ -40,10 +40,8 @@ static bool is_executable(const char *word)
 /* QEMU's options whose value is a name that anybody may have chosen. */
 static bool is_a_name(const char *option)
 {
-	static const char *const options[] = { "-name",	   "-append", "-runas",
-					       "-pidfile", "-kernel", NULL };
-
-	return qemu_word_is_in(option + (strncmp(option, "--", 2) == 0), options);
+	return qemu_word_is_in(option + (strncmp(option, "--", 2) == 0),
+			       "-name -append -runas -pidfile -kernel");
 }
 
 /* A bare "kvm" is also a group, a user and a network namespace. */
@@ -126,15 +124,14 @@ long run_qemu_find(struct run_plan *plan, const struct run_options *o)
 /* What closes inherited fds, or runs the command as a child of another process. */
 void run_prefix_warn(const struct run_options *o, long qemu)
 {
-	static const char *const words[] = { "sudo",   "doas",	 "pkexec", "systemd-run",
-					     "docker", "podman", "ssh" };
+	for (long i = 0; i < qemu; i++) {
+		const char *name = file_name(o->command[i]);
 
-	for (long i = 0; i < qemu; i++)
-		for (size_t j = 0; j < sizeof(words) / sizeof(words[0]); j++)
-			if (strcmp(file_name(o->command[i]), words[j]) == 0)
-				cli_fail("run",
-					 "warning: %s does not let inherited fds through, and QEMU "
-					 "then cannot map them: put it before rssb (%s ... rssb "
-					 "run -- QEMU ARG...)",
-					 words[j], words[j]);
+		if (qemu_word_is_in(name, "sudo doas pkexec systemd-run docker podman ssh"))
+			cli_fail("run",
+				 "warning: %s does not let inherited fds through, and QEMU then "
+				 "cannot map them: put it before rssb (%s ... rssb run -- QEMU "
+				 "ARG...)",
+				 name, name);
+	}
 }
