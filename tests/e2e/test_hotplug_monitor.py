@@ -7,6 +7,7 @@ virsh that is one too: after a failure nothing that was given may be left.
 import base64
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,19 @@ def test_hung_up_at_each_step(world, hotplug, answers, step):
     assert done.returncode == 1
     assert done.stderr.startswith(f"rssb: hotplug: {COMMANDS[step]}: it hung up")
     assert done.stderr.count("\n") == 1
+
+
+def test_one_that_falls_silent_is_not_waited_for_again_and_again(world, hotplug, answers):
+    """For each of the fds that it has it was: 90 s here, more than an hour with 256 queues."""
+    with FakeMonitor(world.dir / "qmp", answers, fail_at=COMMANDS.index("device_add"), silent=True) as monitor:
+        start = time.monotonic()
+        done = hotplug(["--qmp", monitor.path])
+        took_s = time.monotonic() - start
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("rssb: hotplug: device_add: no answer")
+    told = [name for name, _ in monitor.commands[len(COMMANDS) :]]
+    assert told[: 6 + QUEUES] == ["closefd"] * (5 + QUEUES) + ["netdev_del"]  # it may hear them yet
+    assert took_s < 60
 
 
 @pytest.fixture

@@ -16,15 +16,15 @@ class Refused(Exception):
 
 
 class FakeMonitor:
-    """Answers as it is told to; command number `fail_at` it refuses, or hangs up at.
+    """Answers as it is told to; command number `fail_at` it refuses, or hangs up at, or says nothing from then on.
 
     answers: what is returned, or a function of the command's arguments that returns it.
     before: what is said before the greeting.
     """
 
-    def __init__(self, path, answers, fail_at=None, hang_up=False, before=()):
+    def __init__(self, path, answers, fail_at=None, hang_up=False, silent=False, before=()):
         self.commands, self.names, self.given = [], set(), []
-        self._answers, self._fail_at, self._hang_up = answers, fail_at, hang_up
+        self._answers, self._fail_at, self._hang_up, self._silent = answers, fail_at, hang_up, silent
         self._first = [*before, GREETING]
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -54,10 +54,12 @@ class FakeMonitor:
                     os.close(fd)
                 if not line:
                     return
-                answer = self._answer(json.loads(line), len(fds))
-                if answer is None:
-                    return
-                self.say(answer)
+                for request in line.splitlines():  # several: who sent them waited for no answer
+                    answer = self._answer(json.loads(request), len(fds))
+                    if answer is None:
+                        return
+                    if not self._silent or len(self.commands) <= self._fail_at:
+                        self.say(answer)
 
     def say(self, message):
         self._peer.send(json.dumps(message).encode() + b"\r\n")
@@ -67,7 +69,7 @@ class FakeMonitor:
         if name == "qmp_capabilities":
             return {"return": {}}
         self.commands.append((name, arguments))
-        if len(self.commands) - 1 == self._fail_at:
+        if len(self.commands) - 1 == self._fail_at and not self._silent:
             return None if self._hang_up else {"error": {"class": "GenericError", "desc": "no"}}
         if name == "getfd":
             assert n_fds == 1

@@ -92,6 +92,28 @@ static void silence_ends(void **state)
 	fd_closep(&peer);
 }
 
+/* Each has a minute, all together have not; what was not answered was said all the same. */
+static void silence_ends_once_for_all(void **state)
+{
+	struct monitor *m;
+	int peer, times = 0;
+	char said[4096];
+	ssize_t n;
+
+	assert_int_equal(open_at(&m, &peer, GREETING DONE, false, MINUTE_MS), 0);
+	monitor_limit(m, SHORT_MS);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(monitor_execute(m, "stop", NULL, -1, NULL), -ETIMEDOUT);
+	n = read(peer, said, sizeof(said) - 1);
+	assert_true(n > 0);
+	said[n] = '\0';
+	for (const char *at = said; (at = strstr(at, "stop")); at++)
+		times++;
+	assert_int_equal(times, 3);
+	monitor_close(m);
+	fd_closep(&peer);
+}
+
 /* Sends events faster than anybody can read them, until nobody does. */
 static void events_send(int fd)
 {
@@ -133,6 +155,7 @@ int main(void)
 		cmocka_unit_test(events_come_before_anything),
 		cmocka_unit_test(what_is_no_greeting_is_refused),
 		cmocka_unit_test(silence_ends),
+		cmocka_unit_test(silence_ends_once_for_all),
 		cmocka_unit_test(events_without_an_end_end),
 	};
 

@@ -29,6 +29,7 @@ struct monitor {
 	const char *domain; /* borrowed; NULL: over fd */
 	int fd;
 	int timeout_ms; /* of each command */
+	int64_t until;	/* of all commands */
 	struct json_tokener *parser;
 	struct json_object *greeting;
 	char *why; /* of the last failure */
@@ -199,9 +200,17 @@ static int send_all(struct monitor *m, const char *text, int fd, int64_t deadlin
 	return 0;
 }
 
-static int socket_exchange(struct monitor *m, const char *request, int fd, struct json_object **ret)
+/* Of a command that begins now. */
+static int64_t command_deadline(const struct monitor *m)
 {
 	const int64_t deadline = deadline_in(m->timeout_ms);
+
+	return deadline < m->until ? deadline : m->until;
+}
+
+static int socket_exchange(struct monitor *m, const char *request, int fd, struct json_object **ret)
+{
+	const int64_t deadline = command_deadline(m);
 	_cleanup_free_ char *line = mem_format("%s\n", request);
 	int r = send_all(m, line, fd, deadline);
 
@@ -218,7 +227,8 @@ static int libvirt_exchange(struct monitor *m, const char *request, int fd,
 {
 	_cleanup_free_ char *reply = NULL;
 	char *why = NULL;
-	int r = virsh_monitor_command(m->domain, request, fd, m->timeout_ms, &reply, &why);
+	int r = virsh_monitor_command(m->domain, request, fd, deadline_left_ms(command_deadline(m)),
+				      &reply, &why);
 
 	if (r)
 		/* Not -EREMOTEIO: it was not QEMU that refused. */
@@ -270,6 +280,7 @@ static struct monitor *monitor_new(const char *domain, int *fd, int timeout_ms)
 	m->domain = domain;
 	m->fd = fd_take(fd);
 	m->timeout_ms = timeout_ms;
+	m->until = DEADLINE_NEVER;
 	m->parser = mem_must(json_tokener_new());
 	return m;
 }
@@ -322,6 +333,11 @@ struct monitor *monitor_close(struct monitor *m)
 	free(m->why);
 	free(m);
 	return NULL;
+}
+
+void monitor_limit(struct monitor *m, int all_ms)
+{
+	m->until = deadline_in(all_ms);
 }
 
 pid_t monitor_pid(const struct monitor *m)

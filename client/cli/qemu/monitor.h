@@ -23,6 +23,12 @@ struct monitor *monitor_open(const char *qmp, const char *domain, char **ret_why
 int monitor_open_fd(struct monitor **ret, int *fd, int timeout_ms);
 struct monitor *monitor_close(struct monitor *m); /* returns NULL */
 
+/*
+ * From now on all commands together have so long, besides the limit of each.  When it is over a
+ * command is still sent over a socket, but its answer is not waited for.
+ */
+void monitor_limit(struct monitor *m, int all_ms);
+
 /* The process that made the socket; 0: not known, or it is libvirt's. */
 pid_t monitor_pid(const struct monitor *m);
 

@@ -26,7 +26,11 @@
 
 #define VHOST_NET "/dev/vhost-net"
 
-enum { WAIT_MS = 10000 }; /* for a busy or restarting broker */
+enum {
+	WAIT_MS = 10000,       /* for a busy or restarting broker */
+	STEPS_MAX_MS = 120000, /* for QEMU's answers, of which each has ten seconds */
+	UNDO_MAX_MS = 10000,
+};
 
 struct plug {
 	const struct hotplug_options *o;
@@ -304,6 +308,8 @@ static void undo(struct plug *p)
 {
 	_cleanup_free_ char *nic = NULL;
 
+	/* One that answered no more is not waited for once for each fd. */
+	monitor_limit(p->vm.monitor, UNDO_MAX_MS);
 	given_take_back(p);
 	netdev_take_back(p);
 	nic = p->device_tried ? vm_network_type(&p->vm, p->o->id, true) : NULL;
@@ -326,6 +332,7 @@ static int plug(struct plug *p)
 
 	if (vm_reach(&p->vm, p->o->qmp, p->o->domain))
 		return CLI_FAILED;
+	monitor_limit(p->vm.monitor, STEPS_MAX_MS);
 	for (size_t i = 0; !r && i < sizeof(steps) / sizeof(steps[0]); i++)
 		r = steps[i](p);
 	if (r)
