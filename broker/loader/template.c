@@ -11,31 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "bpf/rss_maps.h"
 #include "proto/util/fd.h"
-
-static int template_read_map(struct template *t, const struct bpf_map *map)
-{
-	struct template_map *m = &t->maps[t->n_maps];
-
-	if (t->n_maps == TEMPLATE_MAPS_MAX)
-		return -E2BIG;
-	*m = (struct template_map){
-		.type = bpf_map__type(map),
-		.key_size = bpf_map__key_size(map),
-		.value_size = bpf_map__value_size(map),
-		.max_entries = bpf_map__max_entries(map),
-		.opts = {
-			.sz = sizeof(m->opts),
-			.map_flags = bpf_map__map_flags(map),
-			.btf_fd = t->btf_fd < 0 ? 0 : t->btf_fd,
-			.btf_key_type_id = bpf_map__btf_key_type_id(map),
-			.btf_value_type_id = bpf_map__btf_value_type_id(map),
-		},
-	};
-	strncpy(m->name, bpf_map__name(map), sizeof(m->name) - 1);
-	t->n_maps++;
-	return 0;
-}
 
 static bool insn_is_wide(const struct bpf_insn *in)
 {
@@ -155,23 +132,21 @@ static int template_read_funcs(struct template *t, int prog)
 static int template_read(struct template *t, const struct bpf_object *obj, size_t room)
 {
 	const struct bpf_program *prog = bpf_object__next_program(obj, NULL);
+	struct template_types *types = t->types;
 	const struct bpf_map *map;
 	int err;
 
 	if (!prog)
 		return -ENOENT;
-	t->type = bpf_program__type(prog);
-	strncpy(t->name, bpf_program__name(prog), sizeof(t->name) - 1);
 	if (bpf_object__btf_fd(obj) >= 0) {
 		t->btf_fd = fcntl(bpf_object__btf_fd(obj), F_DUPFD_CLOEXEC, 0);
 		if (t->btf_fd < 0)
 			return -errno;
 	}
-	bpf_object__for_each_map(map, obj)
+	bpf_object__for_each_map(map, obj) /* as many as the check has counted */
 	{
-		err = template_read_map(t, map);
-		if (err)
-			return err;
+		types->key = bpf_map__btf_key_type_id(map);
+		types++->value = bpf_map__btf_value_type_id(map);
 	}
 	err = template_read_insns(t, obj, prog, room);
 	return err ? err : template_read_funcs(t, bpf_program__fd(prog));
@@ -224,9 +199,8 @@ static int object_load(struct bpf_object *obj, const struct object_check *check,
 	return err;
 }
 
-int template_load(struct template *ret, struct object_check *ret_check, const char *name,
-		  const void *elf, size_t size, unsigned n_blocks, size_t room,
-		  char why[OBJECT_CHECK_WHY_MAX])
+int template_load(struct template *ret, const char *name, const void *elf, size_t size,
+		  unsigned n_blocks, size_t room, char why[OBJECT_CHECK_WHY_MAX])
 {
 	/*
 	 * Without a buffer libbpf tries again and again, each time with a larger one.  Without a
@@ -236,13 +210,13 @@ int template_load(struct template *ret, struct object_check *ret_check, const ch
 	static char verifier_log[64 << 10];
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name, .kernel_log_buf = verifier_log,
 		    .kernel_log_size = sizeof(verifier_log), .kernel_log_level = LOG_STATS);
-	struct bpf_object *obj = object_check_open(ret_check, elf, size, &opts, why);
+	struct bpf_object *obj = object_check_open(&ret->check, elf, size, &opts, why);
 	int err;
 
 	if (!obj)
 		return -EINVAL;
-	memcpy(ret->license, ret_check->license, sizeof(ret->license));
-	err = object_load(obj, ret_check, n_blocks, verifier_log, why);
+	ret->n_blocks = n_blocks;
+	err = object_load(obj, &ret->check, n_blocks, verifier_log, why);
 	if (!err && (err = template_read(ret, obj, room)))
 		snprintf(why, OBJECT_CHECK_WHY_MAX, "no sets can be made of it: %s",
 			 err == -ENOTSUP ? "it has functions that are never called"
@@ -275,30 +249,42 @@ static int template_make_prog(const struct template *t, const int maps[])
 			t->scratch[i].imm = maps[t->insns[i].imm];
 	}
 	/* #syscalls:loader bpf */
-	fd = bpf_prog_load(t->type, t->name, t->license, t->scratch, t->n_insns, &opts);
+	fd = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, RSS_PROG_NAME, t->check.license, t->scratch,
+			   t->n_insns, &opts);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Its shape is the ABI's, whatever the trial may say. */
+static int template_make_map(const struct template *t, size_t i)
+{
+	const struct object_check_map *map = &object_check_maps[i];
+	const bool counts = i == OBJECT_CHECK_MAPS_MAX - 1;
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = map->flags,
+		    .btf_fd = t->btf_fd < 0 ? 0 : (__u32)t->btf_fd,
+		    .btf_key_type_id = t->types[i].key, .btf_value_type_id = t->types[i].value);
+	int fd = bpf_map_create(map->type, map->name, map->key_size, map->value_size,
+				counts ? t->n_blocks : map->max_entries, &opts);
+
 	return fd < 0 ? -errno : fd;
 }
 
 int template_make(const struct template *t, struct set_fds *ret)
 {
-	int fds[1 + TEMPLATE_MAPS_MAX] = { -1, -1, -1, -1, -1 };
-	int err = 0;
+	struct set_fds made = SET_FDS_INIT;
+	int *maps = made.list + 1, err = 0;
 
-	for (size_t i = 0; i < t->n_maps && !err; i++) {
-		const struct template_map *m = &t->maps[i];
-
-		fds[1 + i] = bpf_map_create(m->type, m->name, m->key_size, m->value_size,
-					    m->max_entries, &m->opts);
-		err = fds[1 + i] < 0 ? -errno : 0;
+	for (size_t i = 0; i < t->check.n_maps && !err; i++) {
+		maps[i] = template_make_map(t, i);
+		err = maps[i] < 0 ? maps[i] : 0;
 	}
 	if (!err) {
-		fds[0] = template_make_prog(t, fds + 1);
-		err = fds[0] < 0 ? fds[0] : 0;
+		made.prog = template_make_prog(t, maps);
+		err = made.prog < 0 ? made.prog : 0;
 	}
-	if (!err)
-		set_fds_from_array(ret, fds, 1 + t->n_maps);
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		fd_closep(&fds[i]);
+	if (err)
+		set_fds_done(&made);
+	else
+		*ret = made;
 	return err;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A loaded object as a template: its verified instructions and map shapes, from
- * which fresh sets are made without libbpf's ELF code.  Kept in the loader only.
+ * A loaded object as a template: its verified instructions, from which fresh sets are
+ * made without libbpf's ELF code.  Kept in the loader only.
  */
 #pragma once
 
@@ -11,24 +11,16 @@
 #include "bpf/object_check.h"
 #include "broker/common/set_fds.h"
 
-#define TEMPLATE_MAPS_MAX  4
 #define TEMPLATE_FUNCS_MAX 16
-
-struct template_map {
-	char name[BPF_OBJ_NAME_LEN];
-	enum bpf_map_type type;
-	__u32 key_size, value_size, max_entries;
-	struct bpf_map_create_opts opts;
-};
 
 struct template
 {
-	char name[BPF_OBJ_NAME_LEN];
-	enum bpf_prog_type type;
-	char license[OBJECT_CHECK_LICENSE_MAX];
+	struct object_check check; /* how many of object_check_maps it has, and its license */
+	unsigned n_blocks;	   /* entries of the fourth of these maps */
 	int btf_fd; /* what the types of maps and functions refer to; -1: the object has none */
-	size_t n_maps;
-	struct template_map maps[TEMPLATE_MAPS_MAX];
+	struct template_types {
+		__u32 key, value;
+	} types[OBJECT_CHECK_MAPS_MAX]; /* of the maps */
 	size_t n_insns;
 	struct bpf_insn *insns;	  /* where a map's fd goes stands the map's index */
 	struct bpf_insn *scratch; /* room for a relocated copy */
@@ -45,9 +37,8 @@ struct template
  * instructions.  Leaves nothing loaded but the BTF.  A counting object gets n_blocks blocks of
  * counters.  0, or -errno, with why.
  */
-int template_load(struct template *ret, struct object_check *ret_check, const char *name,
-		  const void *elf, size_t size, unsigned n_blocks, size_t room,
-		  char why[OBJECT_CHECK_WHY_MAX]);
+int template_load(struct template *ret, const char *name, const void *elf, size_t size,
+		  unsigned n_blocks, size_t room, char why[OBJECT_CHECK_WHY_MAX]);
 
 /* Whether instructions name no map but the first n_maps, and nothing else of the kernel's. */
 bool template_insns_are_sound(const struct bpf_insn *insns, size_t n, size_t n_maps);

@@ -83,8 +83,8 @@ static void child_run(struct trial *t, int sock, pid_t parent, const char *name,
 		sock = LINE;
 		made.insns = t->insns;
 		made.scratch = t->scratch;
-		t->err = template_load(&made, &t->check, name, elf, size, o->n_blocks,
-				       TRIAL_INSNS_MAX, t->why);
+		t->err =
+			template_load(&made, name, elf, size, o->n_blocks, TRIAL_INSNS_MAX, t->why);
 		t->template = made;
 	}
 	_exit(packet_send(sock, &answered, sizeof(answered), &made.btf_fd, made.btf_fd >= 0)
@@ -94,53 +94,30 @@ static void child_run(struct trial *t, int sock, pid_t parent, const char *name,
 
 /* --- the parent ---------------------------------------------------------------- */
 
-static bool map_is_sound(const struct template_map *m, size_t i, unsigned n_blocks)
-{
-	const struct object_check_map *want = &object_check_maps[i];
-	const unsigned n = i == OBJECT_CHECK_MAPS_MAX - 1 ? n_blocks : want->max_entries;
-
-	return m->type == want->type && m->key_size == want->key_size &&
-	       m->value_size == want->value_size && m->max_entries == n &&
-	       m->opts.map_flags == want->flags && memchr(m->name, '\0', sizeof(m->name));
-}
-
-bool trial_is_sound(const struct trial *trial, unsigned n_blocks)
+bool trial_is_sound(const struct trial *trial)
 {
 	const struct template *t = &trial->template;
+	const struct object_check *check = &t->check;
 
-	if (t->type != BPF_PROG_TYPE_SOCKET_FILTER || t->n_maps != trial->check.n_maps ||
-	    trial->check.counts != (t->n_maps == TEMPLATE_MAPS_MAX) ||
-	    (t->n_maps != TEMPLATE_MAPS_MAX && t->n_maps != TEMPLATE_MAPS_MAX - 1) ||
-	    t->n_insns < 1 || t->n_insns > TRIAL_INSNS_MAX || t->n_funcs > TEMPLATE_FUNCS_MAX ||
-	    !memchr(t->name, '\0', sizeof(t->name)) ||
-	    !memchr(t->license, '\0', sizeof(t->license)))
+	if ((check->n_maps != OBJECT_CHECK_MAPS_MAX &&
+	     check->n_maps != OBJECT_CHECK_MAPS_MAX - 1) ||
+	    check->counts != (check->n_maps == OBJECT_CHECK_MAPS_MAX) ||
+	    !memchr(check->license, '\0', sizeof(check->license)) || t->n_insns < 1 ||
+	    t->n_insns > TRIAL_INSNS_MAX || t->n_funcs > TEMPLATE_FUNCS_MAX)
 		return false;
-	for (size_t i = 0; i < t->n_maps; i++)
-		if (!map_is_sound(&t->maps[i], i, n_blocks))
-			return false;
-	return template_insns_are_sound(trial->insns, t->n_insns, t->n_maps);
+	return template_insns_are_sound(trial->insns, t->n_insns, check->n_maps);
 }
 
-/* What the kernel is told of a map besides its shape is its flags and its types in the BTF. */
-static void template_adopt(struct template *ret, struct trial *trial, int *btf_fd)
+static void template_adopt(struct template *ret, struct trial *trial, unsigned n_blocks,
+			   int *btf_fd)
 {
 	*ret = trial->template;
+	ret->n_blocks = n_blocks;
 	ret->insns = trial->insns;
 	ret->scratch = trial->scratch;
 	ret->memory = trial;
 	ret->memory_size = sizeof(*trial);
 	ret->btf_fd = fd_take(btf_fd);
-	for (size_t i = 0; i < ret->n_maps; i++) {
-		const struct bpf_map_create_opts *its = &trial->template.maps[i].opts;
-
-		ret->maps[i].opts = (struct bpf_map_create_opts){
-			.sz = sizeof(ret->maps[i].opts),
-			.map_flags = its->map_flags,
-			.btf_fd = ret->btf_fd < 0 ? 0 : (__u32)ret->btf_fd,
-			.btf_key_type_id = its->btf_key_type_id,
-			.btf_value_type_id = its->btf_value_type_id,
-		};
-	}
 }
 
 /*
@@ -182,7 +159,7 @@ static int child_start(struct trial *t, const char *name, const void *elf, size_
 	return 0;
 }
 
-static int trial_judge(struct trial *t, bool answered, int status, unsigned n_blocks, char *why)
+static int trial_judge(struct trial *t, bool answered, int status, char *why)
 {
 	if (!answered || !WIFEXITED(status) || WEXITSTATUS(status)) {
 		object_check_explain_end(why, status, CPU_MAX_S);
@@ -197,7 +174,7 @@ static int trial_judge(struct trial *t, bool answered, int status, unsigned n_bl
 				 strerrordesc_np(-t->err) ?: "unknown error");
 		return t->err;
 	}
-	if (t->err || !trial_is_sound(t, n_blocks)) {
+	if (t->err || !trial_is_sound(t)) {
 		snprintf(why, OBJECT_CHECK_WHY_MAX,
 			 "the process that tried it left a damaged result");
 		return -EINVAL;
@@ -205,9 +182,8 @@ static int trial_judge(struct trial *t, bool answered, int status, unsigned n_bl
 	return 0;
 }
 
-static int trial_run_once(struct template *ret_template, struct object_check *ret, const char *name,
-			  const void *elf, size_t size, const struct trial_options *o,
-			  char why[OBJECT_CHECK_WHY_MAX])
+static int trial_run_once(struct template *ret, const char *name, const void *elf, size_t size,
+			  const struct trial_options *o, char why[OBJECT_CHECK_WHY_MAX])
 {
 	struct trial *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -223,14 +199,12 @@ static int trial_run_once(struct template *ret_template, struct object_check *re
 	} else {
 		bool answered = answer_wait(&sock, pid, &btf_fd, &status);
 
-		err = trial_judge(t, answered, status, o->n_blocks, why);
+		err = trial_judge(t, answered, status, why);
 	}
-	if (!err) {
-		*ret = t->check;
-		template_adopt(ret_template, t, &btf_fd);
-	} else if (t != MAP_FAILED) {
+	if (!err)
+		template_adopt(ret, t, o->n_blocks, &btf_fd);
+	else if (t != MAP_FAILED)
 		munmap(t, sizeof(*t));
-	}
 	return err;
 }
 
@@ -243,14 +217,13 @@ static time_t children_cpu_s(void)
 	return used.ru_utime.tv_sec + used.ru_stime.tv_sec;
 }
 
-int trial_run(struct template *ret_template, struct object_check *ret, const char *name,
-	      const void *elf, size_t size, const struct trial_options *o,
-	      char why[OBJECT_CHECK_WHY_MAX])
+int trial_run(struct template *ret, const char *name, const void *elf, size_t size,
+	      const struct trial_options *o, char why[OBJECT_CHECK_WHY_MAX])
 {
 	const time_t enough = children_cpu_s() + CPU_IN_ALL_S;
 	int err = -EAGAIN;
 
 	for (unsigned i = 0; i < ATTEMPTS && err == -EAGAIN && children_cpu_s() < enough; i++)
-		err = trial_run_once(ret_template, ret, name, elf, size, o, why);
+		err = trial_run_once(ret, name, elf, size, o, why);
 	return err;
 }

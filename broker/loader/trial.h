@@ -14,7 +14,6 @@
 /* What the child writes and, once it is dead, the parent judges: shared memory. */
 struct trial {
 	int32_t err; /* the child's, once it answered */
-	struct object_check check;
 	char why[OBJECT_CHECK_WHY_MAX];
 	struct template template;
 	struct bpf_insn insns[TRIAL_INSNS_MAX], scratch[TRIAL_INSNS_MAX];
@@ -29,14 +28,13 @@ struct trial_options {
 
 /*
  * Tries the object of those bytes; name is what the kernel and libbpf call it.
- * *ret_template is the caller's and lies in memory that children share.  0; or
+ * *ret is the caller's and lies in memory that children share.  0; or
  * -errno, with why in one line of ASCII: -EINVAL is a rule of object_check.h or a
  * crash, another one is the kernel's.
  */
-int trial_run(struct template *ret_template, struct object_check *ret, const char *name,
-	      const void *elf, size_t size, const struct trial_options *o,
-	      char why[OBJECT_CHECK_WHY_MAX]);
+int trial_run(struct template *ret, const char *name, const void *elf, size_t size,
+	      const struct trial_options *o, char why[OBJECT_CHECK_WHY_MAX]);
 
 /* Whether the child's template is one that the loader can use, whatever wrote it; for tests, too.
  */
-bool trial_is_sound(const struct trial *t, unsigned n_blocks);
+bool trial_is_sound(const struct trial *t);

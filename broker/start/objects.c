@@ -63,7 +63,7 @@ static int objects_add(struct objects_trials *to, const char *name, const void *
 {
 	struct objects *o = to->objects;
 	struct rssb_object_ref ref = { .by = RSSB_BY_ID };
-	struct object_check check;
+	struct template *template = &to->templates->list[o->n];
 	struct object *new = &o->list[o->n];
 	int err;
 
@@ -76,13 +76,13 @@ static int objects_add(struct objects_trials *to, const char *name, const void *
 		snprintf(why, OBJECT_CHECK_WHY_MAX, "there are %d objects already", OBJECTS_MAX);
 		return -E2BIG;
 	}
-	err = trial_run(&to->templates->list[o->n], &check, name, elf, size, &to->trial, why);
+	err = trial_run(template, name, elf, size, &to->trial, why);
 	if (err)
 		return err;
 	*new = (struct object){
 		.elf = elf,
 		.size = (uint32_t)size,
-		.counts = check.counts,
+		.counts = template->check.counts,
 		.abi = RSSB_ABI_QEMU_RSS_1,
 	};
 	to->templates->n = ++o->n;

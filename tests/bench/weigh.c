@@ -67,7 +67,6 @@ int main(int argc, char **argv)
 	static char elf[ELF_MAX];
 	struct template t = TEMPLATE_INIT;
 	char why[OBJECT_CHECK_WHY_MAX];
-	struct object_check check;
 	uint64_t begin;
 	char held[64];
 	int n, table;
@@ -76,8 +75,8 @@ int main(int argc, char **argv)
 		return 2;
 	t.insns = insns;
 	t.scratch = scratch;
-	if (template_load(&t, &check, "weigh", elf, file_read(argv[1], elf),
-			  (unsigned)atoi(argv[2]), TRIAL_INSNS_MAX, why))
+	if (template_load(&t, "weigh", elf, file_read(argv[1], elf), (unsigned)atoi(argv[2]),
+			  TRIAL_INSNS_MAX, why))
 		die(why);
 	for (int i = 0; i < n; i++)
 		sets[i] = SET_FDS_INIT;

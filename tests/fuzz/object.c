@@ -234,28 +234,19 @@ static void judge_trial(struct fuzz_input *in)
 	size_t n;
 
 	memset(&trial, 0, sizeof(trial));
-	t->type = BPF_PROG_TYPE_SOCKET_FILTER;
-	t->n_maps = trial.check.n_maps = 3 + fuzz_u8(in) % 2;
-	trial.check.counts = t->n_maps == 4;
-	for (size_t i = 0; i < t->n_maps; i++) {
-		const struct object_check_map *map = &object_check_maps[i];
-
-		t->maps[i].type = map->type;
-		t->maps[i].key_size = map->key_size;
-		t->maps[i].value_size = map->value_size;
-		t->maps[i].max_entries = map->max_entries;
-		t->maps[i].opts.map_flags = map->flags;
-	}
+	t->check.n_maps = 3 + fuzz_u8(in) % 2;
+	t->check.counts = t->check.n_maps == 4;
 	n = fuzz_take(in, &data, fuzz_u8(in) % (sizeof(*t) + 1));
 	memcpy((uint8_t *)t + fuzz_u16(in) % (sizeof(*t) - n + 1), data, n);
 	n = fuzz_take(in, &data, in->left < sizeof(trial.insns) ? in->left : sizeof(trial.insns));
 	memcpy(trial.insns, data, n);
 	if (!t->n_insns || fuzz_u8(in) % 2)
 		t->n_insns = n / sizeof(trial.insns[0]);
-	if (!trial_is_sound(&trial, 1))
+	if (!trial_is_sound(&trial))
 		return;
-	FUZZ_CHECK(t->n_insns && t->n_insns <= TRIAL_INSNS_MAX && t->n_maps <= TEMPLATE_MAPS_MAX);
-	FUZZ_CHECK(template_insns_are_sound(trial.insns, t->n_insns, t->n_maps));
+	FUZZ_CHECK(t->n_insns && t->n_insns <= TRIAL_INSNS_MAX &&
+		   t->check.n_maps <= OBJECT_CHECK_MAPS_MAX);
+	FUZZ_CHECK(template_insns_are_sound(trial.insns, t->n_insns, t->check.n_maps));
 }
 
 static void judge_changed(const uint8_t *base, size_t size, struct fuzz_input *in)
