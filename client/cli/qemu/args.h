@@ -33,6 +33,7 @@ struct qemu_arg {
 	const char *option;		/* borrowed, like all that came with argv */
 	const char *value;		/* NULL: none */
 	struct qemu_device device;	/* DEVICE, DRIVE, VIRTFS: what QEMU creates */
+	const char *rest_option;	/* DRIVE, VIRTFS: what takes the option's place */
 	char *rest;			/* DRIVE, VIRTFS: the value without the device;
 					   NETDEV: with vhost off, NULL: as it was */
 	struct json_object *netdev;	/* NETDEV: what it says; borrowed */

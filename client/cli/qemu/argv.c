@@ -107,32 +107,13 @@ static bool set_is_undone(const struct qemu_arg *arg)
 	return arg->vhost_of && arg->vhost_of->rest;
 }
 
-/* Writes the part of an option that is not a device. */
+/* Writes the part of an option that is not a device; a -set is among the device's properties. */
 static void rest_write(struct words *w, const struct qemu_arg *arg)
 {
-	if (set_is_undone(arg))
+	if (set_is_undone(arg) || arg->kind == QEMU_ARG_DEVICE || arg->kind == QEMU_ARG_SET)
 		return;
-	switch (arg->kind) {
-	case QEMU_ARG_OTHER:
-		words_copy(w, arg->option);
-		words_copy(w, arg->value);
-		break;
-	case QEMU_ARG_NETDEV:
-		words_copy(w, arg->option);
-		words_copy(w, arg->rest ? arg->rest : arg->value);
-		break;
-	case QEMU_ARG_DRIVE:
-		words_copy(w, "-drive");
-		words_copy(w, arg->rest);
-		break;
-	case QEMU_ARG_VIRTFS:
-		words_copy(w, "-fsdev");
-		words_copy(w, arg->rest);
-		break;
-	case QEMU_ARG_DEVICE:
-	case QEMU_ARG_SET: /* is among the device's properties */
-		break;
-	}
+	words_copy(w, arg->rest_option ? arg->rest_option : arg->option);
+	words_copy(w, arg->rest ? arg->rest : arg->value);
 }
 
 /* Every word stays where it is; the places of devices are filled in order of creation. */

@@ -168,6 +168,7 @@ static void drive_read(struct qemu_args *a, struct qemu_arg *arg)
 	arg->device.props = mem_must(json_object_new_object());
 	mem_json_set_string(arg->device.props, "driver", "virtio-blk");
 	mem_json_set_string(arg->device.props, "drive", qemu_opts_get(opts, "id"));
+	arg->rest_option = "-drive";
 	arg->rest = qemu_opts_format(opts, NULL);
 }
 
@@ -187,6 +188,7 @@ static void virtfs_read(struct qemu_args *a, struct qemu_arg *arg)
 	mem_json_set_string(arg->device.props, "driver", "virtio-9p-pci");
 	mem_json_set_string(arg->device.props, "fsdev", qemu_opts_get(opts, "id"));
 	mem_json_set_string(arg->device.props, "mount_tag", tag);
+	arg->rest_option = "-fsdev";
 	arg->rest = qemu_opts_format(opts, "fsdriver");
 }
 
