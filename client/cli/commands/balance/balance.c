@@ -4,8 +4,8 @@
  * ones, by what the grant has counted.  Must never touch key, types or table length.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/cli/commands/balance/balance.h"
 #include "client/cli/commands/commands.h"
@@ -56,14 +56,6 @@ static int begin(struct balance *b)
 	if (!err) /* from now on it is this grant, whoever else uses its label later */
 		b->grant = (struct grant_name){ .id = b->last.grant_id };
 	return err ? err : rssb_move(b->c, b->grant.id, b->grant.label, NULL, 0, &b->round.table);
-}
-
-static void pause_for(int ms)
-{
-	struct timespec left = { ms / 1000, ms % 1000 * 1000000L };
-
-	while (nanosleep(&left, &left) && errno == EINTR)
-		;
 }
 
 static void count_up(struct round *r, const struct rssb_stats *before,
@@ -146,7 +138,7 @@ static int balance(struct balance *b)
 		const bool last = b->once && b->round.number == 1;
 
 		next += b->every_ms;
-		pause_for(deadline_left_ms(next));
+		poll(NULL, 0, deadline_left_ms(next));
 		err = measure(b);
 		if (err)
 			return err;
