@@ -2,7 +2,6 @@
 /* Reads messages and writes their answers, in order.  Only the client's own process waits. */
 #include "client/cli/qmp_server/client.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -12,33 +11,15 @@
 
 #include "client/cli/qmp_server/commands.h"
 #include "client/cli/qmp_server/frame.h"
+#include "client/cli/util/file.h"
 #include "client/cli/util/mem.h"
-
-/* Whether to try again: an fd that somebody else made non-blocking is waited for. */
-static bool again(int fd, short events)
-{
-	struct pollfd wait = { .fd = fd, .events = events };
-
-	if (errno == EAGAIN)
-		poll(&wait, 1, -1);
-	return errno == EAGAIN || errno == EINTR;
-}
 
 /* False: the client takes no more. */
 static bool line_send(int out, char *line)
 {
 	_cleanup_free_ char *owned = line;
-	size_t len = strlen(owned), sent = 0;
 
-	while (sent < len) {
-		ssize_t n = write(out, owned + sent, len - sent);
-
-		if (n > 0)
-			sent += (size_t)n;
-		else if (!again(out, POLLOUT))
-			return false;
-	}
-	return true;
+	return file_write_all(out, owned, strlen(owned)) == 0;
 }
 
 /* The answer to what the framing found; NULL: there is nothing to answer yet. */
@@ -90,7 +71,7 @@ void qmp_client_serve(int in, int out, const char *broker)
 		if (n > 0)
 			going = input_answer(&client, &frame, input, (size_t)n, out);
 		else
-			going = n < 0 && again(in, POLLIN);
+			going = n < 0 && file_again(in, POLLIN);
 	}
 	free(client.source.text);
 }

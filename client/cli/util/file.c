@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,12 +32,21 @@ int file_read(const char *path, char *ret, size_t size, size_t *ret_len)
 	return 0;
 }
 
+bool file_again(int fd, short events)
+{
+	struct pollfd wait = { .fd = fd, .events = events };
+
+	if (errno == EAGAIN)
+		poll(&wait, 1, -1);
+	return errno == EAGAIN || errno == EINTR;
+}
+
 int file_write_all(int fd, const void *data, size_t len)
 {
 	for (size_t done = 0; done < len;) {
 		ssize_t n = write(fd, (const char *)data + done, len - done);
 
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && !file_again(fd, POLLOUT))
 			return -errno;
 		done += n > 0 ? (size_t)n : 0;
 	}

@@ -2,11 +2,15 @@
 /* Whole files: read, written, mapped.  0 or -errno. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /* The first bytes of a file, at most size - 1, and a NUL.  ret_len: how many; may be NULL. */
 int file_read(const char *path, char *ret, size_t size, size_t *ret_len);
+
+/* Whether errno says to try again: an fd that somebody made non-blocking is waited for. */
+bool file_again(int fd, short events);
 
 /* Writes until all is written. */
 int file_write_all(int fd, const void *data, size_t len);
