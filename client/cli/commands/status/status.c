@@ -31,7 +31,6 @@ static const struct option_row rows[] = {
 /* *ret_why is left alone where librssb knows the reason. */
 static int grants_read(struct rssb *c, struct status *s, const char **ret_why)
 {
-	size_t room = 0;
 	int r;
 
 	for (;;) {
@@ -39,10 +38,7 @@ static int grants_read(struct rssb *c, struct status *s, const char **ret_why)
 			*ret_why = "the broker's list of grants has no end";
 			return -EPROTO;
 		}
-		if (s->n_grants == room) {
-			room = room ? 2 * room : 16;
-			s->grants = mem_must(reallocarray(s->grants, room, sizeof(*s->grants)));
-		}
+		s->grants = mem_must(reallocarray(s->grants, s->n_grants + 1, sizeof(*s->grants)));
 		r = rssb_next_grant(c, s->n_grants ? s->grants[s->n_grants - 1].id : 0,
 				    &s->grants[s->n_grants]);
 		if (r)
