@@ -65,27 +65,18 @@ static int grant_check(struct rssb *c, const struct rssb_reply_acquire *reply,
 	return 0;
 }
 
-static int *fds_slot(struct rssb_fds *fds, enum rssb_role role)
-{
-	switch (role) {
-	case RSSB_ROLE_PROG:
-		return &fds->prog;
-	case RSSB_ROLE_CONFIG:
-		return &fds->config;
-	case RSSB_ROLE_KEY:
-		return &fds->key;
-	case RSSB_ROLE_TABLE:
-		return &fds->table;
-	default:
-		return &fds->lease;
-	}
-}
-
+/* Their roles are right. */
 static void fds_take(struct rssb_fds *ret, struct packet *p, const uint8_t *roles)
 {
+	int *const slots[] = {
+		[RSSB_ROLE_PROG] = &ret->prog,	 [RSSB_ROLE_CONFIG] = &ret->config,
+		[RSSB_ROLE_KEY] = &ret->key,	 [RSSB_ROLE_TABLE] = &ret->table,
+		[RSSB_ROLE_LEASE] = &ret->lease,
+	};
+
 	*ret = (struct rssb_fds)RSSB_FDS_INIT;
 	for (size_t i = 0; i < p->n_fds; i++)
-		*fds_slot(ret, roles[i]) = fd_take(&p->fds[i]);
+		*slots[roles[i]] = fd_take(&p->fds[i]);
 	p->n_fds = 0;
 }
 
