@@ -367,28 +367,22 @@ const char *monitor_why(const struct monitor *m)
 	return m->why ? m->why : "";
 }
 
-static int version_part(struct json_object *version, const char *part)
+static int number_at(struct json_object *in, const char *path)
 {
 	struct json_object *value = NULL;
 
-	json_object_object_get_ex(version, part, &value);
+	json_pointer_get(in, path, &value);
 	return json_object_get_int(value);
 }
 
 void qemu_version_read(struct json_object *version, int *ret_major, int *ret_minor)
 {
-	struct json_object *qemu = NULL;
-
-	json_object_object_get_ex(version, "qemu", &qemu);
-	*ret_major = version_part(qemu, "major");
-	*ret_minor = version_part(qemu, "minor");
+	*ret_major = number_at(version, "/qemu/major");
+	*ret_minor = number_at(version, "/qemu/minor");
 }
 
 void monitor_version(const struct monitor *m, int *ret_major, int *ret_minor)
 {
-	struct json_object *about = NULL, *version = NULL;
-
-	json_object_object_get_ex(m->greeting, "QMP", &about);
-	json_object_object_get_ex(about, "version", &version);
-	qemu_version_read(version, ret_major, ret_minor);
+	*ret_major = number_at(m->greeting, "/QMP/version/qemu/major");
+	*ret_minor = number_at(m->greeting, "/QMP/version/qemu/minor");
 }
