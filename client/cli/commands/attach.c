@@ -29,17 +29,6 @@ static struct wish {
 	struct steering steering;
 } options = { .target = { .fd = UINT_MAX, .queue = -1 }, .wait_ms = 10000 };
 
-static int label_take(void *to, const char *value, char *why)
-{
-	((struct wish *)to)->label = value;
-	if (rssb_label_valid(value))
-		return 0;
-	return why_set(why, -EINVAL,
-		       "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -, and not all digits: that is "
-		       "an id",
-		       value);
-}
-
 static const struct option_row attach_rows[] = {
 	OPTION_PARAGRAPH(
 		"usage: rssb attach IFNAME STEERING [OPTION...]\n"
@@ -62,7 +51,7 @@ static const struct option_row attach_rows[] = {
 	  .help = "its steering can be changed by rssb update" },
 	{ "stats", .unlisted = 's', OPTION_FLAG(struct wish, stats),
 	  .help = "it counts packets, for rssb top" },
-	{ "label", .unlisted = 'l', .argument = "L", OPTION_CALL(label_take),
+	{ "label", .unlisted = 'l', .argument = "L", OPTION_TEXT(struct wish, label),
 	  .help = "name the grant: 1-16 of A-Z a-z 0-9 . _ -, not all digits" },
 	OPTION_PARAGRAPH(
 		"\n"
@@ -194,6 +183,11 @@ static int attach_run(struct cli *cli, int argc, char **argv)
 	if (argc != (by_fd ? 1 : 2))
 		return cli_misuse(&cmd_attach, "needs %sSTEERING as one argument",
 				  by_fd ? "" : "IFNAME, and ");
+	if (wish->label && !rssb_label_valid(wish->label))
+		return cli_misuse(&cmd_attach,
+				  "--label %s: must be 1-16 of A-Z a-z 0-9 . _ -, and not all "
+				  "digits: that is an id",
+				  wish->label);
 	if (steering_parse(&wish->steering, argv[argc - 1], why) ||
 	    steering_complete(&wish->steering, why))
 		return cli_misuse(&cmd_attach, "%s", why);

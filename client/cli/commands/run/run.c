@@ -17,24 +17,6 @@ int run_plan_fail(struct run_plan *plan, char *why)
 	return CLI_FAILED;
 }
 
-static int steering_take(struct run_options *o, const char *text, bool *flag, char *why)
-{
-	*flag = true;
-	if (steering_parse(&o->steering, text, why) || steering_complete(&o->steering, why))
-		return -EINVAL;
-	return 0;
-}
-
-static int program_steering_take(void *o, const char *text, char *why)
-{
-	return steering_take(o, text, &((struct run_options *)o)->steers, why);
-}
-
-static int host_steering_take(void *o, const char *text, char *why)
-{
-	return steering_take(o, text, &((struct run_options *)o)->steers_host, why);
-}
-
 /* Whether the command, which begins after "--", has this word or a file of this name. */
 static bool command_has(char *const *argv, const char *word)
 {
@@ -106,10 +88,10 @@ static const struct option_row rows[] = {
 	  .help = "this word of the command is QEMU, whatever its name\n"
 		  "(without WORD: the first)" },
 	{ "verbose", 'v', OPTION_FLAG(struct run_options, verbose), .help = "say what is done\n" },
-	{ "host-steering", .argument = "STEERING", OPTION_CALL(host_steering_take),
+	{ "host-steering", .argument = "STEERING", OPTION_TEXT(struct run_options, steers_host),
 	  .help = "for guests that ask for no RSS: the tap of every virtio-net\n"
 		  "device with mq on is steered so, and its rss turned off" },
-	{ "steering", .argument = "STEERING", OPTION_CALL(program_steering_take),
+	{ "steering", .argument = "STEERING", OPTION_TEXT(struct run_options, steers),
 	  .help = "for any other program: it inherits one set, named by\n"
 		  "RSSB_FDS=program=N,config=N,key=N,table=N,lease=N; a\n"
 		  "multi-queue tap that it inherits is steered" },
@@ -117,9 +99,11 @@ static const struct option_row rows[] = {
 	OPTION_END,
 };
 
-/* Options that say different things of the same. */
-static int options_check(const struct run_options *o)
+/* Options that say different things of the same, and what STEERING says. */
+static int options_check(struct run_options *o)
 {
+	const char *steering = o->steers ? o->steers : o->steers_host;
+	char why[WHY_MAX];
 	bool of_qemu = o->if_needed || o->all_multiqueue || o->no_probe || o->no_vhost ||
 		       o->qemu_first || o->exact;
 
@@ -148,6 +132,9 @@ static int options_check(const struct run_options *o)
 				  o->no_probe ? "--no-probe"
 				  : o->stats  ? "--stats"
 					      : "--host-steering");
+	if (steering &&
+	    (steering_parse(&o->steering, steering, why) || steering_complete(&o->steering, why)))
+		return cli_misuse(&cmd_run, "%s", why);
 	return CLI_OK;
 }
 

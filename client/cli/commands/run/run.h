@@ -32,9 +32,9 @@ struct run_options {
 	bool stats;	       /* sets that count packets */
 	bool on_demand;	       /* QEMU's own request is answered, and its arguments are not read */
 	bool verbose;
-	bool steers, steers_host; /* --steering, --host-steering: at most one of them */
-	struct steering steering; /* then */
-	char **command;		  /* its words, ended by NULL */
+	const char *steers, *steers_host; /* --steering, --host-steering: one of them, or NULL */
+	struct steering steering;	  /* what it says */
+	char **command;			  /* its words, ended by NULL */
 };
 
 /* Sets, one after the other; the fds are owned. */
