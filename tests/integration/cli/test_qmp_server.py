@@ -102,14 +102,17 @@ def raw(server):
 
 
 class Memory:
-    """What a server holds in memory.  ASan keeps what was freed, and says nothing of it."""
+    """What a server has asked for.  Of its files more is resident as it goes on, here and there 500 KiB.
+
+    ASan keeps what was freed, and says nothing of it.
+    """
 
     def __init__(self, pid):
         self.pid = pid
         self.before = self.kilobytes()
 
     def kilobytes(self):
-        return int(Process(self.pid).status()["VmRSS"].split()[0])
+        return int(Process(self.pid).status()["VmData"].split()[0])
 
     def grew_at_most(self, kilobytes):
         sanitized = os.environ["RSSB_BUILD"].endswith("/san")
