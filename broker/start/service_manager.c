@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +18,7 @@
 #include "proto/packet.h"
 #include "proto/util/fd.h"
 #include "proto/util/listen_fds.h"
+#include "proto/util/option_table.h"
 
 #define READY_WAIT_S	  5
 #define WATCHDOG_USEC_MIN 1000000ull
@@ -28,11 +28,14 @@
 static int watchdog_read(uint64_t *ret_every_ms)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-	char own[16];
+	unsigned whose = (unsigned)getpid();
 	size_t n;
 
-	snprintf(own, sizeof(own), "%d", getpid());
-	if (!usec || (pid && strcmp(pid, own)))
+	if (usec && pid && option_number(pid, 1, 1 << 30, &whose)) {
+		log_line(LOG_ERR, "WATCHDOG_PID is not the number of a process");
+		return -EINVAL;
+	}
+	if (!usec || whose != (unsigned)getpid())
 		return 0; /* set for a process that started this one */
 	n = strspn(usec, "0123456789");
 	if (usec[n] || n > WATCHDOG_DIGITS || strtoull(usec, NULL, 10) < WATCHDOG_USEC_MIN) {
@@ -46,9 +49,24 @@ static int watchdog_read(uint64_t *ret_every_ms)
 	return 0;
 }
 
+static int notify_read(struct service_manager *ret)
+{
+	const char *notify = getenv("NOTIFY_SOCKET");
+
+	if (!notify)
+		return 0;
+	if (strlen(notify) >= sizeof(ret->notify)) {
+		log_line(LOG_ERR, "NOTIFY_SOCKET has %zu bytes, at most %zu are possible",
+			 strlen(notify), sizeof(ret->notify) - 1);
+		return -ENAMETOOLONG;
+	}
+	strcpy(ret->notify, notify);
+	return 0;
+}
+
 int service_manager_read(struct service_manager *ret)
 {
-	const char *notify = getenv("NOTIFY_SOCKET"), *why;
+	const char *why;
 
 	*ret = (struct service_manager){ .sock = -1 };
 	ret->n_fds = listen_fds_count(&why);
@@ -56,11 +74,7 @@ int service_manager_read(struct service_manager *ret)
 		log_line(LOG_ERR, "%s", why);
 		return ret->n_fds;
 	}
-	if (watchdog_read(&ret->watchdog_ms))
-		return -EINVAL;
-	if (notify && strlen(notify) < sizeof(ret->notify))
-		strcpy(ret->notify, notify);
-	return 0;
+	return watchdog_read(&ret->watchdog_ms) ?: notify_read(ret);
 }
 
 static bool socket_is_shut_down(int fd)

@@ -21,6 +21,7 @@ import wire
 from broker import CLIENT
 from broker import Broker as PlainBroker
 from broker import Process
+from seccomp import Filter
 from waiting import wait_for
 from world import Broker, World
 
@@ -138,6 +139,19 @@ def test_fault_61_stops_under_a_flood_kill_nothing(neighbours, how):
     """SIGSTOP and SIGCONT, as by a suspend: calls are resumed by restart_syscall(2)."""
     with unharmed(neighbours.broker) as processes:
         with again_and_again(lambda: stop_each(processes), STOPS):
+            neighbours.measure(how, seconds=0.5)
+
+
+def trace_each(processes):
+    """As a strace that attaches and lets go: it interrupts what is waited for."""
+    for process in processes:
+        Filter(process.pid)
+
+
+@pytest.mark.parametrize("how", [how for how in isolation.FLOODS if how] if SOAK else ["requests"])
+def test_fault_61_tracing_under_a_flood_kills_nothing(neighbours, how):
+    with unharmed(neighbours.broker) as processes:
+        with again_and_again(lambda: trace_each(processes), STOPS):
             neighbours.measure(how, seconds=0.5)
 
 

@@ -15,13 +15,14 @@ import bpf_objects
 import pytest
 import vectors
 import wire
-from broker import CLIENT, Broker, in_cgroup
+from broker import CLIENT, Broker, in_cgroup, with_cpus
 from sweep import WHOLE
 from waiting import wait_for
 
 UID = 61237  # of the broker: in no other test
 OTHER, THIRD = 65533, 61001
 ACQUIRE = wire.acquire(flags=wire.NO_CONFIG)
+COUNTING = wire.acquire(flags=wire.NO_CONFIG | wire.STATS)
 EXPORT = vectors.read("request-export-abi")
 SETS_MAX = 300  # of one account
 COPIES_MAX = 60000  # a process has at most 65,530 mappings
@@ -54,7 +55,7 @@ def map_copies(reply):
 def keep_until_refused(broker, message, uid, kept, keep=lambda reply: [reply]):
     """Adds to kept what the account is given, at full speed; returns why it got no more, or "enough"."""
     with broker.connect(uid) as connection:
-        for _ in range(SETS_MAX if message == ACQUIRE else COPIES_MAX):
+        for _ in range(COPIES_MAX if message == EXPORT else SETS_MAX):
             reply = connection.ask(message)
             while reply.status == wire.BUSY:
                 reply = connection.ask(message)
@@ -96,23 +97,25 @@ def many_fds():
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.parametrize("cpus", [None, "0-511"], ids=["here", "512 CPUs"])
 @pytest.mark.parametrize("mib", LIMITS)
-def test_fault_64_what_is_held_fills_a_larger_memory(build, memory_cgroup, many_fds, mib):
+def test_fault_64_what_is_held_fills_a_larger_memory(build, memory_cgroup, many_fds, tmp_path, mib, cpus):
     limit = next(memory_cgroup.glob("memory.max"), memory_cgroup / "memory.limit_in_bytes")
     limit.write_text(str(mib << 20))
     options = ["--tokens=100000000", f"--share={LIMITS[mib]}", f"--allow-user={OTHER}",
                f"--allow-user={THIRD}"]  # fmt: skip
     sets, copies = [], []
-    with Broker(build, *options, user=UID, prefix=in_cgroup(memory_cgroup)) as broker:
+    prefix = [*in_cgroup(memory_cgroup), *(with_cpus(cpus, tmp_path) if cpus else [])]
+    with Broker(build, *options, user=UID, prefix=prefix) as broker:
         try:
             for uid in (CLIENT, OTHER):
-                why = keep_until_refused(broker, ACQUIRE, uid, sets)
+                why = keep_until_refused(broker, COUNTING if cpus else ACQUIRE, uid, sets)
                 assert why == "enough" or " of your account: " in why
                 must_be_served(broker, THIRD)
             why = keep_until_refused(broker, EXPORT, 0, copies, map_copies)
             assert "the broker's memory is over 75 % of its limit" in why
             assert oom_kills(memory_cgroup) == 0 and broker.process.poll() is None
-            print(f"{mib} MiB: {len(sets)} sets and {len(copies)} copies held, no OOM kill")
+            print(f"{mib} MiB, CPUs {cpus or 'here'}: {len(sets)} sets and {len(copies)} copies held, no OOM kill")
         finally:
             for address, size in copies:
                 LIBC.munmap(address, size)

@@ -62,6 +62,13 @@ def test_loader_calls(filters, build, name):
     assert name in of_sanitizers(build) or not filters["loader"].allows(number_of(name))
 
 
+@pytest.mark.parametrize("process", ["front", "loader"])
+def test_fault_61_what_resumes_a_call_after_a_stop_is_allowed(filters, process):
+    """A poll(2) that finds nothing ready while its process is stopped, as of a log that is full."""
+    assert filters[process].allows(number_of("poll"))
+    assert filters[process].allows(number_of("restart_syscall"))
+
+
 def test_loader_bpf_commands(filters):
     """It makes maps and loads programs; it reads no map, and takes nobody's program by id."""
     bpf = number_of("bpf")

@@ -25,6 +25,7 @@ PATIENT = ["--first-request-timeout=20000", "--read-reply-timeout=20000"]
 
 
 SO_PASSRIGHTS = 83
+CPUS_POSSIBLE = "/sys/devices/system/cpu/possible"
 
 
 def kernel_refuses_fds():
@@ -45,6 +46,14 @@ def sockets_at_rest():
 def in_cgroup(group):
     """A prefix that starts a command in a cgroup."""
     return ["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"]
+
+
+def with_cpus(numbers, directory):
+    """A prefix that starts a command where the machine could have CPUs of these numbers."""
+    invented = Path(directory) / "possible"
+    invented.write_text(numbers + "\n")
+    mounted = f'mount --bind {invented} {CPUS_POSSIBLE}; exec "$@"'
+    return ["unshare", "-m", "sh", "-c", mounted, "sh"]
 
 
 def running(program):

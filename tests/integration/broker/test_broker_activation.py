@@ -113,6 +113,17 @@ def test_fault_67_a_watchdog_that_is_none(build, listener, usec):
             WATCHDOG_USEC=usec)  # fmt: skip
 
 
+@pytest.mark.parametrize("pid", ["", "0", "-1", "junk", "4294967297", "1x"])
+def test_fault_67_a_watchdogs_process_that_is_none(build, listener, pid):
+    refuses(build, listener, why="WATCHDOG_PID is not the number of a process",
+            WATCHDOG_USEC="2000000", WATCHDOG_PID=pid)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/" + "x" * 107, "@" + "x" * 200])
+def test_fault_67_a_notify_socket_that_is_none(build, listener, path):
+    refuses(build, listener, why=f"NOTIFY_SOCKET has {len(path)} bytes, at most 107", NOTIFY_SOCKET=path)
+
+
 def bound(kind, path):
     sock = socket.socket(socket.AF_UNIX, kind)
     sock.bind(str(path))
@@ -244,7 +255,7 @@ def test_not_ready_when_it_fails(build, directory):
             manager.recv(100)
 
 
-@pytest.mark.parametrize("path", ["/nowhere/notify", "relative", "/" + "x" * 200, ""])
+@pytest.mark.parametrize("path", ["/nowhere/notify", "relative", "/" + "x" * 106, ""])
 def test_notify_socket_that_is_none(build, path):
     """A warning at most; the service goes on."""
     with Broker(build, env={**os.environ, "NOTIFY_SOCKET": path}) as broker:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -53,7 +54,7 @@ NOT_ALWAYS = {
     "ppoll": "poll of architectures without the older call",
     "gettid": "fork() of other C libraries",
     "rt_sigprocmask": "likewise",
-    "restart_syscall": "poll after a stop: tests/faults/test_floods.py",
+    "restart_syscall": "poll after a stop: tests/faults/test_takeover.py",
 }
 
 
@@ -190,6 +191,17 @@ def test_fault_47_the_front_allocates_nothing_after_start(build, interposed):
         assert broker.process.poll() is None
         with wire.ask(broker.socket, wire.acquire(flags=wire.NO_CONFIG)) as reply:
             assert reply.status == wire.OK
+
+
+def test_the_allocator_is_the_c_librarys(build):
+    """Only a test puts another one in its place, and in no file of ours."""
+    if build.name == "san":
+        pytest.skip("the sanitizers bring one of their own")
+    for program in "rss-broker", "rssb":
+        listed = subprocess.run(["nm", "--defined-only", build / program], capture_output=True, text=True,
+                                check=True).stdout  # fmt: skip
+        defined = set(re.findall(r" [TtWi] (\w+)$", listed, re.M))
+        assert "main" in defined and not defined & {"malloc", "calloc", "realloc", "free"}, program
 
 
 def mapped(broker):
