@@ -261,7 +261,8 @@ int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats
 
 /*
  * The ELF bytes of an object (NULL: the broker's own), in a sealed memfd that
- * is the caller's.  ret_object may be NULL.  -ENOENT: no such object.
+ * is the caller's, at most 1 MiB.  ret_object may be NULL.  -ENOENT: no such
+ * object; -EPROTO: the broker sent something else than that.
  */
 int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
 		struct rssb_object *ret_object);

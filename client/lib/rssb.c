@@ -7,15 +7,18 @@
 #include "client/include/rssb.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/lib/connection.h"
 #include "client/lib/fill.h"
 #include "proto/util/fd.h"
 
-#define OBJECTS_MAX 1024 /* far more than any broker has: whoever lists them comes to an end */
+#define OBJECT_SIZE_MAX (1u << 20) /* bytes; a broker takes no larger file */
+#define OBJECTS_MAX	1024 /* far more than any broker has: whoever lists them comes to an end */
 
 static const char *default_path(void)
 {
@@ -283,6 +286,20 @@ int rssb_stats(struct rssb *c, uint64_t id, const char *label, struct rssb_stats
 	return 0;
 }
 
+/*
+ * Whether an fd is an object of that size.  Whoever could shorten it would end a process that maps
+ * it; and to close what is no memfd may take as long as its owner chose.
+ */
+static bool is_object(int fd, uint32_t size)
+{
+	const int sealed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	const int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	return seals >= 0 && (seals & sealed) == sealed && size <= OBJECT_SIZE_MAX &&
+	       !fstat(fd, &st) && st.st_size == (off_t)size;
+}
+
 int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
 		struct rssb_object *ret_object)
 {
@@ -302,6 +319,13 @@ int rssb_export(struct rssb *c, const uint8_t *object_id, int *ret_fd,
 	if (object_id && memcmp(reply.object.id, object_id, sizeof(reply.object.id)) != 0) {
 		connection_refuse_fds(&p);
 		return connection_fail(c, -EPROTO, "the broker sent another object than that");
+	}
+	if (!is_object(p.fds[0], reply.object.size)) {
+		connection_refuse_fds(&p);
+		return connection_fail(c, -EPROTO,
+				       "the broker sent an fd that is not a sealed memfd of the "
+				       "object's size, at most %u bytes",
+				       OBJECT_SIZE_MAX);
 	}
 
 	*ret_fd = fd_take(&p.fds[0]);

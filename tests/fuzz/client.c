@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -82,13 +83,24 @@ static void reply_mend(uint8_t *bytes, size_t size, unsigned mend, enum rssb_op 
 	memcpy(bytes, &reply, sizeof(reply));
 }
 
+/* A sealed memfd, as long as the reply to an EXPORT says. */
+static int object_make(const uint8_t *bytes, size_t size)
+{
+	const struct rssb_reply_object *reply = (const void *)bytes;
+	int fd = memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	FUZZ_CHECK(!ftruncate(fd, size < sizeof(*reply) ? 1 : reply->size) &&
+		   !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
+	return fd;
+}
+
 /* What lies ready before the call is made. */
 static void broker_speak(int sock, struct fuzz_input *in, enum rssb_op op, uint32_t tag)
 {
 	static const uint16_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464, 704, 280 };
 	uint8_t mend = fuzz_u8(in), how = fuzz_u8(in);
 	size_t n_fds = how & 7, want = how & 8 ? fuzz_u16(in) % 9000 : lengths[op];
-	const int fds[] = { sock, sock, sock, sock, sock, sock, sock };
+	int fds[] = { sock, sock, sock, sock, sock, sock, sock }, object = -1;
 	const uint8_t *data;
 	uint8_t *bytes = calloc(1, want ? want : 1);
 	size_t n = fuzz_take(in, &data, how & 16 ? 64 : want);
@@ -102,7 +114,10 @@ static void broker_speak(int sock, struct fuzz_input *in, enum rssb_op op, uint3
 					: 0),
 		       data, n);
 	reply_mend(bytes, want, mend, op, tag, n_fds);
+	if (op == RSSB_OP_EXPORT && how & 128)
+		fds[0] = object = object_make(bytes, want);
 	fds_send(sock, bytes, want, fds, n_fds);
+	fd_closep(&object);
 	free(bytes);
 	if (mend & MEND_HANG_UP)
 		shutdown(sock, SHUT_RDWR);

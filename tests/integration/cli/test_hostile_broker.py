@@ -3,8 +3,11 @@
 
 Each answer is one of the protocol in its form, and means harm by its numbers.
 """
+import fcntl
 import itertools
+import os
 import resource
+import socket
 import struct
 import subprocess
 
@@ -13,6 +16,7 @@ import pytest
 import fake_broker
 import qmp_talk
 import wire
+from lingering import lingering
 
 OBJECTS, GRANTS = 2**32 - 1, 2**14  # an overflow of 32 bits; more than any broker has
 
@@ -97,6 +101,68 @@ def test_a_table_that_names_no_queue(rssb, queues, table_len, entry):
     assert set(names[1:]) == {b"\1"}  # another's grant may have that label by now
     if not harmless:
         assert "the broker's reply has no table: a queue or an entry is out of range" in done.stderr
+
+
+class Exports(fake_broker.Listener):
+    """Answers EXPORT with such an fd, of which nobody else has a copy, and says that it is so long."""
+
+    def __init__(self, path, make, size):
+        super().__init__(path)
+        self.make, self.size = make, size
+
+    def _answer(self, peer, request):
+        _, _, op, _, tag = fake_broker.HEADER.unpack_from(request)
+        body = struct.pack("<32s32sIH2x", bytes(32), b"rss", self.size, 1)
+        fd = self.make()
+        socket.send_fds(peer, [fake_broker.reply(op, tag, body=body, roles=bytes([6]))], [fd])
+        os.close(fd)
+        return True
+
+
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+MIB = 1 << 20
+
+
+def memfd(size, seals=SEALS):
+    fd = os.memfd_create("object", os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd
+
+
+@pytest.mark.parametrize("make, size, right", [
+    (lambda: memfd(MIB), MIB, True),
+    (lambda: memfd(MIB + 1), MIB + 1, False),  # as much as four billion bytes it wrote to the file
+    (lambda: memfd(1000), 1001, False),
+    (lambda: memfd(1000), 999, False),
+    (lambda: memfd(1000, 0), 1000, False),
+    (lambda: memfd(1000, SEALS & ~fcntl.F_SEAL_SHRINK), 1000, False),  # cut short, it ended rssb by SIGBUS
+    (lambda: os.open("/dev/null", os.O_RDONLY), 0, False),
+])  # fmt: skip
+def test_an_export_that_is_no_sealed_memfd(build, tmp_path, make, size, right):
+    with Exports(tmp_path / "sock", make, size):
+        command = [build / "rssb", "--socket", tmp_path / "sock", "export", "-o", tmp_path / "out"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode == 0) == right == (tmp_path / "out").exists()
+    if not right:
+        assert "the broker sent an fd that is not a sealed memfd of the object's size" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["export", "-o", "/dev/null"], ["qmp", "--stdio"]])
+def test_an_export_whose_close_waits(build, tmp_path, command):
+    """It was closed as it was, for as long as the client of a taken-over front liked."""
+    receivers = []
+
+    def make():
+        sender, receiver = lingering(600)
+        receivers.append(receiver)
+        return sender.detach()
+
+    with Exports(tmp_path / "sock", make, 1000):
+        done = subprocess.run([build / "rssb", "--socket", tmp_path / "sock", *command], capture_output=True,
+                              input=qmp_talk.NEGOTIATE + b'{"execute": "request-ebpf", "arguments": {"id": "rss"}}',
+                              timeout=120, check=False)  # fmt: skip
+    assert b"not a sealed memfd" in done.stdout + done.stderr
 
 
 class Later(fake_broker.Listener):
