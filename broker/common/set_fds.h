@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "proto/util/fd.h"
+
 #define SET_FDS_MAX 5
 
 /* The fds of a set, by name or as a list in the order in which the loader sends them. */
@@ -18,10 +20,18 @@ struct set_fds {
 };
 #define SET_FDS_INIT ((struct set_fds){ .list = { -1, -1, -1, -1, -1 } })
 
-/* Copies the open fds into the loader's wire order.  Returns how many. */
-size_t set_fds_to_array(const struct set_fds *fds, int ret[SET_FDS_MAX]);
+/* How many of the list are open, up to the first that is not. */
+static inline size_t set_fds_count(const struct set_fds *fds)
+{
+	size_t n = 0;
 
-/* Takes n fds out of that order. */
-void set_fds_from_array(struct set_fds *ret, int fds[], size_t n);
+	while (n < SET_FDS_MAX && fds->list[n] >= 0)
+		n++;
+	return n;
+}
 
-void set_fds_done(struct set_fds *fds);
+static inline void set_fds_done(struct set_fds *fds)
+{
+	for (size_t i = 0; i < SET_FDS_MAX; i++)
+		fd_closep(&fds->list[i]);
+}

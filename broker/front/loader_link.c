@@ -70,8 +70,9 @@ int loader_link_receive(const struct loader_link *l, struct loader_answer *ret)
 		ret->object = reply.object;
 		ret->err = cut ? -EMFILE : reply.err;
 		ret->n_fds = p.n_fds;
-		set_fds_from_array(&ret->fds, p.fds, p.n_fds);
-		p.n_fds = 0;
+		ret->fds = SET_FDS_INIT;
+		for (size_t i = 0; i < p.n_fds; i++)
+			ret->fds.list[i] = fd_take(&p.fds[i]);
 	}
 	packet_done(&p);
 	return err;

@@ -22,9 +22,8 @@
 /* The limit on fds in flight is per uid and passes: the loader reports the failure and goes on. */
 static int send_set(int sock, struct loader_reply *reply, const struct set_fds *set)
 {
-	int fds[SET_FDS_MAX];
-	size_t n = set_fds_to_array(set, fds);
-	int err = packet_send(sock, reply, sizeof(*reply), fds, n);
+	size_t n = set_fds_count(set);
+	int err = packet_send(sock, reply, sizeof(*reply), set->list, n);
 
 	if (!err || !n)
 		return err;

@@ -73,10 +73,9 @@ static inline void fake_loader_send(int peer, uint32_t object, int32_t err, size
 {
 	const struct fake_answer answer = { object, err };
 	struct set_fds set = fake_set_fds(true);
-	int fds[SET_FDS_MAX];
 
-	assert_int_equal(set_fds_to_array(&set, fds), SET_FDS_MAX);
-	assert_int_equal(packet_send(peer, &answer, sizeof(answer), fds, n_fds), 0);
+	assert_int_equal(set_fds_count(&set), SET_FDS_MAX);
+	assert_int_equal(packet_send(peer, &answer, sizeof(answer), set.list, n_fds), 0);
 	set_fds_done(&set);
 }
 
