@@ -68,29 +68,18 @@ static enum qemu_flag flag_of_text(const char *text)
 	return on ? QEMU_ON : QEMU_OFF;
 }
 
-static bool is_one_of(const char *type, size_t len, const char *const *types)
+/* Whether a type is the driver's or one that it derives from. */
+static bool is_ancestor(const char *type, const char *driver)
 {
-	for (; *types; types++)
-		if (strlen(*types) == len && strncmp(type, *types, len) == 0)
-			return true;
-	return false;
-}
-
-/* Whether a type, of this length, is the driver's or one that it derives from. */
-static bool is_ancestor(const char *type, size_t len, const char *driver)
-{
-	static const char *const pci[] = { "virtio-net-pci-base", "virtio-pci", "pci-device",
-					   "device", NULL };
-	static const char *const ccw[] = { "virtio-ccw-device", "device", NULL };
-	static const char *const of_alias[] = { "virtio-net-pci", "virtio-net-ccw",
-						"virtio-net-device", NULL };
 	const bool alias = !*driver || strcmp(driver, "virtio-net") == 0;
 
-	if (strlen(driver) == len && strncmp(type, driver, len) == 0)
-		return true;
-	return (alias && is_one_of(type, len, of_alias)) ||
-	       ((alias || strstr(driver, "-pci")) && is_one_of(type, len, pci)) ||
-	       ((alias || strstr(driver, "-ccw")) && is_one_of(type, len, ccw));
+	return strcmp(type, driver) == 0 ||
+	       (alias &&
+		qemu_word_is_in(type, "virtio-net-pci virtio-net-ccw virtio-net-device")) ||
+	       ((alias || strstr(driver, "-pci")) &&
+		qemu_word_is_in(type, "virtio-net-pci-base virtio-pci pci-device device")) ||
+	       ((alias || strstr(driver, "-ccw")) &&
+		qemu_word_is_in(type, "virtio-ccw-device device"));
 }
 
 /*
@@ -99,19 +88,18 @@ static bool is_ancestor(const char *type, size_t len, const char *driver)
  */
 static const char *global_value(const char *driver, struct json_object *globals, const char *name)
 {
-	static const char *const inner[] = { "virtio-net-device", "virtio-device", "device", NULL };
 	const char *outside = NULL, *inside = NULL;
 
 	json_object_object_foreach(globals, key, value)
 	{
 		const char *dot = strchr(key, '.');
-		size_t len = (size_t)(dot - key);
+		_cleanup_free_ char *type = mem_must(strndup(key, (size_t)(dot - key)));
 
 		if (strcmp(dot + 1, name) != 0)
 			continue;
-		if (is_ancestor(key, len, driver))
+		if (is_ancestor(type, driver))
 			outside = json_object_get_string(value);
-		else if (is_one_of(key, len, inner))
+		else if (qemu_word_is_in(type, "virtio-net-device virtio-device device"))
 			inside = json_object_get_string(value);
 	}
 	return outside ? outside : inside;
