@@ -13,17 +13,10 @@
 
 #define NAME_IT "name it by --qemu WORD"
 
-static const char *file_name(const char *word)
-{
-	const char *slash = strrchr(word, '/');
-
-	return slash ? slash + 1 : word;
-}
-
 /* By its name alone; a word with a blank or '=' is a script's text or a variable. */
 static bool is_named_qemu(const char *word)
 {
-	const char *name = file_name(word);
+	const char *name = basename(word);
 
 	return word[0] != '-' && !word[strcspn(word, "= \t\n")] &&
 	       (strncmp(name, "qemu-system-", 12) == 0 || strcmp(name, "qemu-kvm") == 0 ||
@@ -83,7 +76,7 @@ static long named_find(struct run_plan *plan, const struct run_options *o)
 		if (strcmp(o->command[i], o->qemu_word) == 0)
 			return i;
 	for (long i = 0; o->command[i]; i++)
-		if (strcmp(file_name(o->command[i]), o->qemu_word) == 0)
+		if (strcmp(basename(o->command[i]), o->qemu_word) == 0)
 			return i;
 	run_fail(plan, "--qemu %s: no word of the command is that", o->qemu_word);
 	return -1;
@@ -125,7 +118,7 @@ long run_qemu_find(struct run_plan *plan, const struct run_options *o)
 void run_prefix_warn(const struct run_options *o, long qemu)
 {
 	for (long i = 0; i < qemu; i++) {
-		const char *name = file_name(o->command[i]);
+		const char *name = basename(o->command[i]);
 
 		if (qemu_word_is_in(name, "sudo doas pkexec systemd-run docker podman ssh"))
 			cli_fail("run",

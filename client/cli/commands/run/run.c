@@ -22,13 +22,9 @@ static bool command_has(char *const *argv, const char *word)
 {
 	while (*argv && strcmp(*argv, "--") != 0)
 		argv++;
-	for (; *argv; argv++) {
-		const char *slash = strrchr(*argv, '/');
-
-		if (strcmp(*argv, word) == 0 || (slash && strcmp(slash + 1, word) == 0))
-			return true;
-	}
-	return false;
+	while (*argv && strcmp(*argv, word) != 0 && strcmp(basename(*argv), word) != 0)
+		argv++;
+	return *argv;
 }
 
 static struct run_options options = { .wait_ms = -1 };
