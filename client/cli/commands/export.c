@@ -56,11 +56,6 @@ static char *text_make(const struct file_map *elf, int format)
 	return mem_format(format == JSON ? "{\"return\": {\"object\": \"%s\"}}\n" : "%s\n", base64);
 }
 
-static int stdout_write(const void *data, size_t len)
-{
-	return fwrite(data, 1, len, stdout) != len || fflush(stdout) ? -errno : 0;
-}
-
 static int write_out(const struct request *request, int fd)
 {
 	_cleanup_free_ char *text = NULL;
@@ -76,7 +71,8 @@ static int write_out(const struct request *request, int fd)
 		text = text_make(&elf, request->format);
 	data = text ? text : elf.data;
 	len = text ? strlen(text) : elf.len;
-	r = request->path ? file_write(request->path, 0666, data, len) : stdout_write(data, len);
+	r = request->path ? file_write(request->path, 0666, data, len)
+			  : file_write_all(STDOUT_FILENO, data, len);
 	file_unmap(&elf);
 	if (r)
 		return cli_fail(cmd_export.name, "%s: %s", request->path ? request->path : "stdout",
