@@ -39,30 +39,27 @@ struct server {
 
 static volatile sig_atomic_t stopping;
 
-static void on_stop(int signal)
-{
-	stopping = signal;
-}
+static const int caught[] = { SIGTERM, SIGINT, SIGCHLD };
+#define N_CAUGHT (sizeof(caught) / sizeof(caught[0]))
 
-static void on_child(int signal)
+/* Of a child that ended only the wait is to end. */
+static void on_signal(int signal)
 {
-	(void)signal; /* the wait ends */
+	if (signal != SIGCHLD)
+		stopping = signal;
 }
 
 /* Signals are let in only while the loop waits: none is missed. */
 static void signals_set(sigset_t *ret_before)
 {
-	const struct sigaction stop = { .sa_handler = on_stop };
-	const struct sigaction child = { .sa_handler = on_child };
+	const struct sigaction action = { .sa_handler = on_signal };
 	sigset_t blocked;
 
-	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGCHLD, &child, NULL);
 	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGCHLD);
+	for (size_t i = 0; i < N_CAUGHT; i++) {
+		sigaction(caught[i], &action, NULL);
+		sigaddset(&blocked, caught[i]);
+	}
 	sigprocmask(SIG_BLOCK, &blocked, ret_before);
 }
 
@@ -88,9 +85,8 @@ static size_t clients_of(const struct server *s, uid_t uid)
 /* In the child.  It ends with the server. */
 static void client_serve(const struct server *s, int fd)
 {
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
+	for (size_t i = 0; i < N_CAUGHT; i++)
+		signal(caught[i], SIG_DFL);
 	sigprocmask(SIG_SETMASK, &s->signals, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	qmp_client_serve(fd, fd, s->broker);
