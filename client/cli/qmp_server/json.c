@@ -91,18 +91,12 @@ static void emit(struct rewrite *w, uint32_t code)
 /* The number of the four digits of \uXXXX; UINT32_MAX if there are not four. */
 static uint32_t take_unit(struct rewrite *w)
 {
-	uint32_t unit = 0;
+	char digits[5] = "";
 
-	for (int i = 0; i < 4; i++) {
-		static const char digits[] = "0123456789abcdef";
-		const char *digit = *w->in ? strchr(digits, *w->in | 0x20) : NULL;
-
-		if (!digit)
-			return UINT32_MAX;
-		unit = unit << 4 | (uint32_t)(digit - digits);
-		w->in++;
-	}
-	return unit;
+	if (sscanf(w->in, "%4[0-9A-Fa-f]", digits) != 1 || strlen(digits) != 4)
+		return UINT32_MAX;
+	w->in += 4;
+	return (uint32_t)strtoul(digits, NULL, 16);
 }
 
 static void take_unicode(struct rewrite *w)
