@@ -367,22 +367,14 @@ const char *monitor_why(const struct monitor *m)
 	return m->why ? m->why : "";
 }
 
-static int number_at(struct json_object *in, const char *path)
-{
-	struct json_object *value = NULL;
-
-	json_pointer_get(in, path, &value);
-	return json_object_get_int(value);
-}
-
 void qemu_version_read(struct json_object *version, int *ret_major, int *ret_minor)
 {
-	*ret_major = number_at(version, "/qemu/major");
-	*ret_minor = number_at(version, "/qemu/minor");
+	*ret_major = mem_json_int(version, "/qemu/major");
+	*ret_minor = mem_json_int(version, "/qemu/minor");
 }
 
 void monitor_version(const struct monitor *m, int *ret_major, int *ret_minor)
 {
-	*ret_major = number_at(m->greeting, "/QMP/version/qemu/major");
-	*ret_minor = number_at(m->greeting, "/QMP/version/qemu/minor");
+	*ret_major = mem_json_int(m->greeting, "/QMP/version/qemu/major");
+	*ret_minor = mem_json_int(m->greeting, "/QMP/version/qemu/minor");
 }

@@ -45,13 +45,6 @@ static struct json_object *object_of(struct json_object *in, const char *key)
 	return value;
 }
 
-static int number_of(struct json_object *in, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(in, key, &value) ? json_object_get_int(value) : 0;
-}
-
 /* False: nothing that still holds. */
 static bool known_read(struct qemu_probe *ret, const char *path, const char *file)
 {
@@ -63,8 +56,8 @@ static bool known_read(struct qemu_probe *ret, const char *path, const char *fil
 	if (!files || !types || !target || !qemu_opts_get(files, path) || !mapped_files_same(files))
 		return false;
 	qemu_object_decode(&ret->object, qemu_opts_get(known, "object"));
-	ret->major = number_of(known, "major");
-	ret->minor = number_of(known, "minor");
+	ret->major = mem_json_int(known, "/major");
+	ret->minor = mem_json_int(known, "/minor");
 	ret->target = mem_must(strdup(target));
 	ret->types = json_object_get(types);
 	ret->cached = true;

@@ -70,6 +70,14 @@ size_t mem_json_length(struct json_object *array)
 	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
 }
 
+int mem_json_int(struct json_object *object, const char *path)
+{
+	struct json_object *value = NULL;
+
+	json_pointer_get(object, path, &value);
+	return json_object_get_int(value);
+}
+
 const char *mem_json_text(struct json_object *object, int flags)
 {
 	return mem_must(json_object_to_json_string_ext(object, flags));

@@ -46,5 +46,8 @@ void mem_json_add(struct json_object *array, struct json_object *value);
 /* The length of an array; 0 for anything else, and for NULL. */
 size_t mem_json_length(struct json_object *array);
 
+/* The number at a path of member names, "/qemu/major"; 0: there is none. */
+int mem_json_int(struct json_object *object, const char *path);
+
 /* The JSON text, by JSON_C_TO_STRING_* flags; object owns it. */
 const char *mem_json_text(struct json_object *object, int flags);
