@@ -101,8 +101,7 @@ static int judge_program(struct bpf_object *object, char *why)
 	struct bpf_program *program, *found = NULL;
 	unsigned n = 0;
 
-	bpf_object__for_each_program(program, object)
-	{
+	bpf_object__for_each_program (program, object) {
 		found = program;
 		n++;
 	}
@@ -153,15 +152,15 @@ static int judge_maps(struct bpf_object *object, struct object_check *ret, char 
 	unsigned n = 0;
 	int err;
 
-	bpf_object__for_each_map(map, object) n++;
+	bpf_object__for_each_map (map, object)
+		n++;
 	if (n > OBJECT_CHECK_MAPS_MAX)
 		return refuse(why, "there are %u maps, not 3", n);
 	if (n < OBJECT_CHECK_MAPS_MAX - 1)
 		return refuse(why, "there are %u maps, not 3: %s is missing", n,
 			      object_check_maps[n].name);
 	n = 0;
-	bpf_object__for_each_map(map, object)
-	{
+	bpf_object__for_each_map (map, object) {
 		err = judge_map(map, n++, why);
 		if (err)
 			return err;

@@ -30,9 +30,9 @@ static bool id_is_free(const struct grants *g, uint64_t id)
 {
 	const struct grant *it;
 
-	FOR_EACH_GRANT(it, g)
-	if (it->id == id)
-		return false;
+	FOR_EACH_GRANT (it, g)
+		if (it->id == id)
+			return false;
 	return true;
 }
 
@@ -95,8 +95,7 @@ struct grant *grant_find(struct grants *g, const struct rssb_grant_ref *ref,
 	struct grant *others = NULL, *it;
 	unsigned n_others = 0;
 
-	FOR_EACH_GRANT(it, g)
-	{
+	FOR_EACH_GRANT (it, g) {
 		if (grant_is(it, ref) && it->account == account)
 			return it;
 		if (grant_is(it, ref) && account->uid == 0) {
@@ -114,9 +113,9 @@ bool grant_label_taken(const struct grants *g, const char label[RSSB_LABEL_MAX],
 
 	if (!label[0])
 		return false;
-	FOR_EACH_GRANT(it, g)
-	if (it->account == account && !memcmp(it->label, label, sizeof(it->label)))
-		return true;
+	FOR_EACH_GRANT (it, g)
+		if (it->account == account && !memcmp(it->label, label, sizeof(it->label)))
+			return true;
 	return false;
 }
 

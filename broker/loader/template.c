@@ -31,8 +31,7 @@ static int map_index(const struct bpf_object *obj, int fd)
 	const struct bpf_map *map;
 	int i = 0;
 
-	bpf_object__for_each_map(map, obj)
-	{
+	bpf_object__for_each_map (map, obj) {
 		if (bpf_map__fd(map) == fd)
 			return i;
 		i++;
@@ -143,8 +142,8 @@ static int template_read(struct template *t, const struct bpf_object *obj, size_
 		if (t->btf_fd < 0)
 			return -errno;
 	}
-	bpf_object__for_each_map(map, obj) /* as many as the check has counted */
-	{
+	/* As many as the check has counted. */
+	bpf_object__for_each_map (map, obj) {
 		types->key = bpf_map__btf_key_type_id(map);
 		types++->value = bpf_map__btf_value_type_id(map);
 	}

@@ -75,7 +75,8 @@ static void object_print(const struct bpf_object *object)
 
 	if (bpf_obj_get_info_by_fd(prog, &info, &len))
 		die("load: program info");
-	bpf_object__for_each_map(map, object) memlock += fd_memlock(bpf_map__fd(map));
+	bpf_object__for_each_map (map, object)
+		memlock += fd_memlock(bpf_map__fd(map));
 	printf("\"verified_insns\": %u, \"insns\": %u, \"jited_bytes\": %u, \"memlock\": %" PRIu64,
 	       info.verified_insns, info.xlated_prog_len / 8, info.jited_prog_len, memlock);
 }

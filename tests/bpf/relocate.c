@@ -56,8 +56,7 @@ static int object_take(struct bpf_object *object)
 
 	if (!prog || bpf_program__insn_cnt(prog) > RELOCATED_INSNS_MAX)
 		return -1;
-	bpf_object__for_each_map(map, object)
-	{
+	bpf_object__for_each_map (map, object) {
 		uint32_t i = relocated.n_maps++;
 
 		if (i == RELOCATED_MAPS_MAX)

@@ -44,8 +44,7 @@ static void check_maps(const struct bpf_object *bpf, size_t count)
 	struct bpf_map *map;
 	size_t i = 0;
 
-	bpf_object__for_each_map(map, bpf)
-	{
+	bpf_object__for_each_map (map, bpf) {
 		assert_true(i < count);
 		assert_string_equal(bpf_map__name(map), maps[i].name);
 		assert_int_equal(bpf_map__type(map), BPF_MAP_TYPE_ARRAY);

@@ -37,13 +37,11 @@ static size_t take_fds(struct bpf_object *object, int fds[FDS_MAX])
 	struct bpf_map *map;
 	size_t n = 0;
 
-	bpf_object__for_each_program(program, object)
-	{
+	bpf_object__for_each_program (program, object) {
 		if (n < FDS_MAX)
 			fds[n++] = inherited(bpf_program__fd(program));
 	}
-	bpf_object__for_each_map(map, object)
-	{
+	bpf_object__for_each_map (map, object) {
 		if (n < FDS_MAX)
 			fds[n++] = inherited(bpf_map__fd(map));
 	}
