@@ -107,6 +107,7 @@ def test_service_settings(service):
     assert one["WatchdogSec"] == "2min"  # generous: who is stopped for a while is not hung
     assert int(one["LimitNOFILE"]) >= 16384
     assert one["MemoryMax"] == "256M"
+    assert (one["CPUQuota"], one["CPUQuotaPeriodSec"]) == ("100%", "10ms")  # nothing else limits its CPU
     assert one["Restart"] == "always"
     assert one["AmbientCapabilities"] == one["CapabilityBoundingSet"] == "CAP_BPF CAP_PERFMON"
     assert "PrivateUsers" not in one  # every client would be uid 65534
