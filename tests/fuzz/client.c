@@ -97,7 +97,9 @@ static int object_make(const uint8_t *bytes, size_t size)
 /* What lies ready before the call is made. */
 static void broker_speak(int sock, struct fuzz_input *in, enum rssb_op op, uint32_t tag)
 {
-	static const uint16_t lengths[] = { 192, 240, 264, 232, 192, 264, 192, 6464, 704, 280 };
+	static const uint16_t lengths[] = {
+		192, 240, 264, 232, 192, 264, 192, 6464, 704, 280, 464
+	};
 	uint8_t mend = fuzz_u8(in), how = fuzz_u8(in);
 	size_t n_fds = how & 7, want = how & 8 ? fuzz_u16(in) % 9000 : lengths[op];
 	int fds[] = { sock, sock, sock, sock, sock, sock, sock }, object = -1;
