@@ -126,22 +126,18 @@ static int check_tunnels(struct call *c, unsigned object, const struct rssb_stee
 		steering->hash_types, it->name);
 }
 
-/* Whether so many bytes more may be handed out to an account; then they are noted. */
+/* Whether so many bytes more may be handed out to an account. */
 static int check_memory(struct call *c, uint64_t bytes)
 {
 	struct service *s = c->s;
 	uint64_t left = memory_left(&s->memory, accounts_bytes(&s->accounts, s->now_ms), s->now_ms);
-	int err;
 
 	if (bytes > left)
 		return REFUSE(c, RSSB_LIMIT,
 			      "the broker's memory is over %u %% of its limit; come back when "
 			      "grants have ended",
 			      s->memory.percent);
-	err = account_may_hold(&s->accounts, c->account, bytes, left, s->now_ms, &c->why);
-	if (!err)
-		memory_take(&s->memory, bytes);
-	return err;
+	return account_may_hold(&s->accounts, c->account, bytes, left, s->now_ms, &c->why);
 }
 
 /* Takes a set that is ready, for which the account pays from now on. */
@@ -159,6 +155,7 @@ static int acquire_set(struct call *c, const struct rssb_request_acquire *acquir
 	if (pool_take(&s->pool, object, account_had_many(&s->accounts, c->account, s->now_ms),
 		      &ret->set))
 		return -EAGAIN;
+	memory_take(&s->memory, weight);
 	set_divide(&ret->set, acquire);
 	ret->grant = grant_new(&s->grants, c->account, acquire, &ret->set.maps);
 	ret->grant->object = object;
@@ -331,6 +328,7 @@ static int perform_export(struct call *c)
 	err = check_memory(c, bytes);
 	if (err)
 		return err;
+	memory_take(&s->memory, bytes);
 	account_add_ended(&s->accounts, c->account, bytes, s->now_ms);
 	err = elf_memfd(object, &c->ret->elf);
 	if (err)

@@ -270,11 +270,13 @@ static void empty_pool(void **state)
 	assert_int_equal(operation_perform(&service, &alice, &r, &o), -EAGAIN);
 	assert_int_equal(o.object, 1);
 	assert_int_equal(alice.n_grants, 0);
+	assert_int_equal(service.memory.handed_out, 0); /* who asks in vain leaves it to others */
 	outcome_done(&o);
 	stock(1, 1);
 	perform(&alice, r, &o);
 	assert_int_equal(o.reply.acquire.object_id[0], 2);
 	assert_non_null(o.grant->maps.stats);
+	assert_int_equal(service.memory.handed_out, service.pool.stocks[1].weight);
 	outcome_done(&o);
 }
 
