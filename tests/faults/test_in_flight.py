@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Fds that lie unread: the kernel counts them against the broker's uid, not the client's."""
 import resource
+import select
+import socket
 import time
 
 import vectors
@@ -39,3 +41,18 @@ def test_fault_51_unread_replies_end_nothing(build):
         assert loader.is_alive()
         with wire.as_user(UIDS[0]):
             wait_for(lambda: wire.ask(broker.socket, ACQUIRE).status == wire.OK, "a grant")
+
+
+def test_fault_51_one_client_that_hangs_up_on_its_replies(build):
+    """It keeps its end, with the fds in it: more than four replies, none of which counts as unread."""
+    kept = []
+    with Broker(build, "--pool", "1", preexec_fn=few_fds) as broker:
+        while "Too many references" not in broker.log():
+            connection = asked(broker, 65534)
+            assert select.select([connection.sock], [], [], 60)[0] and len(kept) < 200
+            connection.sock.shutdown(socket.SHUT_RDWR)
+            kept.append(connection)
+        assert len(kept) > 4
+        for connection in kept:
+            connection.close()
+        wait_for(lambda: broker.ask(ACQUIRE).status == wire.OK, "a grant")
