@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Collects the "#syscalls[:process] NAME..." comments of the given sources into a header with one
 # list a process: :front, :loader, :closer, :trial, :sanitizer, :lasting (the first three), or all
-# when none is named.  Each list is there as names, which tests and people read, and as a table of the numbers that this
-# processor has, ended by -1.
+# when none is named.  Each list is there as names, which tests and people read, and as a table of
+# the numbers that this processor has, ended by -1.
 set -eu
 
 

@@ -14,7 +14,7 @@ struct service_manager {
 	int n_fds;	      /* sockets passed to us, from fd 3 on */
 	char notify[108];     /* NOTIFY_SOCKET; empty: none */
 	uint64_t watchdog_ms; /* how often to answer it; 0: there is none */
-	int sock; /* -1: there is none */
+	int sock;	      /* -1: there is none */
 };
 
 /* Reads the environment, before it is cleared.  -EINVAL: what it says cannot be; that was logged.

@@ -14,9 +14,10 @@ set -eu
 build='gcc make clang llvm bpftool pkg-config scdoc libc6-dev linux-libc-dev libbpf-dev libelf-dev
 zlib1g-dev libcap-ng-dev libmd-dev libjson-c-dev'
 # make check, make demo.
-check='libclang-rt-dev libcmocka-dev libseccomp2 python3 python3-pytest python3-pytest-xdist iproute2
-ethtool strace util-linux cpio libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients bubblewrap fish zsh
-systemd apparmor checkpolicy semodule-utils m4 python3-yaml gccgo lintian debootstrap'
+check='libclang-rt-dev libcmocka-dev libseccomp2 python3 python3-pytest python3-pytest-xdist
+iproute2 ethtool strace util-linux cpio libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
+bubblewrap fish zsh systemd apparmor checkpolicy semodule-utils m4 python3-yaml gccgo lintian
+debootstrap'
 # make bench.
 bench='gnuplot-nox'
 # make lint, make valgrind.
