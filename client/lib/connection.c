@@ -18,9 +18,9 @@
 #include "proto/util/deadline.h"
 #include "proto/util/fd.h"
 
-/* How often it asks for a place in the backlog between two waits for one. */
-#define ASK_TIMES    16
-#define ASK_EVERY_NS 250000
+/* How often it asks for a place in the backlog between two waits for one: 5 ms or so. */
+#define ASK_TIMES    64
+#define ASK_EVERY_NS 20000
 
 int connection_fail(struct rssb *c, int error, const char *format, ...)
 {
