@@ -127,12 +127,13 @@ static inline void answer_send(struct answer *a, int sock)
 	size_t len = rssb_reply_encode(&a->reply);
 	uint8_t bytes[2 * RSSB_REPLY_MAX] = { 0 };
 	int fds[RSSB_FDS_MAX], unread;
+	const bool is_export = a->reply.base.header.op == (RSSB_OP_REPLY | RSSB_OP_EXPORT);
 
 	memcpy(bytes, &a->reply, len);
 	if (a->spoil_bytes)
 		a->spoil_bytes(bytes);
 	for (size_t i = 0; i < a->n_fds; i++)
-		fds[i] = a->reply.base.roles[i] == RSSB_ROLE_ELF ? elf_make() : dup(sock);
+		fds[i] = is_export ? elf_make() : dup(sock);
 	if (a->before_send)
 		a->before_send();
 	if (a->len != SIZE_MAX)
