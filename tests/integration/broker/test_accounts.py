@@ -269,6 +269,8 @@ def test_a_set_weighs_what_the_kernel_charges(build, memory_cgroup, tmp_path, me
     prefix = prefix_of(memory_cgroup, cpus, tmp_path)
     with limited(build, prefix=prefix) as broker:
         kernel = weighed(memory_cgroup, broker, message, 400)
+    used = usage_of(memory_cgroup)
+    wait_for(lambda: int(used.read_text()) < 8 << 20, "the kernel frees what the sets had")
     with limited(build, "--memory-percent", 3, prefix=prefix) as broker:
         kept, why = kept_until_refused(broker, message, CLIENT)
         for reply in kept:
